@@ -1,0 +1,122 @@
+#include "sandbox/base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "sandbox/base/identifier.h"
+#include "sandbox/base/sys.h"
+
+namespace sandbox {
+namespace {
+
+std::string parent_of(const std::string& path) {
+  const auto slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+constexpr int max_tree_depth = 4096;  // below PATH_MAX / 2: no deeper tree can be named in one path
+
+void empty_directory(Fd dir, int depth) {
+  if (depth > max_tree_depth) throw Error("removing a tree: deeper than 4096 directories");
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(dir.get()), ::closedir);
+  if (!stream) throw SysError(Errno{errno}, "reading a directory to remove");
+  const int fd = dir.release();
+  while (const dirent* entry = ::readdir(stream.get())) {
+    const std::string_view name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    auto removed = sys::unlinkat(fd, entry->d_name, 0);
+    if (removed) continue;
+    if (removed.error().value != EISDIR && removed.error().value != EPERM) {
+      throw SysError(removed.error(), fmt::format("removing '{}'", name));
+    }
+    auto child = sys::openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!child && child.error().value == EACCES) {
+      if (::fchmodat(fd, entry->d_name, 0700, 0) == 0) {
+        child = sys::openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      }
+    }
+    if (!child) throw SysError(child.error(), fmt::format("opening '{}' to remove it", name));
+    if (const auto status = sys::fstat(child->get()); status && (status->st_mode & 0700) != 0700) {
+      (void)sys::fchmod(child->get(), 0700);  // a failure shows in the unlink that follows
+    }
+    empty_directory(std::move(*child), depth + 1);
+    sys::unlinkat(fd, entry->d_name, AT_REMOVEDIR) | or_throw("removing directory '{}'", name);
+  }
+}
+
+}  // namespace
+
+std::string read_file_at(int dir, const std::string& path, std::size_t limit) {
+  const Fd fd = sys::openat(dir, path.c_str(), O_RDONLY | O_NONBLOCK) | or_throw("opening '{}'", path);
+  std::string content;
+  char buffer[16384];
+  for (;;) {
+    const std::size_t count = sys::read(fd.get(), buffer, sizeof buffer) | or_throw("reading '{}'", path);
+    if (count == 0) return content;
+    if (content.size() + count > limit) {
+      throw InvalidInput(fmt::format("'{}' is larger than {} bytes", path, limit));
+    }
+    content.append(buffer, count);
+  }
+}
+
+std::string read_file(const std::string& path, std::size_t limit) { return read_file_at(AT_FDCWD, path, limit); }
+
+void write_file_atomic(const std::string& path, std::string_view content, bool durable, unsigned mode) {
+  const std::string temporary = fmt::format("{}.{}.tmp", path, random_hex(8));
+  {
+    const Fd fd = sys::openat(AT_FDCWD, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL, mode) |
+                  or_throw("creating '{}'", temporary);
+    auto written = sys::write_all(fd.get(), content.data(), content.size());
+    if (written && durable) written = sys::fsync(fd.get());
+    if (!written) {
+      (void)sys::unlinkat(AT_FDCWD, temporary.c_str(), 0);
+      throw SysError(written.error(), fmt::format("writing '{}'", path));
+    }
+  }
+  if (auto renamed = sys::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, path.c_str()); !renamed) {
+    (void)sys::unlinkat(AT_FDCWD, temporary.c_str(), 0);
+    throw SysError(renamed.error(), fmt::format("replacing '{}'", path));
+  }
+  if (!durable) return;
+  const std::string parent = parent_of(path);
+  const Fd dir = sys::openat(AT_FDCWD, parent.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", parent);
+  sys::fsync(dir.get()) | or_throw("syncing '{}'", parent);
+}
+
+void make_directories(const std::string& path) {
+  for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    const std::string part = path.substr(0, end);
+    if (auto made = sys::mkdirat(AT_FDCWD, part.c_str(), 0700); !made && made.error().value != EEXIST &&
+                                                               !path_exists(part)) {
+      throw SysError(made.error(), fmt::format("creating directory '{}'", part));
+    }
+    if (end == std::string::npos) return;
+  }
+}
+
+bool path_exists(const std::string& path) { return ::faccessat(AT_FDCWD, path.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0; }
+
+void remove_tree(const std::string& path) {
+  if (auto removed = sys::unlinkat(AT_FDCWD, path.c_str(), 0); removed || removed.error().value == ENOENT) return;
+  Fd dir = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW) | or_throw("opening '{}'", path);
+  (void)sys::fchmod(dir.get(), 0700);
+  empty_directory(std::move(dir), 0);
+  sys::unlinkat(AT_FDCWD, path.c_str(), AT_REMOVEDIR) | or_throw("removing directory '{}'", path);
+}
+
+FileLock::FileLock(const std::string& path)
+    : fd_(sys::openat(AT_FDCWD, path.c_str(), O_RDWR | O_CREAT, 0600) | or_throw("opening lock '{}'", path)) {
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  while (::fcntl(fd_.get(), F_OFD_SETLKW, &whole) < 0) {
+    if (errno != EINTR) throw SysError(Errno{errno}, fmt::format("locking '{}'", path));
+  }
+}
+
+}  // namespace sandbox

@@ -1,0 +1,76 @@
+#include "sandbox/base/places.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <string_view>
+
+#include "sandbox/base/file.h"
+#include "sandbox/base/sys.h"
+
+namespace sandbox {
+namespace {
+
+std::string from_environment(const char* name) {
+  const char* value = ::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+std::string home_directory() {
+  if (std::string home = from_environment("HOME"); !home.empty() && home[0] == '/') return home;
+  if (const passwd* entry = ::getpwuid(::getuid())) return entry->pw_dir;
+  throw Error("the home directory is not known", "set HOME to an absolute path");
+}
+
+std::string data_directory() {
+  if (std::string dir = from_environment("SANDBOX_STORE_DIR"); !dir.empty()) return dir;
+  if (std::string dir = from_environment("XDG_DATA_HOME"); !dir.empty() && dir[0] == '/') return dir + "/sandbox";
+  return home_directory() + "/.local/share/sandbox";
+}
+
+bool is_private_directory_of_user(const std::string& path) {
+  const auto status = sys::fstatat(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW);
+  return status && S_ISDIR(status->st_mode) && status->st_uid == ::getuid() && (status->st_mode & 0077) == 0;
+}
+
+std::string runtime_directory() {
+  if (std::string dir = from_environment("SANDBOX_RUNTIME_DIR"); !dir.empty()) return dir;
+  if (std::string dir = from_environment("XDG_RUNTIME_DIR"); !dir.empty() && is_private_directory_of_user(dir)) {
+    return dir + "/sandbox";
+  }
+  return fmt::format("/tmp/sandbox-{}", ::getuid());
+}
+
+std::vector<std::string> additional_stores() {
+  std::vector<std::string> stores;
+  const std::string listed = from_environment("SANDBOX_ADDITIONAL_STORES");
+  for (std::string_view rest = listed; !rest.empty();) {
+    const auto colon = rest.find(':');
+    if (colon != 0) stores.emplace_back(rest.substr(0, colon));
+    rest = colon == std::string_view::npos ? std::string_view{} : rest.substr(colon + 1);
+  }
+  const std::string executable = executable_path();
+  stores.push_back(executable.substr(0, executable.find_last_of('/')) + "/../share/sandbox/store");
+  return stores;
+}
+
+}  // namespace
+
+Places find_places() { return {data_directory(), runtime_directory(), additional_stores()}; }
+
+void make_places(const Places& places) {
+  make_directories(places.data);
+  for (const char* part : {"/images/blobs/sha256", "/layers", "/containers", "/tmp"}) make_directories(places.data + part);
+  make_directories(places.runtime);
+  if (!is_private_directory_of_user(places.runtime)) {
+    throw Error(fmt::format("runtime directory '{}' is not a private directory of yours", places.runtime),
+                "remove it, or set XDG_RUNTIME_DIR to a directory of yours with mode 0700");
+  }
+}
+
+std::string executable_path() {
+  return sys::readlinkat(AT_FDCWD, "/proc/self/exe") | or_throw("reading /proc/self/exe");
+}
+
+}  // namespace sandbox

@@ -1,0 +1,27 @@
+// Where things live for this user: the store, the runtime directory, read-only stores.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace sandbox {
+
+struct Places {
+  std::string data;                            ///< $XDG_DATA_HOME/sandbox, default ~/.local/share/sandbox
+  std::string runtime;                         ///< $XDG_RUNTIME_DIR/sandbox, or /tmp/sandbox-<uid>
+  std::vector<std::string> additional_stores;  ///< read-only: OCI layouts with layers/ beside them
+};
+
+/// Decides the places from the environment, without touching the file system but for the owner
+/// check of the runtime directory. SANDBOX_STORE_DIR, SANDBOX_RUNTIME_DIR and
+/// SANDBOX_ADDITIONAL_STORES (colon separated) override.
+Places find_places();
+
+/// Makes the data and runtime directories (0700). Throws Error when the runtime directory belongs
+/// to somebody else or is open to others.
+void make_places(const Places& places);
+
+/// The running executable's path (proc_pid_exe(5)).
+std::string executable_path();
+
+}  // namespace sandbox

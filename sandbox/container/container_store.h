@@ -1,0 +1,48 @@
+// Containers on disk: containers/<id>/{container.json,state.json,upper,work,log,…}. Readers take no lock.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sandbox/base/places.h"
+#include "sandbox/container/spec.h"
+
+namespace sandbox::container {
+
+enum class Status { created, running, exited };
+
+/// state.json, replaced atomically by the supervisor.
+struct State {
+  Status status = Status::created;
+  int supervisor_pid = 0;              ///< With its start time it names one process; a stranger's pid is not ours.
+  std::uint64_t supervisor_start = 0;  ///< Field 22 of proc_pid_stat(5), clock ticks.
+  int pid = 0;                         ///< The container's pid 1 as the host sees it.
+  int exit_code = 0;
+  std::int64_t started = 0, finished = 0;
+  std::string error;                   ///< Why it could not start; empty otherwise.
+};
+
+struct Container {
+  Spec spec;
+  State state;      ///< A recorded "running" whose supervisor is gone is shown as exited (137).
+  std::string directory;
+};
+
+class ContainerStore {
+ public:
+  explicit ContainerStore(const Places& places);
+  /// Makes the directory with upper/ and work/; fails with Conflict when the name is taken.
+  Container create(Spec spec);
+  /// By name, full id or unique prefix. Throws NotFound "no such container: X".
+  Container find(const std::string& reference) const;
+  std::vector<Container> list() const;  ///< Newest first; unreadable ones are left out with a warning.
+  void write_state(const Container& container, const State& state) const;
+  /// Precondition: not running (Conflict otherwise).
+  void remove(const Container& container) const;
+
+ private:
+  Places places_;
+};
+
+}  // namespace sandbox::container

@@ -1,0 +1,40 @@
+// What a container is: everything decided at `create`, kept as container.json in its directory.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "sandbox/base/json.h"
+#include "userns/launch_plan.h"
+
+namespace sandbox::container {
+
+/// `-p [ip:]host:container[/udp]`
+struct PublishedPort {
+  std::string host_ip = "0.0.0.0";
+  std::uint16_t host_port = 0, container_port = 0;
+  bool udp = false;
+};
+
+struct Spec {
+  std::string id;     ///< 64 lower-case hex digits
+  std::string name;
+  std::string image;        ///< As the user wrote it, for `ps`.
+  std::string image_id;     ///< "sha256:…" of the config; empty with --rootfs.
+  std::int64_t created = 0; ///< Seconds since the epoch.
+  std::map<std::string, std::string> labels;
+  userns::LaunchPlan plan;
+  std::vector<PublishedPort> ports;
+  std::vector<std::string> dns;  ///< Name servers; empty: the network stack's own forwarder.
+  bool auto_remove = false;
+  bool open_stdin = false;       ///< -i
+  int stop_signal = 15;
+};
+
+Json to_json(const Spec& spec);
+/// Throws InvalidInput naming the field.
+Spec spec_from_json(const Json& document);
+
+}  // namespace sandbox::container

@@ -1,0 +1,56 @@
+// The process that lives as long as its container (sbx:supervisor), and how clients talk to it.
+//
+// Wire protocol on the control socket (SOCK_STREAM, `<runtime>/<id>.sock`, 0600), both directions:
+// {u8 type, u32 little-endian size, payload}; see attach.h.
+#pragma once
+
+#include <string>
+
+#include "sandbox/base/fd.h"
+#include "sandbox/base/places.h"
+#include "sandbox/container/container_store.h"
+
+namespace sandbox::container {
+
+/// Spawns the supervisor of a created container: re-executes this program as `helper supervisor`
+/// with the container's id and a first client connection on an inherited descriptor. Returns our
+/// end of that connection.
+Fd spawn_supervisor(const Places& places, const Container& container);
+
+/// Body of `sandbox helper supervisor ID FD`. Returns the process's exit status.
+int supervisor_main(const Places& places, const std::string& id, Fd first_client);
+
+/// Connects to a running container's supervisor. Throws Conflict when it is not running.
+Fd connect_supervisor(const Places& places, const Container& container);
+
+/// What a client does with the container's terminal or streams.
+struct AttachOptions {
+  bool forward_stdin = false;
+  bool terminal = false;     ///< Raw mode, window size, detach keys ctrl-p ctrl-q.
+  bool forward_signals = true;
+};
+/// Ends with the container's exit status, or 0 after detaching. Throws Error (LaunchError's text
+/// and exit code arrive as `StartFailure`).
+int attach(Fd supervisor, const AttachOptions& options);
+/// Waits until the container has started (for -d) and goes.
+void wait_started(Fd supervisor);
+
+/// The container could not start: Docker's exit code beside the message.
+class StartFailure : public Error {
+ public:
+  StartFailure(const std::string& message, int exit_code) : Error(message), exit_code_(exit_code) {}
+  int exit_code() const { return exit_code_; }
+
+ private:
+  int exit_code_;
+};
+
+struct ExecRequest {
+  userns::ProcessPlan process;
+  bool open_stdin = false;
+};
+/// Sends the request on a fresh connection; then `attach` on the same descriptor.
+void request_exec(int supervisor, const ExecRequest& request);
+void request_signal(int supervisor, int signal);
+
+}  // namespace sandbox::container

@@ -1,0 +1,62 @@
+// Images on disk: `<store>/images` is an OCI image layout; `<store>/layers/<chain-id hex>/fs` the unpacked layers.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sandbox/base/places.h"
+#include "sandbox/base/json.h"
+#include "sandbox/image/reference.h"
+
+namespace sandbox::image {
+
+struct Descriptor {
+  std::string media_type, digest;
+  std::uint64_t size = 0;
+};
+
+struct Image {
+  std::string name;             ///< "docker.io/library/busybox:latest"; empty when untagged
+  Descriptor manifest, config;
+  std::vector<Descriptor> layers;
+  std::vector<std::string> diff_ids;
+  Json config_document;         ///< image-spec config.md: .config.Env, .Cmd, .Entrypoint, .User, .WorkingDir …
+  std::string layout;           ///< Directory of the OCI layout that holds it.
+  std::string id() const { return config.digest; }
+};
+
+class ImageStore {
+ public:
+  explicit ImageStore(const Places& places);
+
+  /// By name, id, or unique id prefix; own store first, then the additional ones. Throws NotFound.
+  Image find(const std::string& reference) const;
+  std::vector<Image> list() const;
+  void tag(const Image& image, const Reference& name);
+  /// Removes one name, and blobs and layers that nothing reaches any more. Throws Conflict for read-only stores.
+  std::vector<std::string> remove(const std::string& reference, bool force);
+
+  /// Directories for RootPlan::lower, top-most first; unpacks what is missing (staging, syncfs, rename).
+  std::vector<std::string> ensure_unpacked(const Image& image);
+
+  // For pull, load and import.
+  bool has_blob(const std::string& digest) const;
+  std::string blob_path(const std::string& digest) const;
+  /// Moves a finished, verified file from tmp/ into blobs/. `path` is on the same file system.
+  void adopt_blob(const std::string& path, const std::string& digest);
+  std::string write_blob(const std::string& content);  ///< Returns the digest.
+  std::string temporary_path() const;
+  /// Records `manifest` under `name` in index.json, durable when it returns.
+  void record(const Descriptor& manifest, const Reference& name);
+
+  /// `load` of docker-archive and oci-archive (any compression); returns the names loaded.
+  std::vector<std::string> load(int archive_fd);
+  /// `import`: a root tarball as a one-layer image; returns its id.
+  std::string import(int archive_fd, const Reference& name);
+
+ private:
+  Places places_;
+};
+
+}  // namespace sandbox::image

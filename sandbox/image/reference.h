@@ -1,0 +1,21 @@
+// Image references with Docker's defaults (distribution/reference grammar).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace sandbox::image {
+
+struct Reference {
+  std::string registry;    ///< "docker.io", "localhost:5000"
+  std::string repository;  ///< "library/busybox"
+  std::string tag;         ///< "latest" unless a digest is given
+  std::string digest;      ///< "sha256:…" or empty
+  std::string canonical() const;  ///< "docker.io/library/busybox:latest"
+  std::string familiar() const;   ///< "busybox:latest"
+};
+
+/// Throws UsageError "invalid reference format: …".
+Reference parse_reference(std::string_view text);
+
+}  // namespace sandbox::image

@@ -1,0 +1,55 @@
+// Executing a LaunchPlan: begin() makes the isolated process up to the point before execve,
+// start() lets it go. Runs in the supervisor, which must have one thread.
+#pragma once
+
+#include <sys/types.h>
+
+#include "sandbox/base/error.h"
+#include "sandbox/base/fd.h"
+#include "userns/launch_plan.h"
+
+namespace sandbox::userns {
+
+/// The container's descriptors 0, 1, 2; ignored with a terminal.
+struct StdioFds {
+  int in = -1, out = -1, err = -1;
+};
+
+/// Set-up of the container failed. `exit_code` is Docker's: 126 not executable, 127 not found, 125 else.
+class LaunchError : public Error {
+ public:
+  LaunchError(const std::string& message, int exit_code) : Error(message), exit_code_(exit_code) {}
+  int exit_code() const { return exit_code_; }
+
+ private:
+  int exit_code_;
+};
+
+/// A process between clone and execve. Destroying it unstarted kills it.
+class Launched {
+ public:
+  /// Throws LaunchError or SysError.
+  static Launched begin(const LaunchPlan& plan, const StdioFds& stdio);
+  Launched(Launched&&) noexcept = default;
+  Launched& operator=(Launched&&) noexcept = default;
+  ~Launched();
+
+  pid_t pid() const { return pid_; }
+  int pidfd() const { return pidfd_.get(); }
+  Fd take_console() { return std::move(console_); }  ///< Master side; valid with process.terminal.
+  Fd take_nic() { return std::move(nic_); }          ///< Tap device; valid with plan.network.
+  /// Opens the gate; returns when execve has succeeded. Throws LaunchError.
+  void start();
+
+ private:
+  Launched() = default;
+  pid_t pid_ = -1;
+  Fd pidfd_, channel_, console_, nic_;
+  bool started_ = false;
+};
+
+/// Runs `process` in the namespaces of the running container whose pid 1 is `container_pidfd`
+/// (setns(2) by pidfd, Linux 5.8). The same contract as Launched::begin + start.
+Launched join(int container_pidfd, const ProcessPlan& process, const StdioFds& stdio);
+
+}  // namespace sandbox::userns
