@@ -4,6 +4,8 @@
 
 #include <sys/types.h>
 
+#include <functional>
+
 #include "sandbox/base/error.h"
 #include "sandbox/base/fd.h"
 #include "userns/launch_plan.h"
@@ -13,6 +15,12 @@ namespace sandbox::userns {
 /// The container's descriptors 0, 1, 2; ignored with a terminal.
 struct StdioFds {
   int in = -1, out = -1, err = -1;
+};
+
+/// What other rooms contribute inside the new network namespace, before the host's tree disappears.
+struct LaunchHooks {
+  std::function<Fd(const NetworkInterface&)> create_nic;  ///< Called when plan.network is set.
+  std::function<void()> bring_up_loopback;                ///< Called when only loopback exists.
 };
 
 /// Set-up of the container failed. `exit_code` is Docker's: 126 not executable, 127 not found, 125 else.
@@ -29,7 +37,7 @@ class LaunchError : public Error {
 class Launched {
  public:
   /// Throws LaunchError or SysError.
-  static Launched begin(const LaunchPlan& plan, const StdioFds& stdio);
+  static Launched begin(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks = {});
   Launched(Launched&&) noexcept = default;
   Launched& operator=(Launched&&) noexcept = default;
   ~Launched();
@@ -42,7 +50,9 @@ class Launched {
   void start();
 
  private:
+  friend Launched join(int, const ProcessPlan&, const StdioFds&);
   Launched() = default;
+  void receive_until_ready(const std::string& what);
   pid_t pid_ = -1;
   Fd pidfd_, channel_, console_, nic_;
   bool started_ = false;

@@ -1,0 +1,199 @@
+#include "userns/child.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <linux/mount.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "sandbox/base/sys.h"
+#include "userns/channel.h"
+#include "userns/final_exec.h"
+#include "userns/mounts.h"
+#include "userns/root.h"
+
+namespace sandbox::userns {
+namespace {
+
+void expect_word(int channel, Word word) {
+  char byte = 0;
+  const std::size_t count = sys::read(channel, &byte, 1) | or_throw("waiting for the supervisor");
+  if (count != 1 || byte != static_cast<char>(word)) ::_exit(1);  // the supervisor died
+}
+
+void send_word(int channel, Word word, std::span<const int> fds = {}) {
+  const auto byte = static_cast<std::byte>(word);
+  sys::send_message(channel, {&byte, 1}, fds) | or_throw("talking to the supervisor");
+}
+
+bool maps_root(const std::vector<IdMapping>& map) {
+  return std::any_of(map.begin(), map.end(), [](const IdMapping& line) { return line.inside == 0; });
+}
+
+/// Root of the namespace while setting up, where the map has one.
+void become_namespace_root(const IdentityPlan& identity) {
+  if (maps_root(identity.gid_map) && ::setresgid(0, 0, 0) < 0) throw SysError(Errno{errno}, "setresgid 0");
+  if (maps_root(identity.uid_map) && ::setresuid(0, 0, 0) < 0) throw SysError(Errno{errno}, "setresuid 0");
+}
+
+void set_up_network(const LaunchPlan& plan, const LaunchHooks& hooks, int channel) {
+  if (!plan.namespaces.network) return;
+  if (!plan.network) {
+    if (hooks.bring_up_loopback) hooks.bring_up_loopback();
+    return;
+  }
+  if (!hooks.create_nic) throw Error("a network interface is planned, and nothing can make it");
+  const Fd nic = hooks.create_nic(*plan.network);
+  const int fds[] = {nic.get()};
+  send_word(channel, Word::nic, fds);
+}
+
+/// A pseudo-terminal of the container's devpts: the master goes to the supervisor, the slave is returned.
+Fd open_terminal(int root, int channel, std::uint32_t uid) {
+  const Fd master = open_in_root(root, "/dev/pts/ptmx", O_RDWR | O_NOCTTY);
+  int unlock = 0;
+  if (::ioctl(master.get(), TIOCSPTLCK, &unlock) < 0) throw SysError(Errno{errno}, "unlocking the terminal");
+  // TIOCGPTPEER (ioctl_tty(2), Linux 4.13) opens the peer without a path.
+  Fd slave(::ioctl(master.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!slave) throw SysError(Errno{errno}, "opening the terminal");
+  if (::fchown(slave.get(), uid, static_cast<gid_t>(-1)) < 0) throw SysError(Errno{errno}, "giving the terminal to the user");
+  const int fds[] = {master.get()};
+  send_word(channel, Word::console, fds);
+  return slave;
+}
+
+void set_stdio(const StdioFds& stdio, const Fd& terminal) {
+  const int sources[] = {terminal ? terminal.get() : stdio.in, terminal ? terminal.get() : stdio.out,
+                         terminal ? terminal.get() : stdio.err};
+  for (int target = 0; target < 3; ++target) {
+    if (sources[target] >= 0 && ::dup2(sources[target], target) < 0) throw SysError(Errno{errno}, "setting up stdio");
+  }
+  for (int fd = 0; fd < 3; ++fd) sys::set_cloexec(fd, false) | or_throw("setting up stdio");
+  if (terminal && ::ioctl(0, TIOCSCTTY, 0) < 0) throw SysError(Errno{errno}, "taking the terminal");
+}
+
+void enter_working_directory(const std::string& path) {
+  const Fd root = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening '/'");
+  const Fd directory = make_directory_in_root(root.get(), path);
+  if (::fchdir(directory.get()) < 0) throw SysError(Errno{errno}, fmt::format("working directory '{}'", path));
+}
+
+void reset_signals() {
+  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+pid_t init_child = 0;  // the only state that a signal handler of the tiny init can reach
+
+void forward_signal(int number) {
+  if (init_child > 0) ::kill(init_child, number);
+}
+
+/// Tiny init: pid 1 forwards signals, reaps everything, ends with the program's status.
+[[noreturn]] void run_init(const FinalExec& prepared, int channel) {
+  const pid_t child = ::fork();
+  if (child < 0) throw SysError(Errno{errno}, "forking below init");
+  if (child == 0) run_final_exec(prepared, channel);
+  ::close(channel);
+  init_child = child;
+  ::close_range(3, ~0U, 0);
+  for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT}) ::signal(number, forward_signal);
+  for (;;) {
+    int status = 0;
+    const pid_t ended = ::waitpid(-1, &status, 0);
+    if (ended != child) continue;
+    ::_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+  }
+}
+
+void finish(const ProcessPlan& process, const StdioFds& stdio, const Fd& terminal, int channel, bool init) {
+  ::setsid();
+  reset_signals();
+  set_stdio(stdio, terminal);
+  enter_working_directory(process.cwd);
+  const FinalExec prepared(process);
+  if (::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0) throw SysError(Errno{errno}, "close_range");
+  send_word(channel, Word::ready);
+  expect_word(channel, Word::start);
+  if (init) run_init(prepared, channel);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  run_final_exec(prepared, channel);
+}
+
+void set_up_container(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks, int channel) {
+  expect_word(channel, Word::maps_written);
+  ::prctl(PR_SET_DUMPABLE, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  become_namespace_root(plan.identity);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a change of ids has cleared it (prctl(2))
+  set_up_network(plan, hooks, channel);
+  ::umask(0);
+  const Fd root = mount_root(plan.root);
+  for (const MountOp& op : plan.mounts) {
+    apply_mount(root.get(), op);
+    if (op.target == "/dev" && op.kind == MountKind::tmpfs) populate_dev(root.get());
+  }
+  Fd terminal;
+  if (plan.process.terminal) {
+    terminal = open_terminal(root.get(), channel, plan.process.uid);
+    bind_console(root.get(), terminal.get());
+  }
+  mask_paths(root.get(), plan.masked_paths);
+  make_paths_read_only(root.get(), plan.read_only_paths);
+  if (!plan.hostname.empty() && plan.namespaces.uts && ::sethostname(plan.hostname.data(), plan.hostname.size()) < 0) {
+    throw SysError(Errno{errno}, fmt::format("setting the host name '{}'", plan.hostname));
+  }
+  enter_root(root.get());
+  if (plan.root.read_only) {
+    const Fd top = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening '/'");
+    sys::mount_setattr(top.get(), MOUNT_ATTR_RDONLY, 0, false) | or_throw("making the root read-only");
+  }
+  finish(plan.process, stdio, terminal, channel, plan.process.init);
+}
+
+template <class Step>
+[[noreturn]] void run_guarded(int channel, Step step) noexcept {
+  try {
+    step();
+  } catch (const std::exception& error) {
+    send_failure(channel, 125, error.what());
+  }
+  ::_exit(125);
+}
+
+}  // namespace
+
+void send_failure(int channel, int exit_code, const std::string& message) noexcept {
+  char buffer[4096];
+  buffer[0] = static_cast<char>(Word::failed);
+  buffer[1] = static_cast<char>(exit_code);
+  const std::size_t size = std::min(message.size(), sizeof buffer - 2);
+  std::memcpy(buffer + 2, message.data(), size);
+  (void)sys::write(channel, buffer, size + 2);
+}
+
+void run_container_child(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks, int channel) noexcept {
+  run_guarded(channel, [&] { set_up_container(plan, stdio, hooks, channel); });
+}
+
+void run_joined_child(const ProcessPlan& process, const StdioFds& stdio, int channel) noexcept {
+  run_guarded(channel, [&] {
+    ::prctl(PR_SET_DUMPABLE, 0);
+    Fd terminal;
+    if (process.terminal) {
+      const Fd root = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening '/'");
+      terminal = open_terminal(root.get(), channel, process.uid);
+    }
+    finish(process, stdio, terminal, channel, false);
+  });
+}
+
+}  // namespace sandbox::userns

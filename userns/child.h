@@ -1,0 +1,16 @@
+// Zone B: what the new process does between clone and its last stage. Ordinary C++, allowed since
+// the parent had one thread. Never returns.
+#pragma once
+
+#include "userns/launch.h"
+
+namespace sandbox::userns {
+
+[[noreturn]] void run_container_child(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks,
+                                      int channel) noexcept;
+/// Child of join(): already in the container's namespaces.
+[[noreturn]] void run_joined_child(const ProcessPlan& process, const StdioFds& stdio, int channel) noexcept;
+
+void send_failure(int channel, int exit_code, const std::string& message) noexcept;
+
+}  // namespace sandbox::userns

@@ -1,0 +1,139 @@
+#include "userns/final_exec.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <string_view>
+
+#include "sandbox/base/sys.h"
+#include "userns/channel.h"
+
+namespace sandbox::userns {
+namespace {
+
+std::string_view path_variable(const std::vector<std::string>& env) {
+  for (const std::string& entry : env) {
+    if (entry.starts_with("PATH=")) return std::string_view(entry).substr(5);
+  }
+  return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+[[noreturn]] void fail(int channel, int exit_code, const char* stage, const char* object, int error) noexcept {
+  char message[1024];
+  message[0] = static_cast<char>(Word::failed);
+  message[1] = static_cast<char>(exit_code);
+  const char* reason = error == ENOENT && exit_code == 127 ? "executable file not found" : ::strerrordesc_np(error);
+  const int size = ::snprintf(message + 2, sizeof message - 2, "%s%s%s%s: %s", stage, *object != 0 ? " '" : "", object,
+                              *object != 0 ? "'" : "", reason != nullptr ? reason : "unknown error");
+  const auto length = static_cast<std::size_t>(2 + (size < 0 ? 0 : std::min<int>(size, 1020)));
+  (void)sys::write(channel, message, length);
+  ::_exit(exit_code);
+}
+
+void set_limits(const ProcessPlan& process, int channel) noexcept {
+  for (const Rlimit& limit : process.rlimits) {
+    const rlimit value{limit.soft, limit.hard};
+    if (::setrlimit(static_cast<__rlimit_resource_t>(limit.resource), &value) < 0) fail(channel, 125, "setting a resource limit", "", errno);
+  }
+}
+
+void drop_bounding_set(std::uint64_t keep, int channel) noexcept {
+  for (unsigned long number = 0; number < 64; ++number) {
+    if ((keep >> number & 1) != 0) continue;
+    if (::prctl(PR_CAPBSET_DROP, number, 0, 0, 0) < 0) {
+      if (errno == EINVAL) return;  // beyond the last capability of this kernel
+      fail(channel, 125, "dropping a capability", "", errno);
+    }
+  }
+}
+
+void set_identity(const ProcessPlan& process, int channel) noexcept {
+  if (!process.groups.empty() && ::setgroups(process.groups.size(), process.groups.data()) < 0) {
+    fail(channel, 125, "setting supplementary groups", "", errno);
+  }
+  if (::setresgid(process.gid, process.gid, process.gid) < 0) fail(channel, 125, "setting the group", "", errno);
+  if (::setresuid(process.uid, process.uid, process.uid) < 0) fail(channel, 125, "setting the user", "", errno);
+}
+
+/// Permitted and effective for root only, inheritable and ambient empty (CVE-2022-24769).
+void set_capabilities(const ProcessPlan& process, int channel) noexcept {
+  const std::uint64_t set = process.uid == 0 ? process.capabilities : 0;
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  for (int word = 0; word < 2; ++word) {
+    data[word].permitted = data[word].effective = static_cast<__u32>(set >> (32 * word));
+  }
+  if (::syscall(SYS_capset, &header, data) < 0) fail(channel, 125, "setting capabilities", "", errno);
+}
+
+void load_seccomp(const ProcessPlan& process, int channel) noexcept {
+  if (process.seccomp.empty()) return;
+  sock_fprog program{};
+  program.len = static_cast<unsigned short>(process.seccomp.size() / sizeof(sock_filter));
+  program.filter = const_cast<sock_filter*>(reinterpret_cast<const sock_filter*>(process.seccomp.data()));
+  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0) fail(channel, 125, "loading the seccomp filter", "", errno);
+}
+
+}  // namespace
+
+FinalExec::FinalExec(const ProcessPlan& plan) : process(plan) {
+  const std::string& program = plan.argv.at(0);
+  if (program.find('/') != std::string::npos) {
+    candidates.push_back(program);
+  } else {
+    std::string_view rest = path_variable(plan.env);
+    for (bool more = true; more;) {
+      const auto colon = rest.find(':');
+      const std::string_view directory = rest.substr(0, colon);
+      candidates.push_back(fmt::format("{}/{}", directory.empty() ? "." : directory, program));
+      more = colon != std::string_view::npos;
+      if (more) rest = rest.substr(colon + 1);
+    }
+  }
+  for (const std::string& word : plan.argv) argv.push_back(const_cast<char*>(word.c_str()));
+  for (const std::string& entry : plan.env) env.push_back(const_cast<char*>(entry.c_str()));
+  argv.push_back(nullptr);
+  env.push_back(nullptr);
+}
+
+void run_final_exec(const FinalExec& prepared, int channel) noexcept {
+  const ProcessPlan& process = prepared.process;
+  set_limits(process, channel);
+  (void)::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);  // ENOSYS: a kernel without keyrings
+  drop_bounding_set(process.capabilities, channel);
+  // Without no_new_privs only CAP_SYS_ADMIN of the namespace may load a filter (seccomp(2)).
+  if (!process.no_new_privs) load_seccomp(process, channel);
+  set_identity(process, channel);
+  set_capabilities(process, channel);
+  ::umask(022);
+  if (process.no_new_privs) {
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail(channel, 125, "setting no_new_privs", "", errno);
+    load_seccomp(process, channel);
+  }
+  int worst = ENOENT;
+  const char* worst_path = prepared.process.argv[0].c_str();
+  for (const std::string& path : prepared.candidates) {
+    // Never execute a magic link such as /proc/self/exe, which is this program (CVE-2019-5736).
+    const auto program = sys::openat2(AT_FDCWD, path.c_str(), O_PATH, RESOLVE_NO_MAGICLINKS);
+    if (!program) {
+      if (program.error().value != ENOENT && program.error().value != ENOTDIR) worst = program.error().value;
+      continue;
+    }
+    ::execve(path.c_str(), prepared.argv.data(), prepared.env.data());
+    if (errno != ENOENT && errno != ENOTDIR) worst = errno;
+  }
+  const bool missing = worst == ENOENT || worst == ENOTDIR;
+  const int error = worst == EACCES && prepared.candidates.size() == 1 ? EACCES : worst;
+  fail(channel, missing ? 127 : 126, "exec", worst_path, error);
+}
+
+}  // namespace sandbox::userns

@@ -1,0 +1,22 @@
+// Zone X: the last stage before execve. No allocation, no exceptions; arrays are prepared earlier.
+#pragma once
+
+#include <vector>
+
+#include "userns/launch_plan.h"
+
+namespace sandbox::userns {
+
+/// Everything that the last stage needs, as plain pointers.
+struct FinalExec {
+  explicit FinalExec(const ProcessPlan& process);
+
+  const ProcessPlan& process;
+  std::vector<std::string> candidates;  ///< Paths to try: argv[0], or PATH's directories with it.
+  std::vector<char*> argv, env;
+};
+
+/// Drops privileges as the plan says and executes. Returns only by _exit after reporting on `channel`.
+[[noreturn]] void run_final_exec(const FinalExec& prepared, int channel) noexcept;
+
+}  // namespace sandbox::userns

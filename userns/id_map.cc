@@ -1,0 +1,60 @@
+#include "userns/id_map.h"
+
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "sandbox/base/sys.h"
+
+namespace sandbox::userns {
+namespace {
+
+bool is_own_id_only(const std::vector<IdMapping>& map, std::uint32_t own) {
+  return map.size() == 1 && map[0].count == 1 && map[0].outside == own;
+}
+
+void write_proc_file(pid_t pid, const char* name, const std::string& content) {
+  const std::string path = fmt::format("/proc/{}/{}", pid, name);
+  const Fd fd = sys::openat(AT_FDCWD, path.c_str(), O_WRONLY) | or_throw("opening '{}'", path);
+  sys::write_all(fd.get(), content.data(), content.size()) | or_throw("writing '{}' to '{}'", content, path);
+}
+
+void run_mapper(const char* program, pid_t pid, const std::vector<IdMapping>& map) {
+  std::vector<std::string> words{program, std::to_string(pid)};
+  for (const IdMapping& line : map) {
+    for (const std::uint32_t number : {line.inside, line.outside, line.count}) words.push_back(std::to_string(number));
+  }
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  pid_t child = -1;
+  if (const int error = ::posix_spawnp(&child, program, nullptr, nullptr, argv.data(), environ); error != 0) {
+    throw Unsupported(fmt::format("running '{}': {}", program, Errno{error}.message()),
+                      "ask the administrator to install the package 'uidmap'");
+  }
+  int status = 0;
+  if (::waitpid(child, &status, 0) != child || status != 0) {
+    throw Unsupported(fmt::format("'{}' refused the id range", program),
+                      "the lines of your user in /etc/subuid and /etc/subgid must cover it");
+  }
+}
+
+std::string map_line(const IdMapping& line) { return fmt::format("{} {} {}\n", line.inside, line.outside, line.count); }
+
+}  // namespace
+
+void write_id_maps(pid_t pid, const IdentityPlan& identity) {
+  if (is_own_id_only(identity.uid_map, ::geteuid()) && is_own_id_only(identity.gid_map, ::getegid())) {
+    write_proc_file(pid, "setgroups", "deny");
+    write_proc_file(pid, "uid_map", map_line(identity.uid_map[0]));
+    write_proc_file(pid, "gid_map", map_line(identity.gid_map[0]));
+    return;
+  }
+  run_mapper("newuidmap", pid, identity.uid_map);
+  run_mapper("newgidmap", pid, identity.gid_map);
+}
+
+}  // namespace sandbox::userns

@@ -1,0 +1,15 @@
+// Writing a new user namespace's id maps (user_namespaces(7)). Runs in the parent of the new process.
+#pragma once
+
+#include <sys/types.h>
+
+#include "userns/launch_plan.h"
+
+namespace sandbox::userns {
+
+/// Writes uid_map, gid_map and setgroups of `pid`. One line that maps our own id is written by us
+/// (setgroups becomes "deny", CVE-2014-8989); anything else goes through newuidmap(1) and
+/// newgidmap(1). Throws SysError, or Unsupported when those programs are missing or refuse.
+void write_id_maps(pid_t pid, const IdentityPlan& identity);
+
+}  // namespace sandbox::userns

@@ -1,0 +1,188 @@
+#include "userns/launch.h"
+
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "sandbox/base/sys.h"
+#include "userns/channel.h"
+#include "userns/child.h"
+#include "userns/id_map.h"
+
+namespace sandbox::userns {
+namespace {
+
+constexpr std::size_t max_message = 8192;
+
+std::uint64_t clone_flags(const NamespacePlan& namespaces) {
+  std::uint64_t flags = CLONE_NEWUSER | CLONE_NEWNS;
+  if (namespaces.pid) flags |= CLONE_NEWPID;
+  if (namespaces.network) flags |= CLONE_NEWNET;
+  if (namespaces.ipc) flags |= CLONE_NEWIPC;
+  if (namespaces.uts) flags |= CLONE_NEWUTS;
+  if (namespaces.cgroup) flags |= CLONE_NEWCGROUP;
+  return flags;
+}
+
+void send_word(int channel, Word word) {
+  const auto byte = static_cast<std::byte>(word);
+  sys::send_message(channel, {&byte, 1}, {}) | or_throw("talking to the new process");
+}
+
+/// The new process's /proc files must belong to us while its maps are written (proc(5), "dumpable").
+class Dumpable {
+ public:
+  Dumpable() : before_(::prctl(PR_GET_DUMPABLE)) { ::prctl(PR_SET_DUMPABLE, 1); }
+  ~Dumpable() { ::prctl(PR_SET_DUMPABLE, before_); }
+  Dumpable(const Dumpable&) = delete;
+  Dumpable& operator=(const Dumpable&) = delete;
+
+ private:
+  int before_;
+};
+
+/// Namespaces in which the container differs from us: joining one that we share needs a privilege over it.
+int namespaces_to_join(pid_t target) {
+  struct Kind {
+    const char* name;
+    int flag;
+  };
+  constexpr Kind kinds[] = {{"user", CLONE_NEWUSER}, {"mnt", CLONE_NEWNS}, {"pid", CLONE_NEWPID},
+                            {"net", CLONE_NEWNET},   {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS},
+                            {"cgroup", CLONE_NEWCGROUP}};
+  int flags = 0;
+  for (const Kind& kind : kinds) {
+    const std::string theirs = fmt::format("/proc/{}/ns/{}", target, kind.name);
+    const std::string ours = fmt::format("/proc/self/ns/{}", kind.name);
+    const auto a = sys::fstatat(AT_FDCWD, theirs.c_str(), 0) | or_throw("reading '{}'", theirs);
+    const auto b = sys::fstatat(AT_FDCWD, ours.c_str(), 0) | or_throw("reading '{}'", ours);
+    if (a.st_ino != b.st_ino || a.st_dev != b.st_dev) flags |= kind.flag;
+  }
+  return flags;
+}
+
+/// The process id behind a pidfd, from /proc/self/fdinfo (pidfd_open(2)).
+pid_t pid_of(int pidfd) {
+  const std::string path = fmt::format("/proc/self/fdinfo/{}", pidfd);
+  const Fd fd = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY) | or_throw("opening '{}'", path);
+  char buffer[1024] = {};
+  (void)(sys::read(fd.get(), buffer, sizeof buffer - 1) | or_throw("reading '{}'", path));
+  const char* line = std::strstr(buffer, "Pid:");
+  const int pid = line != nullptr ? std::atoi(line + 4) : -1;
+  if (pid <= 0) throw Conflict("the container's first process is gone");
+  return pid;
+}
+
+/// Middle process of join(): enters the namespaces, then makes the real one as our own child.
+[[noreturn]] void run_joining_child(int pidfd, int flags, const ProcessPlan& process, const StdioFds& stdio,
+                                    int channel) noexcept {
+  ::prctl(PR_SET_DUMPABLE, 0);
+  if (const auto joined = sys::setns(pidfd, flags); !joined) {
+    send_failure(channel, 126, "joining the container's namespaces: " + joined.error().message());
+    ::_exit(1);
+  }
+  // CLONE_PARENT: the supervisor, not this process, is the parent and gets the exit status.
+  auto cloned = sys::clone3(CLONE_PARENT);
+  if (!cloned) {
+    send_failure(channel, 126, "starting a process in the container: " + cloned.error().message());
+    ::_exit(1);
+  }
+  if (cloned->pid == 0) run_joined_child(process, stdio, channel);
+  std::byte message[1 + sizeof(pid_t)];
+  message[0] = static_cast<std::byte>(Word::process);
+  std::memcpy(message + 1, &cloned->pid, sizeof(pid_t));
+  const int fds[] = {cloned->pidfd.get()};
+  ::_exit(sys::send_message(channel, message, fds) ? 0 : 1);
+}
+
+}  // namespace
+
+Launched::~Launched() {
+  if (started_ || !pidfd_) return;
+  (void)sys::pidfd_send_signal(pidfd_.get(), SIGKILL);
+  (void)sys::wait_pidfd(pidfd_.get());
+}
+
+void Launched::receive_until_ready(const std::string& what) {
+  for (;;) {
+    sys::Message message = sys::receive_message(channel_.get(), max_message) | or_throw("{}", what);
+    if (message.data.empty()) throw LaunchError(what + ": the new process died", 125);
+    const char* text = reinterpret_cast<const char*>(message.data.data());
+    switch (static_cast<Word>(text[0])) {
+      case Word::nic:
+        if (!message.fds.empty()) nic_ = std::move(message.fds[0]);
+        break;
+      case Word::console:
+        if (!message.fds.empty()) console_ = std::move(message.fds[0]);
+        break;
+      case Word::process:
+        if (message.fds.empty() || message.data.size() != 1 + sizeof(pid_t)) break;
+        std::memcpy(&pid_, text + 1, sizeof(pid_t));
+        pidfd_ = std::move(message.fds[0]);
+        break;
+      case Word::ready:
+        return;
+      case Word::failed:
+        if (message.data.size() < 2) throw LaunchError(what, 125);
+        throw LaunchError(std::string(text + 2, message.data.size() - 2), static_cast<unsigned char>(text[1]));
+      default:
+        break;
+    }
+  }
+}
+
+Launched Launched::begin(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks) {
+  Launched launched;
+  sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("socketpair");
+  {
+    const Dumpable dumpable;
+    sys::Cloned cloned = sys::clone3(clone_flags(plan.namespaces)) |
+                         or_throw("creating the container's namespaces");
+    if (cloned.pid == 0) {
+      channel.first.reset();
+      run_container_child(plan, stdio, hooks, channel.second.release());
+    }
+    launched.pid_ = cloned.pid;
+    launched.pidfd_ = std::move(cloned.pidfd);
+    launched.channel_ = std::move(channel.first);
+    channel.second.reset();
+    write_id_maps(launched.pid_, plan.identity);
+  }
+  send_word(launched.channel_.get(), Word::maps_written);
+  launched.receive_until_ready("setting up the container");
+  return launched;
+}
+
+void Launched::start() {
+  send_word(channel_.get(), Word::start);
+  const sys::Message message = sys::receive_message(channel_.get(), max_message) | or_throw("starting the process");
+  if (!message.data.empty()) {
+    const char* text = reinterpret_cast<const char*>(message.data.data());
+    const bool complete = message.data.size() >= 2;
+    throw LaunchError(complete ? std::string(text + 2, message.data.size() - 2) : "starting the process failed",
+                      complete ? static_cast<unsigned char>(text[1]) : 125);
+  }
+  started_ = true;
+  channel_.reset();
+}
+
+Launched join(int container_pidfd, const ProcessPlan& process, const StdioFds& stdio) {
+  const int flags = namespaces_to_join(pid_of(container_pidfd));
+  Launched launched;
+  sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("socketpair");
+  sys::Cloned middle = sys::clone3(0) | or_throw("forking");
+  if (middle.pid == 0) {
+    channel.first.reset();
+    run_joining_child(container_pidfd, flags, process, stdio, channel.second.release());
+  }
+  launched.channel_ = std::move(channel.first);
+  channel.second.reset();
+  (void)sys::wait_pidfd(middle.pidfd.get());
+  launched.receive_until_ready("joining the container");
+  launched.start();
+  return launched;
+}
+
+}  // namespace sandbox::userns

@@ -1,0 +1,87 @@
+#include "userns/root.h"
+
+#include <linux/mount.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "sandbox/base/sys.h"
+
+namespace sandbox::userns {
+namespace {
+
+Fd open_directory(const std::string& path) {
+  return sys::openat(AT_FDCWD, path.c_str(), O_PATH | O_DIRECTORY) | or_throw("opening directory '{}'", path);
+}
+
+/// A name without special characters for a directory that overlayfs should use.
+std::string fd_path(const Fd& fd) { return fmt::format("/proc/self/fd/{}", fd.get()); }
+
+struct OverlayDirectories {
+  std::vector<Fd> lower;
+  Fd upper, work;
+};
+
+/// COMPAT(linux<6.5): without "lowerdir+" all layers go into one option string of mount(2).
+Fd mount_overlay_legacy(const OverlayDirectories& directories, const std::string& staging) {
+  std::string data = "userxattr,lowerdir=";
+  for (std::size_t i = 0; i < directories.lower.size(); ++i) data += (i > 0 ? ":" : "") + fd_path(directories.lower[i]);
+  if (directories.upper) {
+    data += ",upperdir=" + fd_path(directories.upper) + ",workdir=" + fd_path(directories.work);
+  }
+  sys::mount("overlay", staging.c_str(), "overlay", 0, data.c_str()) | or_throw("mounting overlayfs");
+  return open_directory(staging);
+}
+
+Fd mount_overlay(const RootPlan& root, const std::string& staging) {
+  OverlayDirectories directories;
+  for (const std::string& path : root.lower) directories.lower.push_back(open_directory(path));
+  if (!root.upper.empty()) {
+    directories.upper = open_directory(root.upper);
+    directories.work = open_directory(root.work);
+  } else if (directories.lower.size() == 1) {
+    directories.lower.push_back(open_directory(root.lower[0]));  // a merge without upper needs two lower layers
+  }
+  const Fd fs = sys::fsopen("overlay") | or_throw("fsopen overlay");
+  sys::fsconfig_flag(fs.get(), "userxattr") | or_throw("overlayfs option userxattr (Linux 5.11)");
+  for (const Fd& lower : directories.lower) {
+    const auto set = sys::fsconfig_string(fs.get(), "lowerdir+", fd_path(lower).c_str());
+    if (!set && set.error().value == EINVAL) return mount_overlay_legacy(directories, staging);
+    if (!set) throw SysError(set.error(), "overlayfs lower layer");
+  }
+  if (directories.upper) {
+    sys::fsconfig_string(fs.get(), "upperdir", fd_path(directories.upper).c_str()) | or_throw("overlayfs upper layer");
+    sys::fsconfig_string(fs.get(), "workdir", fd_path(directories.work).c_str()) | or_throw("overlayfs work directory");
+  }
+  sys::fsconfig_create(fs.get()) | or_throw("mounting overlayfs");
+  const Fd mount = sys::fsmount(fs.get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV) | or_throw("mounting overlayfs");
+  sys::move_mount(mount.get(), AT_FDCWD, staging.c_str(), 0) | or_throw("attaching overlayfs");
+  return open_directory(staging);
+}
+
+Fd bind_directory(const std::string& path) {
+  const Fd tree = sys::open_tree(AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | AT_RECURSIVE) | or_throw("opening root '{}'", path);
+  sys::mount_setattr(tree.get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0, true) | or_throw("root '{}'", path);
+  sys::move_mount(tree.get(), AT_FDCWD, path.c_str(), 0) | or_throw("attaching root '{}'", path);
+  return open_directory(path);
+}
+
+}  // namespace
+
+Fd mount_root(const RootPlan& root) {
+  sys::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) | or_throw("making the mounts private");
+  if (root.lower.empty()) return bind_directory(root.directory);
+  // Any directory of ours serves as the place of attachment; the overlay keeps its own reference to it.
+  return mount_overlay(root, root.upper.empty() ? root.lower.front() : root.work);
+}
+
+void enter_root(int root) {
+  if (::fchdir(root) < 0) throw SysError(Errno{errno}, "entering the root");
+  // pivot_root(2), "pivot_root(".", ".")": the old root is stacked on the new one and detached.
+  sys::pivot_root(".", ".") | or_throw("pivot_root");
+  sys::umount2(".", MNT_DETACH) | or_throw("detaching the host's tree");
+  if (::chdir("/") < 0) throw SysError(Errno{errno}, "chdir /");
+}
+
+}  // namespace sandbox::userns
