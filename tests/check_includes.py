@@ -21,7 +21,8 @@ FLOORS = [
     ["sandbox/engine"],
     ["sandbox/compose", "sandbox/api"],
     ["sandbox/cli"],
-    ["sandbox/helpers", "sandbox/main.cc"],
+    ["sandbox/helpers"],
+    ["sandbox/main.cc"],
 ]
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 SOURCES = {".cc", ".h"}
