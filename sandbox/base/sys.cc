@@ -173,7 +173,8 @@ Result<Cloned> clone3(std::uint64_t flags, int cgroup) noexcept {
   struct clone_args arguments {};
   arguments.flags = flags | CLONE_PIDFD;
   arguments.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
-  arguments.exit_signal = SIGCHLD;
+  // With CLONE_PARENT the signal is inherited, and clone3 wants none named.
+  arguments.exit_signal = (flags & CLONE_PARENT) != 0 ? 0 : SIGCHLD;
   if (cgroup >= 0) {
     arguments.flags |= CLONE_INTO_CGROUP;
     arguments.cgroup = static_cast<std::uint64_t>(cgroup);
