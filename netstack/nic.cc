@@ -1,0 +1,121 @@
+// The container's network interface. Runs in the container's bootstrap child, in its new network
+// namespace with CAP_NET_ADMIN there, while the host's /dev is still in sight. Plain ioctls
+// (netdevice(7)): one interface with one address needs no netlink.
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <net/route.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <cstring>
+
+#include "netstack/netstack.h"
+#include "sandbox/base/error.h"
+#include "sandbox/base/sys.h"
+
+namespace sandbox::netstack {
+namespace {
+
+template <class Argument>
+Result<void> ioctl(int fd, unsigned long request, Argument* argument) noexcept {
+  if (::ioctl(fd, request, argument) < 0) return std::unexpected(Errno{errno});
+  return {};
+}
+
+Fd control_socket() {
+  Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket) throw SysError(Errno{errno}, "making a socket to configure interfaces");
+  return socket;
+}
+
+ifreq request_for(const std::string& name) {
+  if (name.empty() || name.size() >= IFNAMSIZ) {
+    throw InvalidInput(fmt::format("interface name '{}' is not 1 to {} bytes long", name, IFNAMSIZ - 1));
+  }
+  ifreq request{};
+  name.copy(request.ifr_name, IFNAMSIZ - 1);
+  return request;
+}
+
+sockaddr as_sockaddr(in_addr_t address) {
+  sockaddr_in internet{};
+  internet.sin_family = AF_INET;
+  internet.sin_addr.s_addr = address;
+  sockaddr generic{};
+  static_assert(sizeof generic == sizeof internet);
+  std::memcpy(&generic, &internet, sizeof generic);
+  return generic;
+}
+
+sockaddr parse_address(const std::string& text) {
+  in_addr address{};
+  if (::inet_pton(AF_INET, text.c_str(), &address) != 1) {
+    throw InvalidInput(fmt::format("'{}' is not an IPv4 address", text));
+  }
+  return as_sockaddr(address.s_addr);
+}
+
+void bring_up(int socket, const std::string& name) {
+  ifreq request = request_for(name);
+  ioctl(socket, SIOCGIFFLAGS, &request) | or_throw("reading the flags of interface '{}'", name);
+  request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
+  ioctl(socket, SIOCSIFFLAGS, &request) | or_throw("bringing up interface '{}'", name);
+}
+
+void add_default_route(int socket, const std::string& gateway) {
+  rtentry route{};
+  route.rt_dst = as_sockaddr(INADDR_ANY);
+  route.rt_genmask = as_sockaddr(INADDR_ANY);
+  route.rt_gateway = parse_address(gateway);
+  route.rt_flags = RTF_UP | RTF_GATEWAY;
+  ioctl(socket, SIOCADDRT, &route) | or_throw("adding the default route through {}", gateway);
+}
+
+std::string tun_hint(int error) {
+  switch (error) {
+    case ENOENT:
+    case ENODEV:
+    case ENXIO: return "the tun device is missing here; load it with 'modprobe tun', or use --network none or host";
+    case EACCES:
+    case EPERM: return "let users open /dev/net/tun (mode 0666), or use --network none or host";
+    default: return {};
+  }
+}
+
+Fd open_tap(const std::string& name) {
+  Result<Fd> tap = sys::openat(AT_FDCWD, "/dev/net/tun", O_RDWR);
+  if (!tap) throw SysError(tap.error(), "opening '/dev/net/tun'", tun_hint(tap.error().value));
+  ifreq request = request_for(name);
+  request.ifr_flags = IFF_TAP | IFF_NO_PI;
+  if (auto made = ioctl(tap->get(), TUNSETIFF, &request); !made) {
+    throw SysError(made.error(), fmt::format("making tap interface '{}'", name), tun_hint(made.error().value));
+  }
+  return std::move(*tap);
+}
+
+}  // namespace
+
+Fd create_tap(const std::string& name, const std::string& address, int prefix, const std::string& gateway, int mtu) {
+  if (prefix < 1 || prefix > 32) throw InvalidInput(fmt::format("network prefix {} is not within 1 to 32", prefix));
+  Fd tap = open_tap(name);
+  const Fd socket = control_socket();
+
+  ifreq request = request_for(name);
+  request.ifr_addr = parse_address(address);
+  ioctl(socket.get(), SIOCSIFADDR, &request) | or_throw("giving address {} to interface '{}'", address, name);
+  request.ifr_netmask = as_sockaddr(htonl(~std::uint32_t{0} << (32 - prefix)));
+  ioctl(socket.get(), SIOCSIFNETMASK, &request) | or_throw("setting prefix {} of interface '{}'", prefix, name);
+  request.ifr_mtu = mtu;
+  ioctl(socket.get(), SIOCSIFMTU, &request) | or_throw("setting MTU {} of interface '{}'", mtu, name);
+
+  bring_up(socket.get(), name);
+  bring_up(socket.get(), "lo");
+  add_default_route(socket.get(), gateway);
+  return tap;
+}
+
+void bring_up_loopback() { bring_up(control_socket().get(), "lo"); }
+
+}  // namespace sandbox::netstack
