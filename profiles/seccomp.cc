@@ -1,0 +1,276 @@
+// Docker's seccomp profile format to a BPF program, by libseccomp. Pure but for a memfd and
+// uname(2); runs in the command's process, before any namespace exists.
+//
+// Invariants of every program: the i386 calls of an x86_64 kernel pass through the same rules, and
+// a foreign architecture (x32 among them) gets ENOSYS for every call, even when the profile allows
+// by default: its numbers would otherwise slip past the rules.
+#include "profiles/seccomp.h"
+
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "profiles/capabilities.h"
+#include "sandbox/base/error.h"
+#include "sandbox/base/fd.h"
+#include "sandbox/base/sys.h"
+
+namespace sandbox::profiles {
+namespace {
+
+#if defined(__x86_64__)
+constexpr std::string_view native_arch = "amd64";
+constexpr std::uint32_t sub_arch = SCMP_ARCH_X86;
+#elif defined(__aarch64__)
+constexpr std::string_view native_arch = "arm64";
+constexpr std::uint32_t sub_arch = SCMP_ARCH_ARM;
+#else
+#error "seccomp profiles are written for x86_64 and aarch64"
+#endif
+
+using Context = std::unique_ptr<void, decltype([](void* filter) { ::seccomp_release(filter); })>;
+
+struct Rule {
+  std::string where;  ///< "syscalls[3]", for messages.
+  std::vector<std::string> names;
+  std::uint32_t action = 0;
+  std::vector<scmp_arg_cmp> args;
+};
+
+[[noreturn]] void fail(const std::string& where, const std::string& reason) {
+  throw InvalidInput(fmt::format("seccomp profile: {}: {}", where, reason));
+}
+
+/// The member `key`, or null when it is absent or JSON's null (Docker writes both).
+const Json* member(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+std::optional<std::string> text_member(const Json& object, const char* key, const std::string& where) {
+  const Json* value = member(object, key);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_string()) fail(where, fmt::format("'{}' is not a string", key));
+  return value->get<std::string>();
+}
+
+std::vector<std::string> text_list(const Json& object, const char* key, const std::string& where) {
+  std::vector<std::string> result;
+  const Json* list = member(object, key);
+  if (list == nullptr) return result;
+  if (!list->is_array()) fail(where, fmt::format("'{}' is not a list", key));
+  for (const Json& item : *list) {
+    if (!item.is_string()) fail(where, fmt::format("'{}' holds something else than strings", key));
+    result.push_back(item.get<std::string>());
+  }
+  return result;
+}
+
+std::optional<std::uint64_t> number_member(const Json& object, const char* key, std::uint64_t limit,
+                                           const std::string& where) {
+  const Json* value = member(object, key);
+  if (value == nullptr) return std::nullopt;
+  const bool natural = value->is_number_unsigned() || (value->is_number_integer() && value->get<std::int64_t>() >= 0);
+  if (!natural || value->get<std::uint64_t>() > limit) {
+    fail(where, fmt::format("'{}' is not a whole number of at most {}", key, limit));
+  }
+  return value->get<std::uint64_t>();
+}
+
+std::uint32_t parse_action(const std::string& name, std::optional<std::uint64_t> number, const std::string& where) {
+  // The kernel's number of an errno or a trace message has 16 bits; EPERM is Docker's choice.
+  const std::uint32_t data = static_cast<std::uint32_t>(number.value_or(EPERM));
+  if (name == "SCMP_ACT_ERRNO") return SCMP_ACT_ERRNO(data);
+  if (name == "SCMP_ACT_TRACE") return SCMP_ACT_TRACE(data);
+  static constexpr std::pair<std::string_view, std::uint32_t> actions[] = {
+      {"SCMP_ACT_ALLOW", SCMP_ACT_ALLOW},
+      {"SCMP_ACT_LOG", SCMP_ACT_LOG},
+      {"SCMP_ACT_NOTIFY", SCMP_ACT_NOTIFY},
+      {"SCMP_ACT_TRAP", SCMP_ACT_TRAP},
+      {"SCMP_ACT_KILL", SCMP_ACT_KILL_THREAD},
+      {"SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD},
+      {"SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS},
+  };
+  const auto* found = std::ranges::find(actions, name, &std::pair<std::string_view, std::uint32_t>::first);
+  if (found == std::end(actions)) fail(where, fmt::format("unknown action '{}'", name));
+  return found->second;
+}
+
+scmp_arg_cmp parse_argument(const Json& object, const std::string& where) {
+  static constexpr std::pair<std::string_view, scmp_compare> operators[] = {
+      {"SCMP_CMP_NE", SCMP_CMP_NE},
+      {"SCMP_CMP_LT", SCMP_CMP_LT},
+      {"SCMP_CMP_LE", SCMP_CMP_LE},
+      {"SCMP_CMP_EQ", SCMP_CMP_EQ},
+      {"SCMP_CMP_GE", SCMP_CMP_GE},
+      {"SCMP_CMP_GT", SCMP_CMP_GT},
+      {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ},
+  };
+  if (!object.is_object()) fail(where, "not an object");
+  const std::string op = text_member(object, "op", where).value_or("");
+  const auto* found = std::ranges::find(operators, op, &std::pair<std::string_view, scmp_compare>::first);
+  if (found == std::end(operators)) fail(where, fmt::format("unknown operator '{}'", op));
+  const auto index = number_member(object, "index", 5, where);
+  if (!index) fail(where, "'index' is missing");
+  scmp_arg_cmp result{};
+  result.arg = static_cast<unsigned>(*index);
+  result.op = found->second;
+  result.datum_a = number_member(object, "value", UINT64_MAX, where).value_or(0);
+  result.datum_b = number_member(object, "valueTwo", UINT64_MAX, where).value_or(0);
+  return result;
+}
+
+/// True when the running kernel's version is at least `minimum` ("4.8").
+bool kernel_at_least(const std::string& minimum, const std::string& where) {
+  unsigned want_major = 0;
+  unsigned want_minor = 0;
+  char rest = 0;
+  if (std::sscanf(minimum.c_str(), "%4u.%4u%c", &want_major, &want_minor, &rest) != 2) {
+    fail(where, fmt::format("'minKernel' is '{}', not two numbers with a dot between", minimum));
+  }
+  utsname system{};
+  unsigned major = 0;
+  unsigned minor = 0;
+  if (::uname(&system) != 0 || std::sscanf(system.release, "%u.%u", &major, &minor) != 2) return false;
+  return std::pair(major, minor) >= std::pair(want_major, want_minor);
+}
+
+bool holds(const std::string& name, std::uint64_t capabilities, const std::string& where) {
+  try {
+    return (capabilities & capability_bit(name)) != 0;
+  } catch (const UsageError& error) {
+    fail(where, error.what());
+  }
+}
+
+/// Docker's conditions: every one of `includes` (all capabilities, one of the architectures), none of `excludes`.
+bool applies(const Json& block, std::uint64_t capabilities, const std::string& where) {
+  const auto has = [&](const std::string& name) { return holds(name, capabilities, where); };
+  for (const char* key : {"includes", "excludes"}) {
+    const Json* filter = member(block, key);
+    if (filter == nullptr) continue;
+    if (!filter->is_object()) fail(where, fmt::format("'{}' is not an object", key));
+    const auto caps = text_list(*filter, "caps", where);
+    const auto arches = text_list(*filter, "arches", where);
+    const auto kernel = text_member(*filter, "minKernel", where);
+    const bool native = std::ranges::find(arches, native_arch) != arches.end();
+    const bool recent = kernel && !kernel->empty() && kernel_at_least(*kernel, where);
+    if (key[0] == 'i') {
+      if (std::ranges::count_if(caps, has) != std::ssize(caps)) return false;
+      if ((!arches.empty() && !native) || (kernel && !kernel->empty() && !recent)) return false;
+    } else if (std::ranges::count_if(caps, has) != 0 || native || recent) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Rule parse_rule(const Json& block, const std::string& where) {
+  Rule rule{.where = where, .names = text_list(block, "names", where)};
+  if (const auto name = text_member(block, "name", where); name && !name->empty()) {
+    if (!rule.names.empty()) fail(where, "both 'name' and 'names' are given");
+    rule.names.push_back(*name);
+  }
+  if (rule.names.empty()) fail(where, "no system call is named");
+  const auto action = text_member(block, "action", where);
+  if (!action) fail(where, "'action' is missing");
+  rule.action = parse_action(*action, number_member(block, "errnoRet", 0xffff, where), where);
+  if (const Json* args = member(block, "args")) {
+    if (!args->is_array()) fail(where, "'args' is not a list");
+    for (const Json& item : *args) {
+      rule.args.push_back(parse_argument(item, fmt::format("{}.args[{}]", where, rule.args.size())));
+    }
+  }
+  return rule;
+}
+
+std::vector<Rule> parse_rules(const Json& profile, std::uint64_t capabilities) {
+  std::vector<Rule> rules;
+  const Json* blocks = member(profile, "syscalls");
+  if (blocks == nullptr) return rules;
+  if (!blocks->is_array()) fail("syscalls", "not a list");
+  for (std::size_t index = 0; index < blocks->size(); ++index) {
+    const std::string where = fmt::format("syscalls[{}]", index);
+    const Json& block = (*blocks)[index];
+    if (!block.is_object()) fail(where, "not an object");
+    Rule rule = parse_rule(block, where);  // First, so that a mistake shows whatever the capabilities.
+    if (applies(block, capabilities, where)) rules.push_back(std::move(rule));
+  }
+  return rules;
+}
+
+/// True when some argument is compared more than once.
+bool repeats_argument(const std::vector<scmp_arg_cmp>& args) {
+  unsigned seen = 0;
+  for (const scmp_arg_cmp& arg : args) {
+    if ((seen & (1U << arg.arg)) != 0) return true;
+    seen |= 1U << arg.arg;
+  }
+  return false;
+}
+
+void check(int result, const std::string& what) {
+  // The same rule may stand in two blocks of a profile.
+  if (result < 0 && result != -EEXIST) throw SysError(Errno{-result}, "seccomp profile: " + what);
+}
+
+void add_rule(scmp_filter_ctx filter, const Rule& rule) {
+  for (const std::string& name : rule.names) {
+    const int number = ::seccomp_syscall_resolve_name(name.c_str());
+    if (number == __NR_SCMP_ERROR) continue;  // Newer than libseccomp: stays with the default action.
+    const std::string what = fmt::format("{}: adding '{}'", rule.where, name);
+    const auto add = [&](const scmp_arg_cmp* args, std::size_t count) {
+      check(::seccomp_rule_add_array(filter, rule.action, number, static_cast<unsigned>(count), args), what);
+    };
+    if (!repeats_argument(rule.args)) {
+      add(rule.args.data(), rule.args.size());
+      continue;
+    }
+    // runc's reading, which profiles rely on: comparisons of one argument are alternatives.
+    for (const scmp_arg_cmp& arg : rule.args) add(&arg, 1);
+  }
+}
+
+std::vector<std::byte> export_program(scmp_filter_ctx filter) {
+  const Fd file(::memfd_create("seccomp", MFD_CLOEXEC));
+  if (!file) throw SysError(Errno{errno}, "seccomp profile: making a memory file");
+  check(::seccomp_export_bpf(filter, file.get()), "writing the program");
+  const struct stat status = sys::fstat(file.get()) | or_throw("seccomp profile: sizing the program");
+  std::vector<std::byte> program(static_cast<std::size_t>(status.st_size));
+  const ssize_t count = ::pread(file.get(), program.data(), program.size(), 0);
+  if (count != status.st_size) throw Error("seccomp profile: the program could not be read back");
+  return program;
+}
+
+}  // namespace
+
+std::vector<std::byte> compile_seccomp(const Json& profile, std::uint64_t capabilities) {
+  if (!profile.is_object()) fail("document", "not an object");
+  const auto name = text_member(profile, "defaultAction", "document");
+  if (!name) fail("document", "'defaultAction' is missing");
+  const std::uint32_t default_action =
+      parse_action(*name, number_member(profile, "defaultErrnoRet", 0xffff, "document"), "document");
+  const std::vector<Rule> rules = parse_rules(profile, capabilities);
+
+  const Context filter(::seccomp_init(default_action));
+  if (!filter) fail("document", fmt::format("'{}' can't be the default action", *name));
+  check(::seccomp_arch_add(filter.get(), sub_arch), "adding the 32-bit architecture");
+  check(::seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS)),
+        "denying foreign architectures");
+  check(::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2), "choosing the search tree");
+  for (const Rule& rule : rules) {
+    // libseccomp refuses a rule that says what the default says already.
+    if (rule.action != default_action) add_rule(filter.get(), rule);
+  }
+  return export_program(filter.get());
+}
+
+}  // namespace sandbox::profiles

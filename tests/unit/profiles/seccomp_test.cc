@@ -1,0 +1,90 @@
+// Reading seccomp profiles: what is refused and by which words.
+#include "profiles/seccomp.h"
+
+#include <doctest/doctest.h>
+#include <linux/filter.h>
+
+#include <chrono>
+
+#include "profiles/capabilities.h"
+#include "sandbox/base/error.h"
+
+using namespace sandbox;
+using namespace sandbox::profiles;
+
+namespace {
+
+std::string refusal(const char* text, std::uint64_t capabilities = 0) {
+  try {
+    compile_seccomp(parse_json(text, "test"), capabilities);
+  } catch (const InvalidInput& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+bool mentions(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("a malformed profile is refused with the place and the reason") {
+  CHECK(mentions(refusal("[]"), "not an object"));
+  CHECK(mentions(refusal("{}"), "'defaultAction' is missing"));
+  CHECK(mentions(refusal(R"({"defaultAction":"SCMP_ACT_PERHAPS"})"), "unknown action 'SCMP_ACT_PERHAPS'"));
+  CHECK(mentions(refusal(R"({"defaultAction":7})"), "not a string"));
+  CHECK(mentions(refusal(R"({"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":-1})"), "'defaultErrnoRet'"));
+  CHECK(mentions(refusal(R"({"defaultAction":"SCMP_ACT_ALLOW","syscalls":{}})"), "not a list"));
+}
+
+TEST_CASE("a malformed block is refused by its index") {
+  const auto block = [](const std::string& text) {
+    return refusal(
+        (R"({"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["getpid"],"action":"SCMP_ACT_LOG"},)" + text + "]}")
+            .c_str());
+  };
+  CHECK(mentions(block("3"), "syscalls[1]: not an object"));
+  CHECK(mentions(block(R"({"action":"SCMP_ACT_LOG"})"), "no system call"));
+  CHECK(mentions(block(R"({"names":[1],"action":"SCMP_ACT_LOG"})"), "strings"));
+  CHECK(mentions(block(R"({"names":["bpf"]})"), "'action' is missing"));
+  CHECK(mentions(block(R"({"names":["bpf"],"action":"X"})"), "syscalls[1]: unknown action 'X'"));
+  CHECK(mentions(block(R"({"names":["bpf"],"name":"bpf","action":"SCMP_ACT_LOG"})"), "both"));
+  CHECK(mentions(block(R"({"names":["bpf"],"action":"SCMP_ACT_ERRNO","errnoRet":70000})"), "'errnoRet'"));
+  CHECK(mentions(block(R"({"names":["bpf"],"action":"SCMP_ACT_LOG","args":[{"index":0,"op":"SCMP_CMP_X"}]})"),
+                 "syscalls[1].args[0]: unknown operator 'SCMP_CMP_X'"));
+  CHECK(mentions(block(R"({"names":["bpf"],"action":"SCMP_ACT_LOG","args":[{"index":6,"op":"SCMP_CMP_EQ"}]})"),
+                 "'index'"));
+  CHECK(mentions(block(R"({"names":["bpf"],"action":"SCMP_ACT_LOG","args":[{"op":"SCMP_CMP_EQ"}]})"), "missing"));
+  CHECK(mentions(block(R"({"names":["bpf"],"action":"SCMP_ACT_LOG","includes":{"caps":["CAP_X"]}})"), "CAP_X"));
+  CHECK(mentions(block(R"({"names":["bpf"],"action":"SCMP_ACT_LOG","includes":{"minKernel":"new"}})"), "minKernel"));
+}
+
+TEST_CASE("nulls, unknown system calls, repeated rules and rules equal to the default are accepted") {
+  CHECK(refusal(R"({"defaultAction":"SCMP_ACT_ALLOW","syscalls":null})") == "accepted");
+  CHECK(refusal(R"({"defaultAction":"SCMP_ACT_ERRNO","syscalls":[
+    {"names":["no_such_call","getpid"],"action":"SCMP_ACT_ALLOW","args":null,"includes":null,"excludes":{}},
+    {"name":"getpid","action":"SCMP_ACT_ALLOW"},
+    {"name":"bpf","action":"SCMP_ACT_ERRNO"}]})") == "accepted");
+}
+
+TEST_CASE("every action is understood") {
+  for (const char* action :
+       {"ALLOW", "ERRNO", "KILL", "KILL_THREAD", "KILL_PROCESS", "TRAP", "TRACE", "LOG", "NOTIFY"}) {
+    Json profile = {{"defaultAction", "SCMP_ACT_ERRNO"}, {"defaultErrnoRet", 38}};
+    profile["syscalls"][0]["names"][0] = "bpf";
+    profile["syscalls"][0]["action"] = std::string("SCMP_ACT_") + action;
+    CHECK_FALSE(compile_seccomp(profile, 0).empty());
+  }
+}
+
+TEST_CASE("the built-in profile compiles for no, default and all capabilities within the kernel's limit") {
+  const Json profile = parse_json(default_seccomp_profile(), "built-in profile");
+  for (const std::uint64_t set : {std::uint64_t{0}, default_capabilities(), all_capabilities()}) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto program = compile_seccomp(profile, set);
+    const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - start;
+    const std::size_t instructions = program.size() / sizeof(sock_filter);
+    MESSAGE(instructions, " instructions in ", time.count(), " ms");
+    CHECK(program.size() % sizeof(sock_filter) == 0);
+    CHECK(instructions <= BPF_MAXINSNS);
+  }
+}
