@@ -1,4 +1,8 @@
 // A layer archive to an unpacked layer directory in kernel overlayfs' format.
+//
+// Runs in any process: as the ordinary user (one-UID mode), or inside a user namespace with a range
+// of IDs (`change_owner`). Whiteouts become character devices 0:0, opaque directories the
+// attribute user.overlay.opaque, as a mount with `userxattr` reads them.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +14,19 @@ namespace sandbox::overlay {
 
 struct ApplyOptions {
   bool change_owner = false;  ///< Range mode: give files their true owners. One-UID mode: record them.
-  std::uint64_t max_bytes = 64ULL << 30;
+  std::uint64_t max_bytes = 64ULL << 30;  ///< Of the uncompressed archive.
   std::uint64_t max_entries = 10'000'000;
 };
 
 struct AppliedLayer {
   std::string diff_id;   ///< "sha256:…" of the uncompressed tar.
-  std::uint64_t bytes = 0, entries = 0;
-  Json owners;           ///< {"path": [uid, gid, mode]} for entries not owned 0:0 that were not given their owner.
+  std::uint64_t bytes = 0;    ///< Of file data.
+  std::uint64_t entries = 0;
+  /// {"etc/shadow": [uid, gid, mode]} for entries whose owner (other than 0:0) or mode the disk
+  /// doesn't show; "." is the root. A fourth member {"capability": "<hex>"} holds
+  /// security.capability, {"type": "c"|"b", "rdev": [major, minor]} a device, which isn't made.
+  /// The key of a name that isn't UTF-8 is "/" and its bytes in hexadecimal.
+  Json owners;
 };
 
 /// Reads a tar (plain, gzip or zstd; detected) from `archive_fd` into the empty directory

@@ -1,0 +1,234 @@
+// See apply.h. libarchive parses the tar headers of the uncompressed stream; names, links and
+// metadata are judged here; LayerTree does what they ask for.
+#include "fuse-overlay/store/apply.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <exception>
+#include <limits>
+#include <memory>
+#include <string_view>
+
+#include "fuse-overlay/store/archive_library.h"
+#include "fuse-overlay/store/entry_path.h"
+#include "fuse-overlay/store/layer_stream.h"
+#include "fuse-overlay/store/layer_tree.h"
+#include "sandbox/base/error.h"
+#include "sandbox/base/sys.h"
+
+namespace sandbox::overlay {
+namespace {
+
+constexpr std::string_view whiteout_prefix = ".wh.";
+
+/// libarchive's view of a LayerStream. Exceptions wait here while C frames are left.
+struct Source {
+  explicit Source(LayerStream& s) : stream(s) {}
+  LayerStream& stream;
+  std::exception_ptr failure;
+
+  static la_ssize_t read(archive*, void* self, const void** data) {
+    auto& source = *static_cast<Source*>(self);
+    try {
+      const auto block = source.stream.next();
+      *data = block.data();
+      return static_cast<la_ssize_t>(block.size());
+    } catch (...) {
+      source.failure = std::current_exception();
+      return -1;
+    }
+  }
+};
+
+void pwrite_all(int fd, const void* data, std::size_t size, std::int64_t offset, const std::string& path) {
+  const char* at = static_cast<const char*>(data);
+  while (size > 0) {
+    const ssize_t wrote = ::pwrite(fd, at, size, offset);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) throw SysError(Errno{errno}, fmt::format("writing '{}' of the layer", printable(path)));
+    at += wrote;
+    size -= static_cast<std::size_t>(wrote);
+    offset += wrote;
+  }
+}
+
+std::uint32_t checked_id(std::int64_t id, const std::string& path) {
+  // 4294967295 means "no change" to chown(2).
+  if (id < 0 || id >= std::numeric_limits<std::uint32_t>::max()) {
+    throw InvalidInput(fmt::format("layer archive: entry '{}': owner {} is no valid user or group", printable(path), id));
+  }
+  return static_cast<std::uint32_t>(id);
+}
+
+/// Which attributes of files may enter the layer: those of users, but for the ones that overlay
+/// implementations and this program give a meaning to.
+bool is_kept_xattr(std::string_view name) {
+  constexpr std::array<std::string_view, 4> reserved = {"user.overlay.", "user.fuseoverlayfs.", "user.containers.",
+                                                        "user.sandbox."};
+  return name.starts_with("user.") &&
+         std::none_of(reserved.begin(), reserved.end(), [&](std::string_view r) { return name.starts_with(r); });
+}
+
+class Applier {
+ public:
+  Applier(int archive_fd, int directory_fd, const ApplyOptions& options)
+      : options_(options),
+        stream_(archive_fd, options.max_bytes),
+        source_(stream_),
+        tree_(directory_fd, options.change_owner),
+        archive_(lib_.archive_read_new(), lib_.archive_read_free) {
+    if (!archive_) throw Error("starting libarchive: out of memory");
+  }
+
+  AppliedLayer run() {
+    lib_.archive_read_support_format_tar(archive_.get());
+    check(lib_.archive_read_open(archive_.get(), &source_, nullptr, &Source::read, nullptr));
+    archive_entry* entry = nullptr;
+    while (check(lib_.archive_read_next_header(archive_.get(), &entry))) {
+      if (++result_.entries > options_.max_entries) {
+        throw InvalidInput(fmt::format("layer archive: more than {} entries", options_.max_entries));
+      }
+      apply(entry);
+    }
+    result_.owners = tree_.finish();
+    result_.diff_id = stream_.finish();
+    return std::move(result_);
+  }
+
+ private:
+  /// False at the end of the archive. ARCHIVE_WARN is about character sets of names: the bytes are kept.
+  bool check(int status) {
+    if (source_.failure) std::rethrow_exception(source_.failure);
+    if (status == ARCHIVE_EOF) return false;
+    if (status == ARCHIVE_OK || status == ARCHIVE_WARN) return true;
+    const char* reason = lib_.archive_error_string(archive_.get());
+    throw InvalidInput(fmt::format("layer archive: {}", reason == nullptr ? "not a tar archive" : printable(reason)));
+  }
+
+  EntryMetadata metadata_of(archive_entry* entry, const std::string& path) {
+    EntryMetadata metadata;
+    metadata.uid = checked_id(lib_.archive_entry_uid(entry), path);
+    metadata.gid = checked_id(lib_.archive_entry_gid(entry), path);
+    metadata.mode = static_cast<std::uint32_t>(lib_.archive_entry_perm(entry)) & 07777U;
+    if (lib_.archive_entry_mtime_is_set(entry) != 0) {
+      const long nanoseconds = lib_.archive_entry_mtime_nsec(entry);
+      metadata.mtime = timespec{lib_.archive_entry_mtime(entry), std::clamp(nanoseconds, 0L, 999'999'999L)};
+    }
+    lib_.archive_entry_xattr_reset(entry);
+    const char* name = nullptr;
+    const void* value = nullptr;
+    std::size_t size = 0;
+    while (lib_.archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK) {
+      if (name == nullptr) continue;
+      const std::string bytes(static_cast<const char*>(value), size);
+      if (is_kept_xattr(name)) metadata.xattrs.emplace_back(name, bytes);
+      if (name == std::string_view("security.capability")) metadata.capability = bytes;
+    }
+    return metadata;
+  }
+
+  /// Handles names with meaning to union file systems; true when the entry is done with.
+  bool apply_whiteout(const std::string& path) {
+    const std::string directory(parent_of(path));
+    if (path == ".wh..wh..opq" || path.ends_with("/.wh..wh..opq")) {
+      tree_.make_opaque(directory);
+      return true;
+    }
+    if (path.starts_with(".wh..wh.") || path.find("/.wh..wh.") != std::string::npos) return true;  // aufs' own
+    if (directory.starts_with(whiteout_prefix) || directory.find("/.wh.") != std::string::npos) {
+      throw InvalidInput(fmt::format("layer archive: entry '{}' lies below a whiteout", printable(path)));
+    }
+    const std::string_view leaf = leaf_of(path);
+    if (!leaf.starts_with(whiteout_prefix)) return false;
+    const std::string hidden(leaf.substr(whiteout_prefix.size()));
+    if (hidden.empty() || hidden == "." || hidden == "..") {
+      throw InvalidInput(fmt::format("layer archive: whiteout '{}' names no file", printable(path)));
+    }
+    tree_.make_whiteout(directory.empty() ? hidden : directory + "/" + hidden);
+    return true;
+  }
+
+  void apply(archive_entry* entry) {
+    const char* name = lib_.archive_entry_pathname(entry);
+    if (name == nullptr) throw InvalidInput("layer archive: an entry has no readable name");
+    const std::string path = normalize_entry_path(name);
+    const auto type = lib_.archive_entry_filetype(entry);
+    const char* hard_link = lib_.archive_entry_hardlink(entry);
+    if (path.empty() && (type != AE_IFDIR || hard_link != nullptr)) {
+      throw InvalidInput("layer archive: the root is not a directory");
+    }
+    if (apply_whiteout(path)) return;
+    if (hard_link != nullptr) {
+      const std::string target = normalize_entry_path(hard_link);
+      if (target.empty()) throw InvalidInput(fmt::format("layer archive: hard link '{}' to the root", printable(path)));
+      tree_.make_hard_link(path, target);
+      return;
+    }
+    apply_object(entry, path, type);
+  }
+
+  void apply_object(archive_entry* entry, const std::string& path, unsigned type) {
+    const EntryMetadata metadata = metadata_of(entry, path);
+    switch (type) {
+      case AE_IFDIR:
+        return tree_.make_directory(path, metadata);
+      case AE_IFREG:
+        return apply_file(entry, path, metadata);
+      case AE_IFLNK: {
+        const char* target = lib_.archive_entry_symlink(entry);
+        return tree_.make_symlink(path, target == nullptr ? "" : target, metadata);
+      }
+      case AE_IFIFO:
+        return tree_.make_fifo(path, metadata);
+      case AE_IFCHR:
+      case AE_IFBLK:
+        return tree_.record_device(path, metadata, type == AE_IFCHR ? 'c' : 'b',
+                                   static_cast<unsigned>(lib_.archive_entry_rdevmajor(entry)),
+                                   static_cast<unsigned>(lib_.archive_entry_rdevminor(entry)));
+      default:
+        throw InvalidInput(fmt::format("layer archive: entry '{}' is of an unknown type", printable(path)));
+    }
+  }
+
+  void apply_file(archive_entry* entry, const std::string& path, const EntryMetadata& metadata) {
+    constexpr std::int64_t max_file_size = 8LL << 40;  // what every common file system can hold
+    const std::int64_t size = lib_.archive_entry_size(entry);
+    if (size < 0 || size > max_file_size) {
+      throw InvalidInput(fmt::format("layer archive: file '{}' has an impossible size", printable(path)));
+    }
+    const Fd file = tree_.create_file(path);
+    const void* data = nullptr;
+    std::size_t length = 0;
+    la_int64_t offset = 0;
+    while (check(lib_.archive_read_data_block(archive_.get(), &data, &length, &offset))) {
+      const auto end = static_cast<std::uint64_t>(offset) + length;
+      if (offset < 0 || end > static_cast<std::uint64_t>(size)) {
+        throw InvalidInput(fmt::format("layer archive: file '{}' has data beyond its size", printable(path)));
+      }
+      pwrite_all(file.get(), data, length, offset, path);
+      result_.bytes += length;
+    }
+    sys::ftruncate(file.get(), size) | or_throw("sizing '{}' of the layer", printable(path));
+    tree_.finish_file(file.get(), path, metadata);
+  }
+
+  const ArchiveLibrary& lib_ = ArchiveLibrary::get();
+  const ApplyOptions& options_;
+  LayerStream stream_;
+  Source source_;
+  LayerTree tree_;
+  std::unique_ptr<archive, decltype(&::archive_read_free)> archive_;
+  AppliedLayer result_;
+};
+
+}  // namespace
+
+AppliedLayer apply_layer(int archive_fd, int directory_fd, const ApplyOptions& options) {
+  // On the heap for its buffers' sake.
+  return std::make_unique<Applier>(archive_fd, directory_fd, options)->run();
+}
+
+}  // namespace sandbox::overlay

@@ -1,0 +1,158 @@
+// See layer_stream.h. The method is chosen by the first bytes; media types of manifests lie.
+#include "fuse-overlay/store/layer_stream.h"
+
+#define ZLIB_CONST
+#include <zlib.h>
+#include <zstd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <initializer_list>
+
+#include "sandbox/base/error.h"
+#include "sandbox/base/sys.h"
+
+namespace sandbox::overlay {
+namespace {
+
+class PlainDecoder final : public Decoder {
+ public:
+  std::size_t decode(std::span<const std::byte>& input, std::span<std::byte> output) override {
+    const std::size_t size = std::min(input.size(), output.size());
+    std::memcpy(output.data(), input.data(), size);
+    input = input.subspan(size);
+    return size;
+  }
+  bool complete() const override { return true; }
+};
+
+/// gzip (RFC 1952) with any number of members, as pigz, bgzip and eStargz write them.
+class GzipDecoder final : public Decoder {
+ public:
+  GzipDecoder() {
+    constexpr int gzip_only = 15 + 16;
+    if (::inflateInit2(&stream_, gzip_only) != Z_OK) throw Error("starting zlib: out of memory");
+  }
+  ~GzipDecoder() override { ::inflateEnd(&stream_); }
+  GzipDecoder(const GzipDecoder&) = delete;
+  GzipDecoder& operator=(const GzipDecoder&) = delete;
+
+  std::size_t decode(std::span<const std::byte>& input, std::span<std::byte> output) override {
+    if (input.empty() && between_members_) return 0;
+    if (between_members_) {
+      ::inflateReset(&stream_);
+      between_members_ = false;
+    }
+    stream_.next_in = reinterpret_cast<const Bytef*>(input.data());
+    stream_.avail_in = static_cast<uInt>(input.size());
+    stream_.next_out = reinterpret_cast<Bytef*>(output.data());
+    stream_.avail_out = static_cast<uInt>(output.size());
+    const int status = ::inflate(&stream_, Z_NO_FLUSH);
+    input = input.last(stream_.avail_in);
+    if (status == Z_STREAM_END) {
+      between_members_ = true;
+    } else if (status != Z_OK && status != Z_BUF_ERROR) {
+      throw InvalidInput(fmt::format("layer archive: damaged gzip data: {}",
+                                     stream_.msg == nullptr ? "invalid stream" : stream_.msg));
+    }
+    return output.size() - stream_.avail_out;
+  }
+  bool complete() const override { return between_members_; }
+
+ private:
+  z_stream stream_{};
+  bool between_members_ = false;
+};
+
+/// zstd (RFC 8878) with any number of frames, skippable ones too (zstd:chunked).
+class ZstdDecoder final : public Decoder {
+ public:
+  ZstdDecoder() : context_(::ZSTD_createDCtx()) {
+    if (context_ == nullptr) throw Error("starting zstd: out of memory");
+    ::ZSTD_DCtx_setParameter(context_, ZSTD_d_windowLogMax, 27);
+  }
+  ~ZstdDecoder() override { ::ZSTD_freeDCtx(context_); }
+  ZstdDecoder(const ZstdDecoder&) = delete;
+  ZstdDecoder& operator=(const ZstdDecoder&) = delete;
+
+  std::size_t decode(std::span<const std::byte>& input, std::span<std::byte> output) override {
+    if (input.empty() && between_frames_) return 0;
+    ZSTD_inBuffer in{input.data(), input.size(), 0};
+    ZSTD_outBuffer out{output.data(), output.size(), 0};
+    const std::size_t status = ::ZSTD_decompressStream(context_, &out, &in);
+    if (::ZSTD_isError(status) != 0) {
+      throw InvalidInput(fmt::format("layer archive: damaged zstd data: {}", ::ZSTD_getErrorName(status)));
+    }
+    between_frames_ = status == 0;
+    input = input.subspan(in.pos);
+    return out.pos;
+  }
+  bool complete() const override { return between_frames_; }
+
+ private:
+  ZSTD_DCtx* context_;
+  bool between_frames_ = false;
+};
+
+bool starts_with(std::span<const std::byte> data, std::initializer_list<unsigned> magic) {
+  return data.size() >= magic.size() &&
+         std::equal(magic.begin(), magic.end(), data.begin(),
+                    [](unsigned wanted, std::byte found) { return wanted == std::to_integer<unsigned>(found); });
+}
+
+std::unique_ptr<Decoder> choose_decoder(std::span<const std::byte> start) {
+  if (starts_with(start, {0x1f, 0x8b})) return std::make_unique<GzipDecoder>();
+  const bool skippable = start.size() >= 4 && (std::to_integer<unsigned>(start[0]) & 0xf0U) == 0x50 &&
+                         starts_with(start.subspan(1), {0x2a, 0x4d, 0x18});
+  if (skippable || starts_with(start, {0x28, 0xb5, 0x2f, 0xfd})) return std::make_unique<ZstdDecoder>();
+  if (starts_with(start, {'B', 'Z', 'h'})) throw InvalidInput("layer archive: bzip2 compression isn't supported");
+  if (starts_with(start, {0xfd, '7', 'z', 'X', 'Z'})) throw InvalidInput("layer archive: xz compression isn't supported");
+  return std::make_unique<PlainDecoder>();
+}
+
+}  // namespace
+
+LayerStream::LayerStream(int fd, std::uint64_t max_bytes) : fd_(fd), max_bytes_(max_bytes) {
+  fill();
+  decoder_ = choose_decoder(pending_);
+}
+
+/// Refills the whole input buffer, so that the first bytes are never split. Precondition: nothing is pending.
+void LayerStream::fill() {
+  std::size_t size = 0;
+  while (size < input_.size() && !end_of_input_) {
+    const std::size_t got = sys::read(fd_, input_.data() + size, input_.size() - size) | or_throw("reading the layer archive");
+    end_of_input_ = got == 0;
+    size += got;
+  }
+  pending_ = std::span(input_).first(size);
+}
+
+std::span<const std::byte> LayerStream::next() {
+  for (;;) {
+    if (pending_.empty() && !end_of_input_) fill();
+    const std::size_t before = pending_.size();
+    const std::size_t size = decoder_->decode(pending_, output_);
+    if (size > 0) {
+      bytes_ += size;
+      if (bytes_ > max_bytes_) {
+        throw InvalidInput(fmt::format("layer archive: more than {} bytes uncompressed", max_bytes_));
+      }
+      digest_.update(output_.data(), size);
+      return std::span(output_).first(size);
+    }
+    if (pending_.empty() && end_of_input_) {
+      if (!decoder_->complete()) throw InvalidInput("layer archive: truncated compressed data");
+      return {};
+    }
+    if (before != 0 && pending_.size() == before) throw InvalidInput("layer archive: damaged compressed data");
+  }
+}
+
+std::string LayerStream::finish() {
+  while (!next().empty()) {
+  }
+  return digest_.finish();
+}
+
+}  // namespace sandbox::overlay
