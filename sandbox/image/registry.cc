@@ -1,0 +1,194 @@
+// Pull: see registry.h. Runs in the process of `sandbox pull` or `sandbox run`, single-threaded.
+//
+// Invariants: nothing reaches the store's blobs/ before its digest and size were verified; the name is
+// recorded last, so a broken pull leaves the image that the name had.
+#include "sandbox/image/registry.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "sandbox/base/digest.h"
+#include "sandbox/base/error.h"
+#include "sandbox/base/file.h"
+#include "sandbox/base/sys.h"
+#include "sandbox/image/registry_client.h"
+#include "sandbox/image/registry_manifest.h"
+
+namespace sandbox::image {
+namespace {
+
+// One line: some registries read only the first Accept header.
+const std::vector<std::string> kAccept = {
+    "Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json"};
+
+// A blob on its way: a temporary file with a running digest, removed unless it was adopted.
+class IncomingBlob {
+ public:
+  IncomingBlob(const ImageStore& store, const Descriptor& blob) : blob_(blob), path_(store.temporary_path()) {
+    file_ = sys::openat(AT_FDCWD, path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644) |
+            or_throw("creating '{}'", path_);
+  }
+  IncomingBlob(const IncomingBlob&) = delete;
+  IncomingBlob& operator=(const IncomingBlob&) = delete;
+  ~IncomingBlob() {
+    if (!path_.empty()) static_cast<void>(sys::unlinkat(AT_FDCWD, path_.c_str(), 0));
+  }
+
+  void write(std::span<const std::byte> data) {
+    if (data.size() > blob_.size - received_) {
+      throw InvalidInput(fmt::format("blob {} is longer than the {} bytes of its descriptor", blob_.digest, blob_.size));
+    }
+    received_ += data.size();
+    hash_.update(data.data(), data.size());
+    sys::write_all(file_.get(), data.data(), data.size()) | or_throw("writing '{}'", path_);
+  }
+
+  void finish(ImageStore& store) {
+    if (received_ != blob_.size) {
+      throw InvalidInput(fmt::format("blob {} has {} bytes, not the {} of its descriptor", blob_.digest, received_,
+                                     blob_.size));
+    }
+    if (const std::string actual = hash_.finish(); actual != blob_.digest) {
+      throw InvalidInput(fmt::format("blob {} has the digest {}", blob_.digest, actual));
+    }
+    sys::fsync(file_.get()) | or_throw("syncing '{}'", path_);
+    file_.reset();
+    store.adopt_blob(path_, blob_.digest);
+    path_.clear();
+  }
+
+ private:
+  const Descriptor& blob_;
+  std::string path_;
+  Fd file_;
+  Sha256 hash_;
+  std::uint64_t received_ = 0;
+};
+
+class Puller {
+ public:
+  Puller(ImageStore& store, const Reference& reference, const PullOptions& options)
+      : store_(store), reference_(reference), options_(options), wanted_(parse_platform(options.platform)),
+        client_(reference) {}
+
+  std::string run() {
+    const std::string tag = reference_.digest.empty() ? reference_.tag : reference_.digest;
+    say(fmt::format("{}: Pulling from {}", tag, reference_.repository));
+    Fetched top = fetch_document(tag, reference_.digest);
+    const std::string shown_digest = top.descriptor.digest;
+    Fetched manifest = std::move(top);
+    if (manifest.document.is_index) {
+      const Descriptor entry = choose_manifest(manifest.document, wanted_, reference_.familiar());
+      manifest = fetch_document(entry.digest, entry.digest);
+      check_entry(entry, manifest);
+    }
+    const ManifestContent content = read_manifest(manifest.document);
+    fetch_config(content);
+    fetch_layers(content);
+
+    const bool known = is_known(manifest.descriptor.digest);
+    store_.write_blob(manifest.body);
+    store_.record(manifest.descriptor, reference_);
+    say("Digest: " + shown_digest);
+    say((known ? "Status: Image is up to date for " : "Status: Downloaded newer image for ") + reference_.familiar());
+    return manifest.descriptor.digest;
+  }
+
+ private:
+  struct Fetched {
+    Descriptor descriptor;
+    std::string body;
+    RegistryDocument document;
+  };
+
+  void say(const std::string& line) const {
+    if (options_.progress) options_.progress(line);
+  }
+
+  static void check_entry(const Descriptor& entry, const Fetched& manifest) {
+    if (manifest.document.is_index) throw InvalidInput("the index holds another index");
+    if (manifest.descriptor.size != entry.size) throw InvalidInput("the manifest's size is not that in the index");
+    if (!entry.media_type.empty() && entry.media_type != manifest.document.media_type) {
+      throw InvalidInput("the manifest's type is not that in the index");
+    }
+  }
+
+  // `digest` empty: whatever the tag names now. The Docker-Content-Digest header proves nothing.
+  Fetched fetch_document(const std::string& name, const std::string& digest) {
+    const HttpResponse answer = client_.get("manifests/" + name, kAccept);
+    if (!answer.ok()) throw NotFound(fmt::format("manifest for {} not found", reference_.familiar()));
+    Fetched fetched{{}, answer.body, {}};
+    fetched.descriptor.digest = sha256_digest(answer.body);
+    fetched.descriptor.size = answer.body.size();
+    if (!digest.empty() && fetched.descriptor.digest != digest) {
+      throw InvalidInput(fmt::format("manifest {} has the digest {}", digest, fetched.descriptor.digest));
+    }
+    fetched.document = parse_registry_document(answer.body, answer.header("content-type"));
+    fetched.descriptor.media_type = fetched.document.media_type;
+    return fetched;
+  }
+
+  void fetch_blob(const Descriptor& blob) {
+    std::unique_ptr<IncomingBlob> incoming;
+    const HttpResponse answer = client_.get("blobs/" + blob.digest, {}, [&]() -> HttpSink {
+      incoming = std::make_unique<IncomingBlob>(store_, blob);
+      return [&](std::span<const std::byte> data) { incoming->write(data); };
+    });
+    if (!answer.ok()) {
+      throw NotFound(fmt::format("blob {} not found in registry '{}'", blob.digest, reference_.registry));
+    }
+    incoming->finish(store_);
+  }
+
+  void fetch_config(const ManifestContent& content) {
+    if (!store_.has_blob(content.config.digest)) fetch_blob(content.config);
+    const Platform offered = check_config(read_file(store_.blob_path(content.config.digest)), content);
+    if (offered.architecture.empty() || platform_matches(offered, wanted_)) return;
+    const std::string mismatch = fmt::format("the image's platform ({}) does not match the {} platform ({})",
+                                             offered.text(), options_.platform.empty() ? "host's" : "specified",
+                                             wanted_.text());
+    if (!options_.platform.empty()) throw NotFound(fmt::format("{}: {}", reference_.familiar(), mismatch));
+    say("WARNING: " + mismatch);
+  }
+
+  void fetch_layers(const ManifestContent& content) {
+    std::vector<const Descriptor*> missing;
+    for (const Descriptor& layer : content.layers) {
+      const bool present = store_.has_blob(layer.digest);
+      say(short_id(layer) + (present ? ": Already exists" : ": Pulling fs layer"));
+      if (!present) missing.push_back(&layer);
+    }
+    for (const Descriptor* layer : missing) {
+      // One manifest may name a layer twice.
+      if (!store_.has_blob(layer->digest)) fetch_blob(*layer);
+      say(short_id(*layer) + ": Pull complete");
+    }
+  }
+
+  static std::string short_id(const Descriptor& blob) { return blob.digest.substr(sizeof("sha256:") - 1, 12); }
+
+  bool is_known(const std::string& digest) const {
+    try {
+      return store_.find(reference_.canonical()).manifest.digest == digest;
+    } catch (const Error&) {
+      return false;  // Absent, or damaged: then this pull repairs it.
+    }
+  }
+
+  ImageStore& store_;
+  const Reference& reference_;
+  const PullOptions& options_;
+  Platform wanted_;
+  RegistryClient client_;
+};
+
+}  // namespace
+
+std::string pull(ImageStore& store, const Reference& reference, const PullOptions& options) {
+  return Puller(store, reference, options).run();
+}
+
+}  // namespace sandbox::image

@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""A registry on loopback that lies in one chosen way. Prints its port, then serves until killed.
+
+hostile_registry.py MODE [--log FILE] [--realm URL] [--other URL]
+
+Every request is logged as "<path> <Authorization or ->". Modes: ok, wrong-digest, wrong-manifest, short,
+truncated, oversized, endless, endless-manifest, headers, redirect (blobs go to --other), redirect-loop,
+not-found, no-blob, token, token-elsewhere (realm is --realm), basic, both, bad-type, nested-index, slow,
+flaky (every request fails twice with 503), artifact, inject (a token with a line break).
+"""
+import argparse
+import gzip
+import hashlib
+import http.server
+import io
+import json
+import tarfile
+import time
+
+OCI = "application/vnd.oci.image."
+parser = argparse.ArgumentParser()
+parser.add_argument("mode")
+parser.add_argument("--log")
+parser.add_argument("--realm")
+parser.add_argument("--other")
+args = parser.parse_args()
+
+
+def digest(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def descriptor(data, kind):
+    return {"mediaType": kind, "digest": digest(data), "size": len(data)}
+
+
+def make_image():
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        info = tarfile.TarInfo("hello")
+        info.size = 5
+        tar.addfile(info, io.BytesIO(b"hello"))
+    layer = gzip.compress(buffer.getvalue(), mtime=0)
+    config = json.dumps({"architecture": "amd64", "os": "linux", "config": {},
+                         "rootfs": {"type": "layers", "diff_ids": [digest(buffer.getvalue())]}}).encode()
+    config_type = "application/vnd.helm.config.v1+json" if args.mode == "artifact" else OCI + "config.v1+json"
+    manifest = {"schemaVersion": 2, "mediaType": OCI + "manifest.v1+json", "config": descriptor(config, config_type),
+                "layers": [descriptor(layer, OCI + "layer.v1.tar+gzip")]}
+    if args.mode == "both":
+        manifest["manifests"] = []
+    return layer, config, json.dumps(manifest).encode()
+
+
+LAYER, CONFIG, MANIFEST = make_image()
+INDEX = json.dumps({"schemaVersion": 2, "mediaType": OCI + "index.v1+json", "manifests": [
+    dict(descriptor(MANIFEST, OCI + "manifest.v1+json"), platform={"os": "linux", "architecture": "amd64"})]}).encode()
+OUTER = json.dumps({"schemaVersion": 2, "mediaType": OCI + "index.v1+json", "manifests": [
+    dict(descriptor(INDEX, OCI + "manifest.v1+json"), platform={"os": "linux", "architecture": "amd64"})]}).encode()
+failures = {}
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *unused):
+        pass
+
+    def answer(self, status, body=b"", headers=(), length=None):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        for name, value in headers:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def challenge(self, text):
+        self.answer(401, b"", [("WWW-Authenticate", text)])
+
+    def do_GET(self):
+        authorization = self.headers.get("Authorization", "-")
+        if args.log:
+            with open(args.log, "a", encoding="ascii") as log:
+                log.write(f"{self.path} {authorization}\n")
+        if self.path.startswith("/token"):
+            token = "a\r\nX-Injected: b" if args.mode == "inject" else "letmein"
+            return self.answer(200, json.dumps({"token": token}).encode())
+        if self.path == "/v2/":
+            return self.answer(200)
+        if args.mode == "flaky":
+            failures[self.path] = failures.get(self.path, 0) + 1
+            if failures[self.path] <= 2:
+                return self.answer(503)
+        realm = args.realm or f"http://127.0.0.1:{self.server.server_port}/token"
+        if args.mode in ("token", "token-elsewhere", "inject") and authorization != "Bearer letmein":
+            return self.challenge(f'Bearer realm="{realm}",service="mock",scope="repository:x:pull"')
+        if args.mode == "basic" and not authorization.startswith("Basic "):
+            return self.challenge('Basic realm="mock"')
+        if "/manifests/" in self.path:
+            return self.manifest()
+        return self.blob()
+
+    def manifest(self):
+        kind = OCI + "manifest.v1+json"
+        body = MANIFEST
+        if args.mode == "not-found":
+            return self.answer(404)
+        if args.mode == "wrong-manifest":
+            body += b" "
+        if args.mode == "nested-index":
+            body, kind = (INDEX if "sha256:" in self.path else OUTER), OCI + "index.v1+json"
+        if args.mode == "bad-type":
+            kind = OCI + "index.v1+json"
+        if args.mode == "endless-manifest":
+            return self.endless()
+        if args.mode == "headers":
+            return self.answer(200, body, [("X-Filler", "x" * 8000)] * 20)
+        return self.answer(200, body, [("Content-Type", kind), ("Docker-Content-Digest", digest(MANIFEST))])
+
+    def endless(self):
+        self.send_response(200)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        try:
+            while True:
+                self.wfile.write(b"x" * 65536)
+        except OSError:
+            pass
+
+    def blob(self):
+        wanted = self.path.rsplit("/", 1)[1]
+        body = {digest(LAYER): LAYER, digest(CONFIG): CONFIG}.get(wanted)
+        if body is None or args.mode == "no-blob":
+            return self.answer(404)
+        if args.mode == "redirect":
+            return self.answer(307, b"", [("Location", args.other + self.path)])
+        if args.mode == "redirect-loop":
+            return self.answer(307, b"", [("Location", self.path)])
+        if wanted == digest(CONFIG):
+            return self.answer(200, body)
+        if args.mode == "wrong-digest":
+            return self.answer(200, body[:-1] + bytes([body[-1] ^ 1]))
+        if args.mode == "short":
+            return self.answer(200, body[:-1])
+        if args.mode == "truncated":
+            self.close_connection = True
+            return self.answer(200, body[:-1], [("Connection", "close")], len(body))
+        if args.mode == "oversized":
+            return self.answer(200, body + b"x")
+        if args.mode == "endless":
+            return self.endless()
+        if args.mode == "slow":
+            self.answer(200, body[:1], [], len(body))
+            time.sleep(60)
+            return None
+        return self.answer(200, body)
+
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+server.daemon_threads = True
+print(server.server_port, flush=True)
+server.serve_forever()
