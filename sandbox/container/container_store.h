@@ -1,10 +1,12 @@
 // Containers on disk: containers/<id>/{container.json,state.json,upper,work,log,…}. Readers take no lock.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "sandbox/base/fd.h"
 #include "sandbox/base/places.h"
 #include "sandbox/container/spec.h"
 
@@ -32,7 +34,10 @@ struct Container {
 class ContainerStore {
  public:
   explicit ContainerStore(const Places& places);
-  /// Makes the directory with upper/ and work/; fails with Conflict when the name is taken.
+  /// Where the container `id` lives or will live: for plans that name its upper/ and work/.
+  std::string directory_of(const std::string& id) const;
+  /// Makes the directory with upper/ and work/; fails with Conflict when the name is taken. An
+  /// empty id becomes a random one, an empty name the first 12 digits of the id.
   Container create(Spec spec);
   /// By name, full id or unique prefix. Throws NotFound "no such container: X".
   Container find(const std::string& reference) const;
@@ -42,7 +47,26 @@ class ContainerStore {
   void remove(const Container& container) const;
 
  private:
+  std::string root() const { return places_.data + "/containers"; }
+
   Places places_;
+};
+
+/// The container's filter bytes, kept beside container.json as seccomp.bpf; empty when it has none.
+std::vector<std::byte> read_seccomp(const Container& container);
+inline std::string log_path(const Container& container) { return container.directory + "/log"; }
+
+/// Field 22 of /proc/<pid>/stat; 0 when there is no such process.
+std::uint64_t process_start_time(int pid);
+
+/// Taken by the supervisor for its life: at most one per container. A record lock of fcntl(2), so
+/// that no forked child holds it on. Throws Conflict when another process has it.
+class SupervisorLock {
+ public:
+  explicit SupervisorLock(const Container& container);
+
+ private:
+  Fd fd_;
 };
 
 }  // namespace sandbox::container

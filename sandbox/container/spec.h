@@ -33,8 +33,14 @@ struct Spec {
   int stop_signal = 15;
 };
 
+/// Without the seccomp filter's bytes: ContainerStore keeps them in a file of their own.
 Json to_json(const Spec& spec);
 /// Throws InvalidInput naming the field.
 Spec spec_from_json(const Json& document);
+
+/// Parts of it: `--print-plan`, and the requests of `exec`.
+Json to_json(const userns::LaunchPlan& plan);
+Json to_json(const userns::ProcessPlan& process);
+userns::ProcessPlan process_from_json(const Json& document);
 
 }  // namespace sandbox::container

@@ -1,11 +1,12 @@
 // The process that lives as long as its container (sbx:supervisor), and how clients talk to it.
 //
 // Wire protocol on the control socket (SOCK_STREAM, `<runtime>/<id>.sock`, 0600), both directions:
-// {u8 type, u32 little-endian size, payload}; see attach.h.
+// {u8 type, u32 little-endian size, payload}; see protocol.h.
 #pragma once
 
 #include <string>
 
+#include "sandbox/base/error.h"
 #include "sandbox/base/fd.h"
 #include "sandbox/base/places.h"
 #include "sandbox/container/container_store.h"
@@ -23,6 +24,9 @@ int supervisor_main(const Places& places, const std::string& id, Fd first_client
 /// Connects to a running container's supervisor. Throws Conflict when it is not running.
 Fd connect_supervisor(const Places& places, const Container& container);
 
+/// The control socket of the container's supervisor.
+std::string control_socket_path(const Places& places, const std::string& id);
+
 /// What a client does with the container's terminal or streams.
 struct AttachOptions {
   bool forward_stdin = false;
@@ -32,8 +36,10 @@ struct AttachOptions {
 /// Ends with the container's exit status, or 0 after detaching. Throws Error (LaunchError's text
 /// and exit code arrive as `StartFailure`).
 int attach(Fd supervisor, const AttachOptions& options);
-/// Waits until the container has started (for -d) and goes.
+/// Waits until the container has started (for -d) and goes. Throws StartFailure.
 void wait_started(Fd supervisor);
+/// Waits for the container's end without its output; returns its exit status.
+int wait_exit(Fd supervisor);
 
 /// The container could not start: Docker's exit code beside the message.
 class StartFailure : public Error {

@@ -1,0 +1,234 @@
+// Containers on disk. A container appears by the rename of a finished directory and goes by a
+// rename out of sight, so readers, which take no lock, see it whole or not at all.
+#include "sandbox/container/container_store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "sandbox/base/error.h"
+#include "sandbox/base/file.h"
+#include "sandbox/base/identifier.h"
+#include "sandbox/base/sys.h"
+
+namespace sandbox::container {
+namespace {
+
+constexpr const char* status_names[] = {"created", "running", "exited"};
+constexpr const char* unfinished_prefix = ".new-";
+
+std::vector<std::string> entries(const std::string& path) {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(path.c_str()), ::closedir);
+  if (!stream) {
+    if (errno == ENOENT) return names;
+    throw SysError(Errno{errno}, fmt::format("reading '{}'", path));
+  }
+  while (const dirent* entry = ::readdir(stream.get())) names.emplace_back(entry->d_name);
+  return names;
+}
+
+bool is_id(const std::string& name) {
+  return name.size() == 64 && std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+Json state_to_json(const State& state) {
+  return {{"status", status_names[static_cast<std::size_t>(state.status)]},
+          {"supervisor_pid", state.supervisor_pid},
+          {"supervisor_start", state.supervisor_start},
+          {"pid", state.pid},
+          {"exit_code", state.exit_code},
+          {"started", state.started},
+          {"finished", state.finished},
+          {"error", state.error}};
+}
+
+State state_from_json(const Json& document) {
+  State state;
+  try {
+    const auto name = document.at("status").get<std::string>();
+    const auto found = std::find(std::begin(status_names), std::end(status_names), name);
+    if (found == std::end(status_names)) throw InvalidInput(fmt::format("state.json: unknown status '{}'", name));
+    state.status = static_cast<Status>(found - std::begin(status_names));
+    document.at("supervisor_pid").get_to(state.supervisor_pid);
+    document.at("supervisor_start").get_to(state.supervisor_start);
+    document.at("pid").get_to(state.pid);
+    document.at("exit_code").get_to(state.exit_code);
+    document.at("started").get_to(state.started);
+    document.at("finished").get_to(state.finished);
+    document.at("error").get_to(state.error);
+  } catch (const Json::exception& error) {
+    throw InvalidInput(fmt::format("state.json: {}", error.what()));
+  }
+  return state;
+}
+
+State load_state(const std::string& directory) {
+  State state = state_from_json(parse_json(read_file(directory + "/state.json"), "state.json"));
+  if (state.status == Status::running &&
+      (state.supervisor_start == 0 || process_start_time(state.supervisor_pid) != state.supervisor_start)) {
+    state.status = Status::exited;  // killed before it could write the end
+    state.exit_code = 137;
+    state.pid = 0;
+  }
+  return state;
+}
+
+Container load(const std::string& directory) {
+  const std::string text = read_file(directory + "/container.json", 16U << 20);
+  return {spec_from_json(parse_json(text, "container.json")), load_state(directory), directory};
+}
+
+std::string dump(const Json& document) {
+  try {
+    return document.dump();
+  } catch (const Json::exception&) {
+    throw InvalidInput("container description: a string is not valid UTF-8");
+  }
+}
+
+void write_container(const std::string& directory, const Spec& spec) {
+  for (const char* part : {"", "/upper", "/work"}) make_directories(directory + part);
+  const auto& filter = spec.plan.process.seccomp;
+  if (!filter.empty()) {
+    // The bytes of a filter are opaque here; string_view is only the file interface's type.
+    const std::string_view bytes(static_cast<const char*>(static_cast<const void*>(filter.data())), filter.size());
+    write_file_atomic(directory + "/seccomp.bpf", bytes);
+  }
+  write_file_atomic(directory + "/state.json", dump(state_to_json(State{})), false);
+  write_file_atomic(directory + "/container.json", dump(to_json(spec)));
+}
+
+}  // namespace
+
+ContainerStore::ContainerStore(const Places& places) : places_(places) {}
+
+std::string ContainerStore::directory_of(const std::string& id) const { return root() + "/" + id; }
+
+Container ContainerStore::create(Spec spec) {
+  if (spec.id.empty()) spec.id = random_hex(64);
+  if (spec.name.empty()) spec.name = spec.id.substr(0, 12);
+  spec_from_json(to_json(spec));  // what could not be read back is refused now
+  make_directories(root());
+  const FileLock lock(root() + "/.lock");
+  for (const auto& name : entries(root())) {
+    if (name.starts_with(unfinished_prefix)) remove_tree(root() + "/" + name);  // its maker died: we hold the lock
+  }
+  for (const auto& other : list()) {
+    if (other.spec.name == spec.name || other.spec.id == spec.id) {
+      throw Conflict(fmt::format("the container name '{}' is already in use by container {}", spec.name,
+                                 other.spec.id.substr(0, 12)),
+                     fmt::format("remove it with 'sandbox rm {}' or choose another name", other.spec.name));
+    }
+  }
+  const std::string temporary = root() + "/" + unfinished_prefix + spec.id;
+  const std::string directory = directory_of(spec.id);
+  try {
+    write_container(temporary, spec);
+    sys::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, directory.c_str()) |
+        or_throw("creating container directory '{}'", directory);
+  } catch (...) {
+    remove_tree(temporary);
+    throw;
+  }
+  return {std::move(spec), State{}, directory};
+}
+
+Container ContainerStore::find(const std::string& reference) const {
+  if (is_id(reference) && path_exists(directory_of(reference) + "/container.json")) {
+    return load(directory_of(reference));
+  }
+  std::vector<Container> matches;
+  for (auto& container : list()) {
+    if (container.spec.name == reference) return std::move(container);
+    if (!reference.empty() && container.spec.id.starts_with(reference)) matches.push_back(std::move(container));
+  }
+  if (matches.empty()) throw NotFound(fmt::format("no such container: {}", reference));
+  if (matches.size() > 1) throw Conflict(fmt::format("'{}' names more than one container", reference));
+  return std::move(matches.front());
+}
+
+std::vector<Container> ContainerStore::list() const {
+  std::vector<Container> containers;
+  for (const auto& name : entries(root())) {
+    if (!is_id(name)) continue;
+    try {
+      Container container = load(directory_of(name));
+      if (container.spec.id != name) throw InvalidInput("container.json: the id is not the directory's name");
+      containers.push_back(std::move(container));
+    } catch (const Error& error) {
+      if (!path_exists(directory_of(name))) continue;  // removed while we looked
+      fmt::print(stderr, "warning: leaving out container {}: {}\n", name.substr(0, 12), error.what());
+    }
+  }
+  std::sort(containers.begin(), containers.end(), [](const Container& a, const Container& b) {
+    return a.spec.created != b.spec.created ? a.spec.created > b.spec.created : a.spec.id < b.spec.id;
+  });
+  return containers;
+}
+
+void ContainerStore::write_state(const Container& container, const State& state) const {
+  // Not durable: after a reboot no supervisor of it is alive, whatever the file says.
+  write_file_atomic(container.directory + "/state.json",
+                    state_to_json(state).dump(-1, ' ', false, Json::error_handler_t::replace), false);
+}
+
+void ContainerStore::remove(const Container& container) const {
+  const std::string hidden = root() + "/.old-" + container.spec.id;
+  {
+    const FileLock lock(root() + "/.lock");
+    if (!path_exists(container.directory)) throw NotFound(fmt::format("no such container: {}", container.spec.name));
+    if (load_state(container.directory).status == Status::running) {
+      throw Conflict(fmt::format("container {} is running", container.spec.name), "stop it first, or use 'rm --force'");
+    }
+    const SupervisorLock idle(container);
+    sys::renameat2(AT_FDCWD, container.directory.c_str(), AT_FDCWD, hidden.c_str()) |
+        or_throw("removing container {}", container.spec.name);
+  }
+  remove_tree(hidden);
+}
+
+std::vector<std::byte> read_seccomp(const Container& container) {
+  const std::string path = container.directory + "/seccomp.bpf";
+  if (!path_exists(path)) return {};
+  const std::string content = read_file(path);
+  if (content.empty() || content.size() % 8 != 0) throw InvalidInput(fmt::format("'{}' is not a filter", path));
+  std::vector<std::byte> bytes;
+  for (const char c : content) bytes.push_back(static_cast<std::byte>(c));
+  return bytes;
+}
+
+std::uint64_t process_start_time(int pid) {
+  if (pid <= 0) return 0;
+  std::string stat;
+  try {
+    stat = read_file(fmt::format("/proc/{}/stat", pid));
+  } catch (const SysError&) {
+    return 0;
+  }
+  // The command in field 2 may hold spaces and parentheses: count from behind the last one.
+  std::size_t position = stat.rfind(')');
+  if (position == std::string::npos) return 0;
+  if (position + 2 < stat.size() && stat[position + 2] == 'Z') return 0;  // dead, only not yet reaped
+  for (int field = 2; field < 22 && position != std::string::npos; ++field) position = stat.find(' ', position + 1);
+  return position == std::string::npos ? 0 : std::strtoull(stat.c_str() + position, nullptr, 10);
+}
+
+SupervisorLock::SupervisorLock(const Container& container) {
+  const std::string path = container.directory + "/supervisor.lock";
+  fd_ = sys::openat(AT_FDCWD, path.c_str(), O_RDWR | O_CREAT, 0600) | or_throw("opening '{}'", path);
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (::fcntl(fd_.get(), F_SETLK, &whole) < 0) {
+    if (errno != EAGAIN && errno != EACCES) throw SysError(Errno{errno}, fmt::format("locking '{}'", path));
+    throw Conflict(fmt::format("container {} is already running", container.spec.name));
+  }
+}
+
+}  // namespace sandbox::container

@@ -1,0 +1,156 @@
+// Writing (supervisor) and reading (`logs`) of a container's log, see log_file.h.
+#include "sandbox/container/log_file.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <time.h>
+
+#include <algorithm>
+
+#include "sandbox/base/error.h"
+#include "sandbox/base/json.h"
+#include "sandbox/base/sys.h"
+
+namespace sandbox::container {
+namespace {
+
+constexpr std::size_t max_record = 16U << 10;
+constexpr std::size_t max_line = 8 * max_record;  // each byte escaped as \u0000, and the frame around
+constexpr int follow_interval_ms = 100;
+
+std::string format_time(timespec when) {
+  tm parts{};
+  ::gmtime_r(&when.tv_sec, &parts);
+  char date[32];
+  ::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &parts);
+  return fmt::format("{}.{:09}Z", date, when.tv_nsec);
+}
+
+/// Where to cut an overlong line: at max_record, or before a UTF-8 sequence that would be torn.
+std::size_t cut(std::string_view text) {
+  const auto is_continuation = [&](std::size_t i) { return (static_cast<unsigned char>(text[i]) & 0xC0) == 0x80; };
+  std::size_t end = max_record;
+  while (end > max_record - 4 && end < text.size() && is_continuation(end)) --end;
+  return end > max_record - 4 ? end : max_record;
+}
+
+class LineFile {
+ public:
+  explicit LineFile(Fd fd) : fd_(std::move(fd)) {}
+  /// The next whole line without its end; none at the end of the file (call again to follow).
+  std::optional<std::string> next() {
+    for (;;) {
+      if (const auto end = buffer_.find('\n', start_); end != std::string::npos) {
+        std::string line = buffer_.substr(start_, end - start_);
+        start_ = end + 1;
+        return line;
+      }
+      buffer_.erase(0, start_);
+      start_ = 0;
+      if (buffer_.size() > max_line) buffer_.clear();  // no line of ours
+      char chunk[65536];
+      const std::size_t count = sys::read(fd_.get(), chunk, sizeof chunk) | or_throw("reading a log");
+      if (count == 0) return std::nullopt;
+      buffer_.append(chunk, count);
+    }
+  }
+
+ private:
+  Fd fd_;
+  std::string buffer_;
+  std::size_t start_ = 0;
+};
+
+std::optional<LogRecord> parse_record(const std::string& line) {
+  const Json document = Json::parse(line, nullptr, false);
+  if (!document.is_object()) return std::nullopt;
+  const auto text = [&](const char* key) {
+    const auto found = document.find(key);
+    return found != document.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  LogRecord record{text("stream") == "stderr" ? Stream::err : Stream::out, text("log"), text("time")};
+  if (record.text.empty() || record.time.empty()) return std::nullopt;
+  return record;
+}
+
+std::size_t count_records(const std::string& path) {
+  LineFile lines(sys::openat(AT_FDCWD, path.c_str(), O_RDONLY) | or_throw("opening log '{}'", path));
+  std::size_t count = 0;
+  while (const auto line = lines.next()) count += parse_record(*line) ? 1 : 0;
+  return count;
+}
+
+}  // namespace
+
+LogWriter::LogWriter(const std::string& path)
+    : fd_(sys::openat(AT_FDCWD, path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600) |
+          or_throw("opening log '{}'", path)) {}
+
+void LogWriter::record(Stream stream, std::string_view text) {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  const Json document{
+      {"log", text}, {"stream", stream == Stream::out ? "stdout" : "stderr"}, {"time", format_time(now)}};
+  const std::string line = document.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  (void)sys::write_all(fd_.get(), line.data(), line.size());
+}
+
+void LogWriter::append(Stream stream, std::string_view data) {
+  std::string& partial = partial_[static_cast<std::size_t>(stream)];
+  while (!data.empty()) {
+    const std::size_t newline = data.find('\n');
+    const std::size_t size = std::min(newline == std::string_view::npos ? data.size() : newline + 1, max_record);
+    partial.append(data.substr(0, size));
+    data.remove_prefix(size);
+    while (partial.size() > max_record) {
+      const std::size_t end = cut(partial);
+      record(stream, std::string_view(partial).substr(0, end));
+      partial.erase(0, end);
+    }
+    if (partial.ends_with('\n')) {
+      record(stream, partial);
+      partial.clear();
+    }
+  }
+}
+
+void LogWriter::finish() {
+  for (const Stream stream : {Stream::out, Stream::err}) {
+    std::string& partial = partial_[static_cast<std::size_t>(stream)];
+    if (!partial.empty()) record(stream, partial);
+    partial.clear();
+  }
+}
+
+void read_log(const std::string& path, const LogOptions& options, const std::function<void(const LogRecord&)>& sink) {
+  auto fd = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY);
+  while (!fd && fd.error().value == ENOENT && options.follow && options.follow()) {
+    ::poll(nullptr, 0, follow_interval_ms);
+    fd = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY);
+  }
+  if (!fd && fd.error().value == ENOENT) return;
+  LineFile lines(std::move(fd) | or_throw("opening log '{}'", path));
+  std::size_t skip = 0;
+  if (options.tail) {
+    const std::size_t total = count_records(path);
+    skip = total > *options.tail ? total - *options.tail : 0;
+  }
+  // Our times are UTC of one width: their order is that of the strings.
+  const std::string since = options.since ? format_time({.tv_sec = *options.since, .tv_nsec = 0}) : "";
+  for (;;) {
+    const bool more = options.follow && options.follow();  // asked before reading: the last lines are not missed
+    while (const auto line = lines.next()) {
+      const auto record = parse_record(*line);
+      if (!record) continue;
+      if (skip > 0) {
+        --skip;
+      } else if (record->time >= since) {
+        sink(*record);
+      }
+    }
+    if (!more) return;
+    ::poll(nullptr, 0, follow_interval_ms);
+  }
+}
+
+}  // namespace sandbox::container

@@ -1,0 +1,438 @@
+// The process that lives as long as its container. One thread, one poll loop; everything it talks
+// to is non-blocking, so that no client can hold the container up, but for its first one, whose
+// slowness is passed on to the container rather than losing output.
+#include "sandbox/container/supervisor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+#include <memory>
+
+#include "netstack/netstack.h"
+#include "sandbox/base/error.h"
+#include "sandbox/base/file.h"
+#include "sandbox/base/sys.h"
+#include "sandbox/container/connection.h"
+#include "sandbox/container/log_file.h"
+#include "sandbox/container/process_streams.h"
+#include "sandbox/container/protocol.h"
+#include "userns/launch.h"
+
+namespace sandbox::container {
+namespace {
+
+constexpr std::size_t client_bound = 1U << 20;
+constexpr auto flush_time = std::chrono::seconds(2);
+constexpr auto exec_end_time = std::chrono::milliseconds(500);
+
+std::string encode_code(int code) { return std::string(1, static_cast<char>(code)); }
+
+netstack::Config network_config(const Spec& spec) {
+  netstack::Config config;
+  const auto& network = *spec.plan.network;
+  config.guest_address = network.address;
+  config.gateway = network.gateway;
+  config.prefix = network.prefix;
+  config.mtu = network.mtu;
+  if (!spec.dns.empty()) config.dns = spec.dns.front();
+  for (const auto& port : spec.ports) {
+    config.forwards.push_back({port.host_ip, port.host_port, port.container_port, port.udp});
+  }
+  return config;
+}
+
+userns::LaunchHooks launch_hooks() {
+  return {.create_nic = [](const userns::NetworkInterface& nic) {
+            return netstack::create_tap(nic.name, nic.address, nic.prefix, nic.gateway, nic.mtu);
+          },
+          .bring_up_loopback = [] { netstack::bring_up_loopback(); }};
+}
+
+Fd listen_on(const std::string& path) {
+  (void)sys::unlinkat(AT_FDCWD, path.c_str(), 0);  // of a supervisor that was killed; ours holds the lock
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket) throw SysError(Errno{errno}, "making the control socket");
+  const mode_t mask = ::umask(0177);
+  const int bound = ::bind(socket.get(), static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address);
+  const int error = errno;
+  ::umask(mask);
+  if (bound < 0) throw SysError(Errno{error}, fmt::format("binding '{}'", path));
+  if (::listen(socket.get(), 16) < 0) throw SysError(Errno{errno}, fmt::format("listening on '{}'", path));
+  return socket;
+}
+
+Fd take_signals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT}) ::sigaddset(&set, signal);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  Fd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd) throw SysError(Errno{errno}, "receiving signals");
+  return fd;
+}
+
+/// An `exec`, bound to the connection that asked for it.
+struct Exec {
+  std::unique_ptr<Process> process;
+  std::shared_ptr<Connection> client;
+};
+
+class Supervisor {
+ public:
+  Supervisor(const Places& places, Container container, const std::shared_ptr<Connection>& first)
+      : places_(places),
+        container_(std::move(container)),
+        lock_(std::in_place, container_),
+        signals_(take_signals()),
+        log_(log_path(container_)),
+        first_(first) {
+    first_->subscribed = first_->foreground = true;
+    clients_.push_back(first_);
+  }
+
+  void start();
+  void run();
+  /// The end of a container that never ran.
+  void fail(const std::string& message, int exit_code);
+
+ private:
+  struct Watch {
+    int fd;
+    short events;
+    std::function<void(short)> ready;
+  };
+
+  std::vector<Watch> watches(Clock::time_point now);
+  void watch_process(std::vector<Watch>& list, Process& process, const std::shared_ptr<Connection>& client, bool main);
+  int timeout(Clock::time_point now) const;
+  void poll_once();
+  void accept_clients();
+  void handle_signals();
+  void reap();
+  void serve(const std::shared_ptr<Connection>& client);
+  void handle(const std::shared_ptr<Connection>& client, const Frame& frame);
+  void start_exec(const std::shared_ptr<Connection>& client, const Frame& frame);
+  Exec* exec_of(const std::shared_ptr<Connection>& client);
+  void deliver(Stream stream, std::string_view data);
+  void sweep(Clock::time_point now);
+  bool finished(Clock::time_point now) const;
+  void finish();
+  void end(int exit_code, const std::string& error);
+  void flush_clients();
+
+  Places places_;
+  Container container_;
+  std::optional<SupervisorLock> lock_;
+  Fd signals_;
+  LogWriter log_;
+  std::shared_ptr<Connection> first_;
+  std::vector<std::shared_ptr<Connection>> clients_;
+  std::unique_ptr<Process> main_;
+  std::vector<Exec> execs_;
+  Fd network_, listener_;
+  State state_;
+};
+
+void Supervisor::start() {
+  auto& spec = container_.spec;
+  spec.plan.process.seccomp = read_seccomp(container_);
+  Stdio stdio = make_stdio(spec.open_stdin);
+  auto launched = userns::Launched::begin(spec.plan, stdio.child(), launch_hooks());
+  main_ = std::make_unique<Process>(std::move(launched), std::move(stdio));
+  if (spec.plan.network) {
+    network_ = netstack::spawn_netstack(network_config(spec), main_->launched().take_nic());
+  }
+  make_places(places_);
+  listener_ = listen_on(control_socket_path(places_, spec.id));
+  main_->launched().start();
+  state_.status = Status::running;
+  state_.supervisor_pid = ::getpid();
+  state_.supervisor_start = process_start_time(::getpid());
+  state_.pid = main_->pid();
+  state_.started = std::time(nullptr);
+  ContainerStore(places_).write_state(container_, state_);
+  first_->queue(FrameType::started);
+}
+
+void Supervisor::run() {
+  do {
+    poll_once();
+  } while (!finished(Clock::now()));
+  finish();
+}
+
+void Supervisor::watch_process(std::vector<Watch>& list, Process& process, const std::shared_ptr<Connection>& client,
+                               bool main) {
+  // After the process's end only what is left in the pipes comes, so there is no need to hold it back.
+  const std::size_t bound = process.exited() ? 4 * client_bound : client_bound;
+  const bool held_back = client->open() && client->queued() >= bound;
+  for (const Stream stream : {Stream::out, Stream::err}) {
+    const int fd = stream == Stream::out ? process.out() : process.err();
+    if (fd < 0 || held_back || !process.readable_now(Clock::now())) continue;
+    list.push_back({fd, POLLIN, [this, &process, client, main, stream](short) {
+                      process.read(stream, [&](std::string_view data) {
+                        if (main) return deliver(stream, data);
+                        client->queue(stream == Stream::out ? FrameType::stdout_data : FrameType::stderr_data, data);
+                      });
+                    }});
+  }
+  if (process.has_input() && process.input() >= 0) {
+    list.push_back({process.input(), POLLOUT, [&process](short) { process.write_input(); }});
+  }
+}
+
+std::vector<Supervisor::Watch> Supervisor::watches(Clock::time_point) {
+  std::vector<Watch> list;
+  list.push_back({signals_.get(), POLLIN, [this](short) { handle_signals(); }});
+  list.push_back({listener_.get(), POLLIN, [this](short) { accept_clients(); }});
+  watch_process(list, *main_, first_, true);
+  for (auto& exec : execs_) watch_process(list, *exec.process, exec.client, false);
+  for (const auto& client : clients_) {
+    const auto events = static_cast<short>(POLLIN | (client->queued() > 0 ? POLLOUT : 0));
+    list.push_back({client->fd(), events, [this, client](short revents) {
+                      if (revents & POLLOUT) client->flush();
+                      if (revents & ~POLLOUT) serve(client);
+                    }});
+  }
+  return list;
+}
+
+int Supervisor::timeout(Clock::time_point now) const {
+  bool waiting = main_->exited() || !main_->readable_now(now);
+  for (const auto& exec : execs_) waiting = waiting || exec.process->exited() || !exec.process->readable_now(now);
+  return waiting ? 20 : -1;  // a deadline is near: look again soon
+}
+
+void Supervisor::poll_once() {
+  const auto now = Clock::now();
+  const auto list = watches(now);
+  std::vector<pollfd> items;
+  for (const auto& watch : list) items.push_back({watch.fd, watch.events, 0});
+  if (::poll(items.data(), items.size(), timeout(now)) < 0 && errno != EINTR) {
+    throw SysError(Errno{errno}, "waiting for the container");
+  }
+  // Readers before the signals: what a process wrote last is seen before its end. Objects are only
+  // dropped in sweep(), so every watch stays valid through this loop.
+  for (std::size_t i = items.size(); i-- > 0;) {
+    if (items[i].revents != 0) list[i].ready(items[i].revents);
+  }
+  sweep(Clock::now());
+}
+
+void Supervisor::accept_clients() {
+  for (;;) {
+    Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket) return;
+    if (is_own_peer(socket.get())) clients_.push_back(std::make_shared<Connection>(std::move(socket)));
+  }
+}
+
+void Supervisor::handle_signals() {
+  signalfd_siginfo info{};
+  for (;;) {
+    const auto size = sys::read(signals_.get(), &info, sizeof info);
+    if (!size || *size != sizeof info) break;
+    if (info.ssi_signo != SIGCHLD) main_->signal(static_cast<int>(info.ssi_signo));
+  }
+  reap();
+}
+
+void Supervisor::reap() {
+  int status = 0;
+  pid_t pid = 0;
+  // As a subreaper we also get orphans, which nobody else asks about.
+  while ((pid = ::waitpid(-1, &status, WNOHANG)) > 0) {
+    if (pid == main_->pid()) main_->set_exited(status);
+    for (auto& exec : execs_) {
+      if (pid == exec.process->pid()) exec.process->set_exited(status);
+    }
+  }
+}
+
+Exec* Supervisor::exec_of(const std::shared_ptr<Connection>& client) {
+  const auto found = std::find_if(execs_.begin(), execs_.end(), [&](const Exec& exec) { return exec.client == client; });
+  return found == execs_.end() ? nullptr : &*found;
+}
+
+void Supervisor::serve(const std::shared_ptr<Connection>& client) {
+  client->receive();
+  while (const auto frame = client->next()) {
+    try {
+      handle(client, *frame);
+    } catch (const Error&) {
+      client->give_up();  // it breaks the protocol
+    }
+  }
+}
+
+void Supervisor::handle(const std::shared_ptr<Connection>& client, const Frame& frame) {
+  Exec* exec = exec_of(client);
+  Process& process = exec != nullptr ? *exec->process : *main_;
+  switch (frame.type) {
+    case FrameType::attach:
+      if (exec == nullptr && !client->foreground) client->subscribed = true;
+      break;
+    case FrameType::stdin_data:
+      if (process.pending_input() > client_bound) throw InvalidInput("more input than the window allows");
+      process.queue_input(frame.payload, client);
+      break;
+    case FrameType::stdin_eof: process.end_input(); break;
+    case FrameType::resize: {
+      if (frame.payload.size() != 4) throw InvalidInput("a resize of the wrong size");
+      const std::uint32_t size = decode_u32(frame.payload);
+      process.resize(static_cast<unsigned short>(size & 0xFFFF), static_cast<unsigned short>(size >> 16));
+      break;
+    }
+    case FrameType::signal:
+      if (frame.payload.size() != 1) throw InvalidInput("a signal of the wrong size");
+      process.signal(frame.payload[0]);
+      break;
+    case FrameType::exec_request:
+      if (exec != nullptr) throw InvalidInput("a second process on one connection");
+      start_exec(client, frame);
+      break;
+    default: throw InvalidInput("not a client's frame");
+  }
+}
+
+void Supervisor::start_exec(const std::shared_ptr<Connection>& client, const Frame& frame) {
+  const ExecRequest request = decode_exec(frame.payload);
+  client->foreground = false;
+  client->subscribed = false;
+  try {
+    if (main_->exited()) throw Conflict(fmt::format("container {} is not running", container_.spec.name));
+    Stdio stdio = make_stdio(request.open_stdin);
+    auto launched = userns::join(main_->launched().pidfd(), request.process, stdio.child());
+    execs_.push_back({std::make_unique<Process>(std::move(launched), std::move(stdio)), client});
+    client->queue(FrameType::started);
+  } catch (const userns::LaunchError& error) {
+    client->queue(FrameType::start_failure, encode_code(error.exit_code()) + error.what());
+  } catch (const Error& error) {
+    client->queue(FrameType::start_failure, encode_code(126) + error.what());
+  }
+}
+
+void Supervisor::deliver(Stream stream, std::string_view data) {
+  log_.append(stream, data);
+  for (const auto& client : clients_) {
+    if (!client->subscribed || !client->open()) continue;
+    if (!client->foreground && client->queued() > client_bound) {
+      client->give_up();
+    } else {
+      client->queue(stream == Stream::out ? FrameType::stdout_data : FrameType::stderr_data, data);
+    }
+  }
+}
+
+void Supervisor::sweep(Clock::time_point now) {
+  std::erase_if(execs_, [&](const Exec& exec) {
+    if (!exec.process->finished(now)) return false;
+    exec.client->queue(FrameType::exit_status, encode_code(exec.process->exit_code()));
+    return true;
+  });
+  std::erase_if(clients_, [](const auto& client) { return !client->open(); });
+}
+
+bool Supervisor::finished(Clock::time_point now) const {
+  if (!main_->finished(now)) return false;
+  return execs_.empty() || now >= main_->drain_deadline() + exec_end_time;
+}
+
+void Supervisor::finish() {
+  for (const auto& exec : execs_) exec.client->queue(FrameType::exit_status, encode_code(137));
+  execs_.clear();
+  log_.finish();
+  end(main_->exit_code(), "");
+  for (const auto& client : clients_) client->queue(FrameType::exit_status, encode_code(main_->exit_code()));
+  flush_clients();
+}
+
+void Supervisor::fail(const std::string& message, int exit_code) {
+  main_.reset();  // kills what has not started
+  end(exit_code, message);
+  first_->queue(FrameType::start_failure, (encode_code(exit_code) + message).substr(0, max_payload));
+  flush_clients();
+}
+
+/// Leaves the world as if nobody were here; clients learn of the end only after that, so that a
+/// command that follows finds the ports, the socket and (--rm) the name free.
+void Supervisor::end(int exit_code, const std::string& error) {
+  network_.reset();
+  if (listener_) (void)sys::unlinkat(AT_FDCWD, control_socket_path(places_, container_.spec.id).c_str(), 0);
+  listener_.reset();
+  state_.status = Status::exited;
+  state_.pid = 0;
+  state_.exit_code = exit_code;
+  state_.finished = std::time(nullptr);
+  state_.error = error;
+  const ContainerStore store(places_);
+  try {
+    store.write_state(container_, state_);
+    lock_.reset();
+    if (container_.spec.auto_remove) store.remove(container_);
+  } catch (const Error&) {
+    // The exit status matters more to the client; a state that still says "running" is seen
+    // through as soon as we are gone.
+  }
+}
+
+void Supervisor::flush_clients() {
+  const auto deadline = Clock::now() + flush_time;
+  for (;;) {
+    // The first client may be a slow reader (a pager): it alone is waited for until it has it all.
+    const bool late = Clock::now() >= deadline;
+    std::erase_if(clients_, [&](const auto& client) {
+      return !client->open() || client->queued() == 0 || (late && !client->foreground);
+    });
+    if (clients_.empty()) return;
+    std::vector<pollfd> items;
+    for (const auto& client : clients_) items.push_back({client->fd(), POLLOUT, 0});
+    (void)::poll(items.data(), items.size(), 100);
+    for (const auto& client : clients_) client->flush();
+  }
+}
+
+void prepare_process() {
+  (void)::setsid();
+  ::prctl(PR_SET_NAME, "sbx:supervisor");
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  ::prctl(PR_SET_DUMPABLE, 0);
+  ::signal(SIGPIPE, SIG_IGN);
+}
+
+}  // namespace
+
+int supervisor_main(const Places& places, const std::string& id, Fd first_client) {
+  const auto first = std::make_shared<Connection>(std::move(first_client));
+  try {
+    prepare_process();
+    Supervisor supervisor(places, ContainerStore(places).find(id), first);
+    try {
+      supervisor.start();
+    } catch (const userns::LaunchError& error) {
+      supervisor.fail(error.what(), error.exit_code());
+      return 0;
+    } catch (const Error& error) {
+      supervisor.fail(error.what(), 125);
+      return 0;
+    }
+    supervisor.run();
+    return 0;
+  } catch (const std::exception& error) {
+    first->queue(FrameType::start_failure, encode_code(125) + error.what());
+    return 125;
+  }
+}
+
+}  // namespace sandbox::container

@@ -1,0 +1,144 @@
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sandbox/base/error.h"
+#include "sandbox/container/container_store.h"
+#include "temporary_places.h"
+
+using namespace sandbox;
+using namespace sandbox::container;
+
+namespace {
+
+Spec named(const std::string& name, char digit = 0) {
+  Spec spec;
+  spec.name = name;
+  if (digit != 0) spec.id = std::string(64, digit);
+  return spec;
+}
+
+}  // namespace
+
+TEST_CASE("a created container has its directories, its filter and the state 'created'") {
+  TemporaryPlaces temporary;
+  ContainerStore store(temporary.places);
+  Spec spec = named("web");
+  spec.plan.process.seccomp.resize(16, std::byte{7});
+  const Container made = store.create(spec);
+  CHECK(path_exists(made.directory + "/upper"));
+  CHECK(path_exists(made.directory + "/work"));
+  CHECK(made.directory == store.directory_of(made.spec.id));
+  const Container found = store.find("web");
+  CHECK(found.spec.id == made.spec.id);
+  CHECK(found.state.status == Status::created);
+  CHECK(read_seccomp(found) == spec.plan.process.seccomp);
+}
+
+TEST_CASE("a name that is taken is a conflict and leaves nothing behind") {
+  TemporaryPlaces temporary;
+  ContainerStore store(temporary.places);
+  store.create(named("web"));
+  CHECK_THROWS_AS(store.create(named("web")), Conflict);
+  CHECK(store.list().size() == 1);
+}
+
+TEST_CASE("a container is found by name, id and unique prefix") {
+  TemporaryPlaces temporary;
+  ContainerStore store(temporary.places);
+  store.create(named("first", 'a'));
+  store.create(named("second", 'b'));
+  store.create(named("aa", 'c'));
+  CHECK(store.find("b").spec.name == "second");
+  CHECK(store.find(std::string(64, 'a')).spec.name == "first");
+  CHECK(store.find("aaa").spec.name == "first");
+  CHECK_MESSAGE(store.find("aa").spec.name == "aa", "a name goes before a prefix");
+  CHECK_THROWS_WITH_AS(store.find("zz"), "no such container: zz", NotFound);
+  CHECK_THROWS_AS(store.find(""), NotFound);
+  CHECK_THROWS_AS(store.find("../first"), NotFound);
+}
+
+TEST_CASE("an ambiguous prefix is a conflict") {
+  TemporaryPlaces temporary;
+  ContainerStore store(temporary.places);
+  Spec one = named("one"), two = named("two");
+  one.id = std::string(63, 'a') + "1";
+  two.id = std::string(63, 'a') + "2";
+  store.create(one);
+  store.create(two);
+  CHECK_THROWS_AS(store.find("aaaa"), Conflict);
+}
+
+TEST_CASE("a running container of a dead or different supervisor is shown as exited with 137") {
+  TemporaryPlaces temporary;
+  ContainerStore store(temporary.places);
+  const Container made = store.create(named("web"));
+  State state;
+  state.status = Status::running;
+  state.supervisor_pid = ::getpid();
+  state.supervisor_start = process_start_time(::getpid());
+  store.write_state(made, state);
+  CHECK(store.find("web").state.status == Status::running);
+  CHECK_THROWS_AS(store.remove(made), Conflict);
+
+  state.supervisor_start += 1;  // the number went to another process
+  store.write_state(made, state);
+  CHECK(store.find("web").state.status == Status::exited);
+  CHECK(store.find("web").state.exit_code == 137);
+
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  siginfo_t info{};
+  ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT);
+  CHECK_MESSAGE(process_start_time(child) == 0, "a zombie does not live");
+  ::waitpid(child, nullptr, 0);
+  CHECK(process_start_time(child) == 0);
+}
+
+TEST_CASE("a removed container is gone and its name is free") {
+  TemporaryPlaces temporary;
+  ContainerStore store(temporary.places);
+  const Container made = store.create(named("web"));
+  store.remove(made);
+  CHECK_FALSE(path_exists(made.directory));
+  CHECK_THROWS_AS(store.remove(made), NotFound);
+  store.create(named("web"));
+}
+
+TEST_CASE("an unreadable container is left out of the list") {
+  TemporaryPlaces temporary;
+  ContainerStore store(temporary.places);
+  store.create(named("good"));
+  const Container bad = store.create(named("bad"));
+  write_file_atomic(bad.directory + "/container.json", "{");
+  REQUIRE(store.list().size() == 1);
+  CHECK(store.list().front().spec.name == "good");
+}
+
+TEST_CASE("arguments that are not UTF-8 are refused at create") {
+  TemporaryPlaces temporary;
+  ContainerStore store(temporary.places);
+  Spec spec = named("web");
+  spec.plan.process.argv = {"echo", "\xff"};
+  CHECK_THROWS_AS(store.create(spec), InvalidInput);
+  CHECK(store.list().empty());
+}
+
+TEST_CASE("a second supervisor of one container is a conflict") {
+  TemporaryPlaces temporary;
+  ContainerStore store(temporary.places);
+  const Container made = store.create(named("web"));
+  const SupervisorLock lock(made);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    try {
+      SupervisorLock second(made);
+      ::_exit(0);
+    } catch (const Conflict&) {
+      ::_exit(3);
+    }
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  CHECK(WEXITSTATUS(status) == 3);
+}

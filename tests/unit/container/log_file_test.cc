@@ -1,0 +1,116 @@
+#include <doctest/doctest.h>
+
+#include <sstream>
+
+#include "sandbox/base/json.h"
+#include "sandbox/container/log_file.h"
+#include "temporary_places.h"
+
+using namespace sandbox;
+using namespace sandbox::container;
+
+namespace {
+
+std::vector<LogRecord> records(const std::string& path, const LogOptions& options = {}) {
+  std::vector<LogRecord> list;
+  read_log(path, options, [&](const LogRecord& record) { list.push_back(record); });
+  return list;
+}
+
+std::string text_of(const std::vector<LogRecord>& list) {
+  std::string text;
+  for (const auto& record : list) text += record.text;
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("lines of both streams come back from the log in order") {
+  TemporaryPlaces temporary;
+  const std::string path = temporary.root + "/log";
+  LogWriter log(path);
+  log.append(Stream::out, "one\ntw");
+  log.append(Stream::err, "oops\n");
+  log.append(Stream::out, "o\nend");
+  log.finish();
+  const auto list = records(path);
+  REQUIRE(list.size() == 4);
+  CHECK(list[0].text == "one\n");
+  CHECK(list[1].text == "oops\n");
+  CHECK(list[1].stream == Stream::err);
+  CHECK(list[2].text == "two\n");
+  CHECK(list[3].text == "end");
+  CHECK(list[0].time.size() == std::string("2026-01-01T00:00:00.000000000Z").size());
+}
+
+TEST_CASE("the log's lines are Docker's json-file records") {
+  TemporaryPlaces temporary;
+  const std::string path = temporary.root + "/log";
+  LogWriter(path).append(Stream::out, "hello\n");
+  const Json line = parse_json(read_file(path), "log");
+  CHECK(line["log"] == "hello\n");
+  CHECK(line["stream"] == "stdout");
+  CHECK(line["time"].is_string());
+}
+
+TEST_CASE("a line of 100 KiB without an end is split at 16 KiB and comes back whole") {
+  TemporaryPlaces temporary;
+  const std::string path = temporary.root + "/log";
+  std::string text;
+  while (text.size() < 100U << 10) text += "aüb€";
+  LogWriter log(path);
+  for (std::size_t i = 0; i < text.size(); i += 5000) log.append(Stream::out, text.substr(i, 5000));
+  log.finish();
+  const auto list = records(path);
+  CHECK(list.size() >= 7);
+  for (const auto& record : list) CHECK(record.text.size() <= 16U << 10);
+  CHECK(text_of(list) == text);
+}
+
+TEST_CASE("NUL bytes survive in the log and invalid UTF-8 is replaced") {
+  TemporaryPlaces temporary;
+  const std::string path = temporary.root + "/log";
+  LogWriter(path).append(Stream::out, std::string("a\0b\xff\n", 5));
+  CHECK(text_of(records(path)) == std::string("a\0b\xef\xbf\xbd\n", 7));
+}
+
+TEST_CASE("long runs of NUL bytes come back") {
+  TemporaryPlaces temporary;
+  const std::string path = temporary.root + "/log";
+  const std::string text(40000, '\0');
+  LogWriter log(path);
+  log.append(Stream::out, text);
+  log.finish();
+  CHECK(text_of(records(path)) == text);
+}
+
+TEST_CASE("tail and since choose records") {
+  TemporaryPlaces temporary;
+  const std::string path = temporary.root + "/log";
+  LogWriter(path).append(Stream::out, "1\n2\n3\n");
+  CHECK(text_of(records(path, {.tail = 2, .since = {}, .follow = {}})) == "2\n3\n");
+  CHECK(records(path, {.tail = 0, .since = {}, .follow = {}}).empty());
+  CHECK(records(path, {.tail = {}, .since = 4102444800, .follow = {}}).empty());
+  CHECK(records(path, {.tail = {}, .since = 0, .follow = {}}).size() == 3);
+}
+
+TEST_CASE("following sees records that are written later, up to the last one") {
+  TemporaryPlaces temporary;
+  const std::string path = temporary.root + "/log";
+  LogWriter log(path);
+  log.append(Stream::out, "1\n");
+  int rounds = 0;
+  const auto follow = [&] {
+    if (rounds == 1) log.append(Stream::out, "2\n");
+    return rounds++ < 1;
+  };
+  CHECK(text_of(records(path, {.tail = {}, .since = {}, .follow = follow})) == "1\n2\n");
+}
+
+TEST_CASE("lines that are no records are skipped and an absent log is empty") {
+  TemporaryPlaces temporary;
+  const std::string path = temporary.root + "/log";
+  CHECK(records(path).empty());
+  write_file_atomic(path, "garbage\n[]\n{\"log\":3}\n");
+  CHECK(records(path).empty());
+}

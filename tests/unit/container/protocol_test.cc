@@ -1,0 +1,64 @@
+#include <doctest/doctest.h>
+
+#include "sandbox/base/error.h"
+#include "sandbox/container/protocol.h"
+#include "sandbox/container/terminal.h"
+
+using namespace sandbox;
+using namespace sandbox::container;
+
+TEST_CASE("frames come back from a stream that is cut anywhere") {
+  const std::string bytes = encode_frame(FrameType::stdout_data, "hello") + encode_frame(FrameType::stdin_eof) +
+                            encode_frame(FrameType::stderr_data, std::string(70000, 'x'));
+  for (const std::size_t step : {std::size_t{1}, std::size_t{7}, bytes.size()}) {
+    FrameReader reader;
+    std::vector<Frame> frames;
+    for (std::size_t i = 0; i < bytes.size(); i += step) {
+      reader.feed(std::string_view(bytes).substr(i, step));
+      while (auto frame = reader.next()) frames.push_back(*frame);
+    }
+    REQUIRE(frames.size() == 3);
+    CHECK(frames[0].payload == "hello");
+    CHECK(frames[1].type == FrameType::stdin_eof);
+    CHECK(frames[2].payload.size() == 70000);
+  }
+}
+
+TEST_CASE("an oversize frame is refused from its header alone") {
+  FrameReader reader;
+  reader.feed(std::string(1, '\2') + encode_u32((1U << 20) + 1));
+  CHECK_THROWS_AS(reader.next(), InvalidInput);
+  CHECK_THROWS_AS(encode_frame(FrameType::stdin_data, std::string((1U << 20) + 1, 'x')), InvalidInput);
+  FrameReader largest;
+  largest.feed(encode_frame(FrameType::stdin_data, std::string(1U << 20, 'x')));
+  CHECK(largest.next()->payload.size() == 1U << 20);
+}
+
+TEST_CASE("an exec request comes back with its filter") {
+  ExecRequest request;
+  request.process.argv = {"sh"};
+  request.process.uid = 7;
+  request.process.seccomp.resize(16, std::byte{0xFE});
+  request.open_stdin = true;
+  const ExecRequest read = decode_exec(encode_exec(request));
+  CHECK(read.process.argv == request.process.argv);
+  CHECK(read.process.uid == 7);
+  CHECK(read.process.seccomp == request.process.seccomp);
+  CHECK(read.open_stdin);
+}
+
+TEST_CASE("malformed exec requests are refused") {
+  CHECK_THROWS_AS(decode_exec(""), InvalidInput);
+  CHECK_THROWS_AS(decode_exec(encode_u32(100) + "{}"), InvalidInput);
+  CHECK_THROWS_AS(decode_exec(encode_u32(2) + "{}"), InvalidInput);
+  CHECK_THROWS_AS(decode_exec(encode_u32(2) + "[]"), InvalidInput);
+  CHECK_THROWS_AS(decode_exec(encode_exec({}) + "x"), InvalidInput);
+}
+
+TEST_CASE("ctrl-p ctrl-q detaches and a lone ctrl-p goes through with the next key") {
+  DetachKeys keys;
+  CHECK(keys.filter("ab\x10").value() == "ab");
+  CHECK(keys.filter("c").value() == "\x10" "c");
+  CHECK(keys.filter("\x10\x10").value() == "\x10");
+  CHECK_FALSE(keys.filter("\x11").has_value());
+}

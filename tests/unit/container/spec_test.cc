@@ -1,0 +1,93 @@
+#include <doctest/doctest.h>
+
+#include "sandbox/base/error.h"
+#include "sandbox/container/spec.h"
+
+using namespace sandbox;
+using namespace sandbox::container;
+
+namespace {
+
+Spec example() {
+  Spec spec;
+  spec.id = std::string(64, 'a');
+  spec.name = "web";
+  spec.image = "nginx:latest";
+  spec.created = 1700000000;
+  spec.labels = {{"tier", "front"}};
+  spec.plan.identity.uid_map = {{0, 1000, 1}, {1, 100000, 65536}};
+  spec.plan.root.lower = {"/layers/2", "/layers/1"};
+  spec.plan.mounts.push_back({.kind = userns::MountKind::tmpfs, .target = "/dev", .data = "size=64k", .no_exec = true});
+  spec.plan.masked_paths = {"/proc/kcore"};
+  spec.plan.network.emplace().mtu = 1500;
+  spec.plan.process.argv = {"sh", "-c", "echo \"ü\"\n"};
+  spec.plan.process.capabilities = 1ULL << 40;
+  spec.plan.process.rlimits = {{7, 1024, UINT64_MAX}};
+  spec.ports = {{"127.0.0.1", 8080, 80, true}};
+  spec.dns = {"9.9.9.9"};
+  spec.auto_remove = true;
+  return spec;
+}
+
+}  // namespace
+
+TEST_CASE("a spec read back from its JSON text is the same") {
+  const Json first = to_json(example());
+  const Spec read = spec_from_json(parse_json(first.dump(), "test"));
+  CHECK(to_json(read) == first);
+  CHECK(read.plan.mounts.at(0).kind == userns::MountKind::tmpfs);
+  CHECK(read.plan.process.rlimits.at(0).hard == UINT64_MAX);
+  CHECK(read.plan.process.capabilities == 1ULL << 40);
+  CHECK(read.plan.network->mtu == 1500);
+  CHECK(read.labels.at("tier") == "front");
+}
+
+TEST_CASE("a missing network stays missing through JSON") {
+  Spec spec = example();
+  spec.plan.network.reset();
+  CHECK_FALSE(spec_from_json(to_json(spec)).plan.network.has_value());
+}
+
+TEST_CASE("the seccomp filter's bytes stay out of the JSON") {
+  Spec spec = example();
+  spec.plan.process.seccomp.resize(8);
+  CHECK(to_json(spec) == to_json(example()));
+}
+
+TEST_CASE("every field that is missing from a spec is refused by name") {
+  const Json good = to_json(example());
+  for (const auto& [key, value] : good.items()) {
+    Json bad = good;
+    bad.erase(key);
+    CAPTURE(key);
+    CHECK_THROWS_AS(spec_from_json(bad), InvalidInput);
+  }
+  Json bad = good;
+  bad["plan"].erase("masked_paths");
+  CHECK_THROWS_WITH_AS(spec_from_json(bad), "container description: field 'plan.masked_paths' is missing", InvalidInput);
+}
+
+TEST_CASE("fields of the wrong type or range are refused") {
+  const auto refuses = [](const char* pointer, const Json& value) {
+    Json bad = to_json(example());
+    bad[Json::json_pointer(pointer)] = value;
+    CAPTURE(pointer);
+    CHECK_THROWS_AS(spec_from_json(bad), InvalidInput);
+  };
+  refuses("/id", "../../etc");
+  refuses("/id", std::string(64, 'A'));
+  refuses("/name", "a/b");
+  refuses("/stop_signal", 65);
+  refuses("/stop_signal", 0);
+  refuses("/ports/0/host_port", 65536);
+  refuses("/ports/0/host_port", -1);
+  refuses("/ports/0/host_port", 80.5);
+  refuses("/plan/process/uid", 1ULL << 32);
+  refuses("/plan/process/argv", "sh");
+  refuses("/plan/process/argv/0", std::string("a\0b", 3));
+  refuses("/plan/mounts/0/kind", "floppy");
+  refuses("/plan/process/no_new_privs", 1);
+  refuses("/plan", nullptr);
+  refuses("/labels/tier", 3);
+  CHECK_THROWS_AS(spec_from_json(Json::array()), InvalidInput);
+}
