@@ -17,7 +17,7 @@ std::uint64_t attributes_of(const MountOp& op) {
   std::uint64_t set = 0;
   if (op.read_only) set |= MOUNT_ATTR_RDONLY;
   if (op.no_suid) set |= MOUNT_ATTR_NOSUID;
-  if (op.no_dev) set |= MOUNT_ATTR_NODEV;
+  if (op.no_dev && op.kind != MountKind::devpts) set |= MOUNT_ATTR_NODEV;  // terminals are devices
   if (op.no_exec) set |= MOUNT_ATTR_NOEXEC;
   return set;
 }

@@ -1,5 +1,6 @@
 #include "userns/root.h"
 
+#include <errno.h>
 #include <linux/mount.h>
 #include <unistd.h>
 
@@ -54,7 +55,12 @@ Fd mount_overlay(const RootPlan& root, const std::string& staging) {
     sys::fsconfig_string(fs.get(), "upperdir", fd_path(directories.upper).c_str()) | or_throw("overlayfs upper layer");
     sys::fsconfig_string(fs.get(), "workdir", fd_path(directories.work).c_str()) | or_throw("overlayfs work directory");
   }
-  sys::fsconfig_create(fs.get()) | or_throw("mounting overlayfs");
+  if (const auto created = sys::fsconfig_create(fs.get()); !created) {
+    throw SysError(created.error(), "mounting overlayfs",
+                   created.error().value == EINVAL
+                       ? "in a user namespace a directory with other mounts below it can't be a lower layer"
+                       : "");
+  }
   const Fd mount = sys::fsmount(fs.get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV) | or_throw("mounting overlayfs");
   sys::move_mount(mount.get(), AT_FDCWD, staging.c_str(), 0) | or_throw("attaching overlayfs");
   return open_directory(staging);

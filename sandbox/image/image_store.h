@@ -34,7 +34,8 @@ class ImageStore {
   Image find(const std::string& reference) const;
   std::vector<Image> list() const;
   void tag(const Image& image, const Reference& name);
-  /// Removes one name, and blobs and layers that nothing reaches any more. Throws Conflict for read-only stores.
+  /// Removes one name, and blobs and layers that nothing reaches any more; all names of an id with `force`. Returns
+  /// lines for the user ("Untagged: busybox:latest", "Deleted: sha256:…"). Throws Conflict for read-only stores.
   std::vector<std::string> remove(const std::string& reference, bool force);
 
   /// Directories for RootPlan::lower, top-most first; unpacks what is missing (staging, syncfs, rename).
@@ -47,7 +48,7 @@ class ImageStore {
   void adopt_blob(const std::string& path, const std::string& digest);
   std::string write_blob(const std::string& content);  ///< Returns the digest.
   std::string temporary_path() const;
-  /// Records `manifest` under `name` in index.json, durable when it returns.
+  /// Records `manifest` under `name` (an empty Reference: untagged) in index.json, durable when it returns.
   void record(const Descriptor& manifest, const Reference& name);
 
   /// `load` of docker-archive and oci-archive (any compression); returns the names loaded.

@@ -1,0 +1,171 @@
+// `doctor`: tries what containers need, in a child of its own, and names reason and remedy.
+// Exit status 1 when containers can't run at all (no user namespace or no overlay).
+#include <linux/if.h>
+#include <linux/if_tun.h>
+#include <linux/magic.h>
+#include <sys/ioctl.h>
+#include <sys/vfs.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sandbox/base/error.h"
+#include "sandbox/base/file.h"
+#include "sandbox/base/identifier.h"
+#include "sandbox/base/places.h"
+#include "sandbox/base/sys.h"
+#include "sandbox/cli/command.h"
+
+namespace sandbox::cli {
+namespace {
+
+struct Finding {
+  const char* rung;
+  bool works = false, required = false;
+  std::string reason, fix;
+};
+
+enum class Stage : int { none, user_namespace, id_map, overlay, network_namespace, tun };
+struct ProbeResult {
+  Stage stage = Stage::none;  ///< Where it failed; none: all worked.
+  int error = 0;
+};
+
+bool write_text(const char* path, std::string_view text) {
+  const auto file = sys::openat(AT_FDCWD, path, O_WRONLY);
+  return file && sys::write_all(file->get(), text.data(), text.size());
+}
+
+ProbeResult failed(Stage stage) { return {stage, errno}; }
+
+ProbeResult enter_user_namespace(int flags) {
+  const std::string uid_map = fmt::format("0 {} 1", ::getuid()), gid_map = fmt::format("0 {} 1", ::getgid());
+  if (!sys::unshare(CLONE_NEWUSER | flags)) return failed(Stage::user_namespace);
+  if (!write_text("/proc/self/setgroups", "deny") || !write_text("/proc/self/uid_map", uid_map) ||
+      !write_text("/proc/self/gid_map", gid_map)) {
+    return failed(Stage::id_map);
+  }
+  return {};
+}
+
+ProbeResult try_overlay(const std::string& directory) {
+  if (const auto entered = enter_user_namespace(CLONE_NEWNS); entered.stage != Stage::none) return entered;
+  const std::string data =
+      fmt::format("lowerdir={0}/lower,upperdir={0}/upper,workdir={0}/work,userxattr", directory);
+  const auto mounted = sys::mount("overlay", (directory + "/merged").c_str(), "overlay", 0, data.c_str());
+  return mounted ? ProbeResult{} : ProbeResult{Stage::overlay, mounted.error().value};
+}
+
+ProbeResult try_tun(const std::string&) {
+  if (const auto entered = enter_user_namespace(CLONE_NEWNET); entered.stage != Stage::none) return entered;
+  const auto device = sys::openat(AT_FDCWD, "/dev/net/tun", O_RDWR);
+  if (!device) return {Stage::tun, device.error().value};
+  ifreq request{};
+  request.ifr_flags = IFF_TAP | IFF_NO_PI;
+  return ::ioctl(device->get(), TUNSETIFF, &request) == 0 ? ProbeResult{} : failed(Stage::tun);
+}
+
+/// Runs `probe` in a child: what it enters and mounts ends with it.
+ProbeResult in_child(ProbeResult (*probe)(const std::string&), const std::string& argument) {
+  const auto pipe = sys::pipe() | or_throw("making a pipe");
+  const pid_t pid = ::fork();
+  if (pid < 0) throw SysError(Errno{errno}, "starting a probe");
+  if (pid == 0) {
+    const ProbeResult result = probe(argument);
+    (void)sys::write_all(pipe.second.get(), &result, sizeof result);
+    ::_exit(0);
+  }
+  ::waitpid(pid, nullptr, 0);
+  ProbeResult result{Stage::user_namespace, EIO};
+  (void)sys::set_nonblocking(pipe.first.get(), true);
+  (void)sys::read(pipe.first.get(), &result, sizeof result);
+  return result;
+}
+
+Finding judge_namespace(const ProbeResult& result) {
+  Finding finding{"user namespaces", true, true, {}, {}};
+  if (result.stage != Stage::user_namespace && result.stage != Stage::id_map) return finding;
+  finding.works = false;
+  finding.reason = Errno{result.error}.message();
+  finding.fix = "as root: sysctl -w user.max_user_namespaces=15000 kernel.unprivileged_userns_clone=1; on Ubuntu also "
+                "kernel.apparmor_restrict_unprivileged_userns=0";
+  return finding;
+}
+
+Finding judge_overlay(const ProbeResult& result, const std::string& directory) {
+  Finding finding{"overlayfs (userxattr)", result.stage == Stage::none, true, {}, {}};
+  if (finding.works) return finding;
+  finding.reason = result.stage == Stage::overlay
+                       ? fmt::format("mounting over '{}': {}", directory, Errno{result.error}.message())
+                       : std::string("no user namespace");
+  finding.fix = "Linux 5.11 or newer and a store on ext4, xfs or btrfs (SANDBOX_STORE_DIR), not on NFS or overlayfs";
+  return finding;
+}
+
+Finding probe_tun() {
+  const ProbeResult result = in_child(try_tun, {});
+  Finding finding{"private network (/dev/net/tun)", result.stage == Stage::none, false, {}, {}};
+  if (finding.works) return finding;
+  finding.reason = Errno{result.error}.message();
+  finding.fix = "as root: modprobe tun; without it use --network none or host";
+  return finding;
+}
+
+bool has_subordinate_ids(const char* path) {
+  if (!path_exists(path)) return false;
+  const std::string text = "\n" + read_file(path);
+  const char* name = ::getenv("USER");
+  return text.find(fmt::format("\n{}:", ::getuid())) != std::string::npos ||
+         (name != nullptr && *name != '\0' && text.find(fmt::format("\n{}:", name)) != std::string::npos);
+}
+
+Finding probe_subordinate_ids() {
+  const bool ranges = has_subordinate_ids("/etc/subuid") && has_subordinate_ids("/etc/subgid");
+  const bool tools = path_exists("/usr/bin/newuidmap") && path_exists("/usr/bin/newgidmap");
+  Finding finding{"subordinate ids", ranges && tools, false, {}, {}};
+  if (!ranges) finding.reason = "no range for this user in /etc/subuid and /etc/subgid";
+  else if (!tools) finding.reason = "newuidmap and newgidmap are not installed";
+  if (!finding.works) finding.fix = "not needed for one user per container; otherwise apt install uidmap, usermod --add-subuids";
+  return finding;
+}
+
+Finding probe_cgroup() {
+  Finding finding{"cgroup v2 delegation", false, false, {}, "run inside a systemd user session (Delegate=yes)"};
+  struct statfs status {};
+  if (::statfs("/sys/fs/cgroup", &status) != 0 || status.f_type != CGROUP2_SUPER_MAGIC) {
+    finding.reason = "/sys/fs/cgroup is not cgroup v2";
+    return finding;
+  }
+  const std::string own = read_file("/proc/self/cgroup");
+  const auto begin = own.find("0::");
+  const std::string path = begin == std::string::npos ? "/" : own.substr(begin + 3, own.find('\n', begin) - begin - 3);
+  if (::access(fmt::format("/sys/fs/cgroup{}/cgroup.procs", path).c_str(), W_OK) != 0) {
+    finding.reason = fmt::format("'{}' is not writable", path);
+    return finding;
+  }
+  return {"cgroup v2 delegation", true, false, {}, {}};
+}
+
+int run(const Arguments&) {
+  const Places places = find_places();
+  make_places(places);
+  const std::string directory = fmt::format("{}/doctor-{}", places.data, random_hex(12));
+  for (const char* name : {"lower", "upper", "work", "merged"}) make_directories(directory + "/" + name);
+  const ProbeResult overlay = in_child(try_overlay, directory);
+  remove_tree(directory);
+  const Finding findings[] = {judge_namespace(overlay), judge_overlay(overlay, places.data), probe_tun(),
+                              probe_subordinate_ids(), probe_cgroup()};
+  int status = 0;
+  for (const Finding& finding : findings) {
+    print(fmt::format("{}  {}\n", finding.works ? "[ok]  " : finding.required ? "[FAIL]" : "[no]  ", finding.rung));
+    if (!finding.reason.empty()) print(fmt::format("        reason: {}\n        fix: {}\n", finding.reason, finding.fix));
+    if (finding.required && !finding.works) status = 1;
+  }
+  return status;
+}
+
+}  // namespace
+
+const Command kDoctor{"doctor", "doctor", "Check what this machine allows", {}, run, 0, 0};
+
+}  // namespace sandbox::cli

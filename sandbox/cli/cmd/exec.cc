@@ -1,0 +1,75 @@
+// `exec`: another process in a running container, through its supervisor.
+#include <unistd.h>
+
+#include "sandbox/base/error.h"
+#include "sandbox/cli/command.h"
+#include "sandbox/container/supervisor.h"
+#include "sandbox/engine/environment.h"
+#include "sandbox/engine/identity.h"
+
+namespace sandbox::cli {
+namespace {
+
+constexpr Option kOptions[] = {
+    {"env", 'e', "list", "Set environment variables"},
+    {"env-file", '\0', "list", "Read in a file of environment variables"},
+    {"interactive", 'i', nullptr, "Keep STDIN open even if not attached"},
+    {"tty", 't', nullptr, "Allocate a pseudo-TTY"},
+    {"user", 'u', "string", "Username or UID (format: \"<name|uid>[:<group|gid>]\")"},
+    {"workdir", 'w', "string", "Working directory inside the container"},
+};
+
+void set_user(userns::ProcessPlan& process, const userns::LaunchPlan& plan, const std::string& words) {
+  const auto layers = plan.root.lower.empty() ? std::vector{plan.root.directory} : plan.root.lower;
+  const auto user = engine::resolve_user(words, engine::read_layer_file(layers, "etc/passwd"),
+                                         engine::read_layer_file(layers, "etc/group"));
+  const auto holds = [](const std::vector<userns::IdMapping>& map, std::uint32_t id) {
+    for (const auto& line : map) {
+      if (id >= line.inside && id - line.inside < line.count) return true;
+    }
+    return false;
+  };
+  if (!holds(plan.identity.uid_map, user.uid) || !holds(plan.identity.gid_map, user.gid)) {
+    throw Unsupported(fmt::format("user {}:{} has no mapping in this container", user.uid, user.gid),
+                      "start the container with that user: sandbox run -u");
+  }
+  process.uid = user.uid;
+  process.gid = user.gid;
+}
+
+int run(const Arguments& arguments) {
+  const Places places = find_places();
+  const auto found = container::ContainerStore(places).find(arguments.positional[0]);
+  if (found.state.status != container::Status::running) {
+    throw Conflict(fmt::format("container {} is not running", found.spec.id));
+  }
+  container::ExecRequest request;
+  request.process = found.spec.plan.process;
+  userns::ProcessPlan& process = request.process;
+  process.seccomp = container::read_seccomp(found);
+  process.argv.assign(arguments.positional.begin() + 1, arguments.positional.end());
+  process.terminal = arguments.flag("tty");
+  process.init = false;
+  if (process.terminal) engine::set_environment(process.env, "TERM=xterm");
+  for (const auto& entry : engine::read_environment(arguments.all("env"), arguments.all("env-file"))) {
+    engine::set_environment(process.env, entry);
+  }
+  if (const auto directory = arguments.last("workdir")) process.cwd = *directory;
+  if (const auto words = arguments.last("user")) set_user(process, found.spec.plan, *words);
+  request.open_stdin = arguments.flag("interactive");
+  if (process.terminal && request.open_stdin && ::isatty(STDIN_FILENO) == 0) throw UsageError("the input device is not a TTY");
+
+  Fd supervisor = container::connect_supervisor(places, found);
+  container::request_exec(supervisor.get(), request);
+  container::AttachOptions attach;
+  attach.forward_stdin = request.open_stdin;
+  attach.terminal = process.terminal;
+  return container::attach(std::move(supervisor), attach);
+}
+
+}  // namespace
+
+const Command kExec{"exec", "exec [OPTIONS] CONTAINER COMMAND [ARG...]", "Execute a command in a running container",
+                    kOptions, run, 2, -1, false};
+
+}  // namespace sandbox::cli

@@ -1,0 +1,28 @@
+// `kill`: one signal, at once.
+#include "sandbox/base/error.h"
+#include "sandbox/cli/command.h"
+#include "sandbox/engine/lifecycle.h"
+#include "sandbox/engine/units.h"
+
+namespace sandbox::cli {
+namespace {
+
+constexpr Option kOptions[] = {{"signal", 's', "string", "Signal to send to the container (default \"KILL\")"}};
+
+void kill_one(const std::string& name, const Arguments& arguments) {
+  const Places places = find_places();
+  const auto found = container::ContainerStore(places).find(name);
+  const int signal = engine::parse_signal(arguments.text("signal", "KILL"));
+  if (found.state.status != container::Status::running) {
+    throw Conflict(fmt::format("cannot kill container: {}: container is not running", name));
+  }
+  engine::signal_container(places, found, signal);
+}
+
+int run(const Arguments& arguments) { return for_each_argument(arguments, kill_one); }
+
+}  // namespace
+
+const Command kKill{"kill", "kill [OPTIONS] CONTAINER [CONTAINER...]", "Kill running containers", kOptions, run, 1};
+
+}  // namespace sandbox::cli

@@ -1,0 +1,56 @@
+// `logs`: the output that the supervisor kept.
+#include <stdio.h>
+
+#include <charconv>
+
+#include "sandbox/base/error.h"
+#include "sandbox/cli/command.h"
+#include "sandbox/container/container_store.h"
+#include "sandbox/container/log_file.h"
+
+namespace sandbox::cli {
+namespace {
+
+constexpr Option kOptions[] = {
+    {"follow", 'f', nullptr, "Follow log output"},
+    {"tail", 'n', "string", "Number of lines to show from the end of the logs (default \"all\")"},
+    {"timestamps", 't', nullptr, "Show timestamps"},
+};
+
+std::optional<std::size_t> parse_tail(const std::string& text) {
+  if (text == "all" || text == "-1") return {};
+  std::size_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc{} || end != text.data() + text.size()) throw UsageError("invalid value for --tail: " + text);
+  return count;
+}
+
+int run(const Arguments& arguments) {
+  const container::ContainerStore store(find_places());
+  const auto found = store.find(arguments.positional[0]);
+  container::LogOptions options;
+  options.tail = parse_tail(arguments.text("tail", "all"));
+  if (arguments.flag("follow")) {
+    options.follow = [&store, id = found.spec.id] {
+      try {
+        return store.find(id).state.status == container::Status::running;
+      } catch (const NotFound&) {
+        return false;
+      }
+    };
+  }
+  const bool timestamps = arguments.flag("timestamps");
+  container::read_log(container::log_path(found), options, [&](const container::LogRecord& record) {
+    FILE* stream = record.stream == container::Stream::err ? stderr : stdout;
+    if (timestamps) ::fprintf(stream, "%s ", record.time.c_str());
+    ::fwrite(record.text.data(), 1, record.text.size(), stream);
+    ::fflush(stream);
+  });
+  return 0;
+}
+
+}  // namespace
+
+const Command kLogs{"logs", "logs [OPTIONS] CONTAINER", "Fetch the logs of a container", kOptions, run, 1, 1};
+
+}  // namespace sandbox::cli

@@ -1,0 +1,32 @@
+// `pull`: an image from a registry.
+#include "sandbox/base/error.h"
+#include "sandbox/cli/command.h"
+#include "sandbox/image/registry.h"
+
+namespace sandbox::cli {
+namespace {
+
+constexpr Option kOptions[] = {
+    {"platform", '\0', "string", "Set platform if the registry's image has several"},
+    {"quiet", 'q', nullptr, "Suppress verbose output"},
+};
+
+int run(const Arguments& arguments) {
+  const Places places = find_places();
+  make_places(places);
+  image::ImageStore store(places);
+  const image::Reference reference = image::parse_reference(arguments.positional[0]);
+  image::PullOptions options;
+  options.platform = arguments.text("platform");
+  if (!arguments.flag("quiet")) options.progress = [](const std::string& line) { print(line + "\n"); };
+  else options.progress = [](const std::string&) {};
+  image::pull(store, reference, options);
+  print(reference.canonical() + "\n");
+  return 0;
+}
+
+}  // namespace
+
+const Command kPull{"pull", "pull [OPTIONS] NAME[:TAG|@DIGEST]", "Download an image from a registry", kOptions, run, 1, 1};
+
+}  // namespace sandbox::cli

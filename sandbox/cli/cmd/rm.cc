@@ -1,0 +1,45 @@
+// `rm`: removes containers; with -f also running ones.
+#include <signal.h>
+
+#include "sandbox/base/error.h"
+#include "sandbox/cli/command.h"
+#include "sandbox/engine/lifecycle.h"
+
+namespace sandbox::cli {
+namespace {
+
+constexpr Option kOptions[] = {{"force", 'f', nullptr, "Force the removal of a running container (uses SIGKILL)"}};
+
+void remove_one(const std::string& name, const Arguments& arguments) {
+  const Places places = find_places();
+  const container::ContainerStore store(places);
+  const bool force = arguments.flag("force");
+  container::Container found;
+  try {
+    found = store.find(name);
+  } catch (const NotFound&) {
+    if (!force) throw;
+    return;  // as Docker: what is not there needs no removal
+  }
+  if (found.state.status == container::Status::running) {
+    if (!force) {
+      throw Conflict(fmt::format("cannot remove container \"{}\": container is running", name),
+                     "stop the container before removing or force remove");
+    }
+    engine::stop_container(places, found, SIGKILL, 0);
+    try {
+      found = store.find(found.spec.id);
+    } catch (const NotFound&) {
+      return;  // --rm: its supervisor was quicker
+    }
+  }
+  store.remove(found);
+}
+
+int run(const Arguments& arguments) { return for_each_argument(arguments, remove_one); }
+
+}  // namespace
+
+const Command kRm{"rm", "rm [OPTIONS] CONTAINER [CONTAINER...]", "Remove containers", kOptions, run, 1};
+
+}  // namespace sandbox::cli

@@ -1,0 +1,68 @@
+// See run_options.h. Pure.
+#include "sandbox/cli/cmd/run_options.h"
+
+#include "sandbox/base/error.h"
+
+namespace sandbox::cli {
+
+engine::RunRequest run_request(const Arguments& arguments) {
+  engine::RunRequest request;
+  request.rootfs = arguments.text("rootfs");
+  request.command = arguments.positional;
+  if (request.rootfs.empty()) {
+    if (request.command.empty()) {
+      throw UsageError("'sandbox run' requires at least 1 argument\n\nUsage: sandbox run [OPTIONS] IMAGE [COMMAND] "
+                       "[ARG...]\n\nRun 'sandbox run --help' for more information");
+    }
+    request.image = request.command.front();
+    request.command.erase(request.command.begin());
+  }
+  request.entrypoint = arguments.last("entrypoint");
+  request.name = arguments.text("name");
+  request.hostname = arguments.text("hostname");
+  request.user = arguments.text("user");
+  request.workdir = arguments.text("workdir");
+  request.env = arguments.all("env");
+  request.env_files = arguments.all("env-file");
+  request.labels = arguments.all("label");
+  request.volumes = arguments.all("volume");
+  request.mounts = arguments.all("mount");
+  request.tmpfs = arguments.all("tmpfs");
+  request.cap_add = arguments.all("cap-add");
+  request.cap_drop = arguments.all("cap-drop");
+  request.security_options = arguments.all("security-opt");
+  request.ulimits = arguments.all("ulimit");
+  request.network = arguments.text("network", arguments.text("net", "private"));
+  // Docker's names for the network of one's own.
+  if (request.network == "default" || request.network == "bridge") request.network = "private";
+  request.publish = arguments.all("publish");
+  request.dns = arguments.all("dns");
+  request.add_hosts = arguments.all("add-host");
+  request.userns = arguments.text("userns");
+  if (!request.userns.empty() && request.userns != "keep-id" && request.userns != "host") {
+    throw UsageError(fmt::format("--userns: invalid USER mode: {}", request.userns));
+  }
+  request.ipc = arguments.text("ipc");
+  request.pid = arguments.text("pid");
+  request.uts = arguments.text("uts");
+  request.cgroupns = arguments.text("cgroupns");
+  request.stop_signal = arguments.text("stop-signal");
+  request.shm_size = arguments.text("shm-size");
+  request.platform = arguments.text("platform");
+  request.cidfile = arguments.text("cidfile");
+  request.pull = arguments.text("pull", "missing");
+  request.memory = arguments.text("memory");
+  request.cpus = arguments.text("cpus");
+  request.pids_limit = arguments.text("pids-limit");
+  request.limits = arguments.text("limits");
+  request.read_only = arguments.flag("read-only");
+  request.init = arguments.flag("init");
+  request.auto_remove = arguments.flag("rm");
+  request.detach = arguments.flag("detach");
+  request.interactive = arguments.flag("interactive");
+  request.terminal = arguments.flag("tty");
+  request.print_plan = arguments.flag("print-plan");
+  return request;
+}
+
+}  // namespace sandbox::cli

@@ -1,0 +1,57 @@
+// The flags of `run`, and their translation into a request.
+#pragma once
+
+#include "sandbox/cli/options.h"
+#include "sandbox/engine/requests.h"
+
+namespace sandbox::cli {
+
+inline constexpr Option kRunOptions[] = {
+    {"add-host", '\0', "list", "Add a custom host-to-IP mapping (host:ip)"},
+    {"cap-add", '\0', "list", "Add Linux capabilities"},
+    {"cap-drop", '\0', "list", "Drop Linux capabilities"},
+    {"cgroupns", '\0', "string", "Cgroup namespace to use (host|private)"},
+    {"cidfile", '\0', "string", "Write the container ID to the file"},
+    {"cpus", '\0', "decimal", "Number of CPUs"},
+    {"detach", 'd', nullptr, "Run container in background and print container ID"},
+    {"dns", '\0', "list", "Set custom DNS servers"},
+    {"entrypoint", '\0', "string", "Overwrite the default ENTRYPOINT of the image"},
+    {"env", 'e', "list", "Set environment variables"},
+    {"env-file", '\0', "list", "Read in a file of environment variables"},
+    {"hostname", 'h', "string", "Container host name"},
+    {"init", '\0', nullptr, "Run an init inside the container that forwards signals and reaps processes"},
+    {"interactive", 'i', nullptr, "Keep STDIN open even if not attached"},
+    {"ipc", '\0', "string", "IPC namespace to use (host|private)"},
+    {"label", 'l', "list", "Set meta data on a container"},
+    {"limits", '\0', "string", "Resource limits that can't be set: an error (strict) or a warning (best-effort)"},
+    {"memory", 'm', "bytes", "Memory limit"},
+    {"mount", '\0', "mount", "Attach a filesystem mount to the container"},
+    {"name", '\0', "string", "Assign a name to the container"},
+    {"network", '\0', "network", "Connect a container to a network (none|private|host)"},
+    {"net", '\0', "network", "The same as --network"},
+    {"pid", '\0', "string", "PID namespace to use (host|private)"},
+    {"pids-limit", '\0', "int", "Tune container pids limit"},
+    {"platform", '\0', "string", "Set platform if the registry's image has several"},
+    {"print-plan", '\0', nullptr, "Print what would be done as JSON, and run nothing"},
+    {"publish", 'p', "list", "Publish a container's port(s) to the host"},
+    {"pull", '\0', "string", "Pull image before running (\"always\", \"missing\", \"never\") (default \"missing\")"},
+    {"read-only", '\0', nullptr, "Mount the container's root filesystem as read only"},
+    {"rm", '\0', nullptr, "Automatically remove the container when it exits"},
+    {"rootfs", '\0', "string", "Run a root directory instead of an image; PATH:O keeps writes out of it"},
+    {"security-opt", '\0', "list", "Security Options"},
+    {"shm-size", '\0', "bytes", "Size of /dev/shm"},
+    {"stop-signal", '\0', "string", "Signal to stop the container"},
+    {"tmpfs", '\0', "list", "Mount a tmpfs directory"},
+    {"tty", 't', nullptr, "Allocate a pseudo-TTY"},
+    {"ulimit", '\0', "ulimit", "Ulimit options"},
+    {"user", 'u', "string", "Username or UID (format: <name|uid>[:<group|gid>])"},
+    {"userns", '\0', "string", "User namespace to use (keep-id|host)"},
+    {"uts", '\0', "string", "UTS namespace to use (host|private)"},
+    {"volume", 'v', "list", "Bind mount a volume"},
+    {"workdir", 'w', "string", "Working directory inside the container"},
+};
+
+/// Throws UsageError, in particular without an image.
+engine::RunRequest run_request(const Arguments& arguments);
+
+}  // namespace sandbox::cli

@@ -1,0 +1,111 @@
+// The table of commands and the client's outermost boundary. Prints errors in Docker's shape:
+// "sandbox: <message>", with the remedy on a line of its own.
+#include <stdio.h>
+
+#include "sandbox/base/error.h"
+#include "sandbox/cli/command.h"
+#include "sandbox/container/supervisor.h"
+
+namespace sandbox::cli {
+namespace {
+
+constexpr const Command* kCommands[] = {&kRun,  &kExec, &kPs,     &kLogs,   &kStop, &kKill, &kRm,      &kWait,   &kInspect,
+                                        &kPull, &kLoad, &kImport, &kImages, &kTag,  &kRmi,  &kVersion, &kInfo, &kDoctor};
+
+std::string usage_tail(const Command& command) {
+  return fmt::format("\n\nUsage: sandbox {}\n\nRun 'sandbox {} --help' for more information", command.usage, command.name);
+}
+
+int print_overview(FILE* stream) {
+  std::string text = "Usage: sandbox COMMAND\n\nRuns containers as an ordinary user, without a daemon.\n\nCommands:\n";
+  for (const Command* command : kCommands) text += fmt::format("  {:<10}  {}\n", command->name, command->summary);
+  text += "\nRun 'sandbox COMMAND --help' for more information on a command.\n";
+  ::fputs(text.c_str(), stream);
+  return 0;
+}
+
+/// Docker's wording (cli/required.go); "" when the number is right.
+std::string wrong_count(const Command& command, std::size_t count) {
+  const auto plural = [](int n) { return n == 1 ? "argument" : "arguments"; };
+  const int given = static_cast<int>(count), low = command.min_arguments, high = command.max_arguments;
+  if (high == 0 && given > 0) return fmt::format("'sandbox {}' accepts no arguments", command.name);
+  if (low == high && given != low) return fmt::format("'sandbox {}' requires {} {}", command.name, low, plural(low));
+  if (given < low) return fmt::format("'sandbox {}' requires at least {} {}", command.name, low, plural(low));
+  if (high >= 0 && given > high) return fmt::format("'sandbox {}' requires at most {} {}", command.name, high, plural(high));
+  return {};
+}
+
+int run_command(const Command& command, std::span<char* const> words) {
+  Arguments arguments;
+  try {
+    arguments = parse_arguments(command.options, command.interspersed, words);
+  } catch (const UsageError& error) {
+    print_error(error.what() + usage_tail(command));
+    return 125;
+  }
+  if (arguments.help) {
+    print(fmt::format("Usage: sandbox {}\n\n{}\n\n{}", command.usage, command.summary, render_options(command.options)));
+    return 0;
+  }
+  if (const auto wrong = wrong_count(command, arguments.positional.size()); !wrong.empty()) {
+    print_error(wrong + usage_tail(command));
+    return 1;
+  }
+  try {
+    return command.run(arguments);
+  } catch (const container::StartFailure& error) {
+    print_error(error.what(), error.hint());
+    return error.exit_code();
+  } catch (const Error& error) {
+    print_error(error.what(), error.hint());
+  } catch (const std::exception& error) {
+    print_error(fmt::format("internal error: {}", error.what()));
+  }
+  return command.failure_status;
+}
+
+}  // namespace
+
+std::span<const Command* const> commands() { return kCommands; }
+
+void print_error(const std::string& message, const std::string& hint) {
+  ::fprintf(stderr, "sandbox: %s\n", message.c_str());
+  if (!hint.empty()) ::fprintf(stderr, "hint: %s\n", hint.c_str());
+}
+
+void print(std::string_view text) {
+  if (::fwrite(text.data(), 1, text.size(), stdout) != text.size() || ::fflush(stdout) != 0) {
+    throw SysError(Errno{errno}, "writing to standard output");
+  }
+}
+
+int for_each_argument(const Arguments& arguments, void (*act)(const std::string& name, const Arguments& arguments)) {
+  int status = 0;
+  for (const auto& name : arguments.positional) {
+    try {
+      act(name, arguments);
+      print(name + "\n");
+    } catch (const Error& error) {
+      print_error(error.what(), error.hint());
+      status = 1;
+    }
+  }
+  return status;
+}
+
+int client_main(std::span<char* const> words) {
+  const std::string_view name = words.empty() ? "--help" : words[0];
+  if (name == "--help" || name == "-h" || name == "help") return print_overview(stdout);
+  const std::string_view wanted = name == "--version" || name == "-v" ? "version" : name;
+  for (const Command* command : kCommands) {
+    if (wanted == command->name) return run_command(*command, words.subspan(1));
+  }
+  if (name.starts_with('-')) {
+    print_error(fmt::format("unknown flag: {}\n\nUsage: sandbox COMMAND\n\nRun 'sandbox --help' for more information", name));
+    return 125;
+  }
+  print_error(fmt::format("unknown command: sandbox {}\n\nRun 'sandbox --help' for more information", name));
+  return 1;
+}
+
+}  // namespace sandbox::cli

@@ -1,0 +1,42 @@
+// Command line options as data, and a parser with pflag's rules and Docker's wording. Our own
+// parser: Docker's exact messages, nothing done at start-up, and one table for parsing and help.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sandbox::cli {
+
+struct Option {
+  const char* name;
+  char short_name;      ///< '\0': none.
+  const char* metavar;  ///< nullptr: a boolean flag.
+  const char* help;
+};
+
+class Arguments {
+ public:
+  std::vector<std::string> positional;
+  bool help = false;
+
+  void add(const Option& option, std::string value) { values_.emplace_back(&option, std::move(value)); }
+  bool flag(std::string_view name) const;  ///< The last word given, false when none.
+  std::optional<std::string> last(std::string_view name) const;
+  std::string text(std::string_view name, std::string_view otherwise = {}) const;
+  std::vector<std::string> all(std::string_view name) const;
+
+ private:
+  std::vector<std::pair<const Option*, std::string>> values_;
+};
+
+/// `interspersed`: flags are also taken after the first positional argument. Throws UsageError.
+Arguments parse_arguments(std::span<const Option> options, bool interspersed, std::span<char* const> words);
+
+/// The "Options:" block of --help.
+std::string render_options(std::span<const Option> options);
+
+}  // namespace sandbox::cli

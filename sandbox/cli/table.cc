@@ -1,0 +1,104 @@
+// See table.h. Pure.
+#include "sandbox/cli/table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sandbox/engine/units.h"
+
+namespace sandbox::cli {
+namespace {
+
+constexpr std::size_t kMinimumWidth = 10, kPadding = 3;
+
+/// Characters, counted as UTF-8 lead bytes.
+std::size_t width_of(const std::string& text) {
+  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+std::string truncated(const std::string& text, std::size_t width) {
+  if (width_of(text) <= width) return text;
+  std::string cut;
+  std::size_t seen = 0;
+  for (const char c : text) {
+    if ((c & 0xC0) != 0x80 && ++seen == width) break;
+    cut += c;
+  }
+  return cut + "…";
+}
+
+std::string quoted(const std::string& text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') (result += '\\') += c;
+    else if (c == '\n') result += "\\n";
+    else if (c == '\t') result += "\\t";
+    else if (c == '\r') result += "\\r";
+    else if (byte < 0x20 || byte == 0x7f) result += fmt::format("\\x{:02x}", byte);
+    else result += c;
+  }
+  return result + "\"";
+}
+
+}  // namespace
+
+std::string render_table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()), kMinimumWidth);
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]) + kPadding);
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      text += row[i];
+      if (i + 1 < row.size()) text.append(widths[i] - width_of(row[i]), ' ');
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+std::string short_id(const std::string& id) {
+  return (id.starts_with("sha256:") ? id.substr(7) : id).substr(0, 12);
+}
+
+std::string command_cell(const std::vector<std::string>& argv, bool whole) {
+  std::string text;
+  for (const auto& word : argv) text += (text.empty() ? "" : " ") + word;
+  return quoted(whole ? text : truncated(text, 20));
+}
+
+std::string status_cell(const container::State& state, std::int64_t now) {
+  switch (state.status) {
+    case container::Status::created: return "Created";
+    case container::Status::running: return "Up " + engine::human_duration(now - state.started);
+    case container::Status::exited: break;
+  }
+  return fmt::format("Exited ({}) {} ago", state.exit_code, engine::human_duration(now - state.finished));
+}
+
+std::string ports_cell(const std::vector<container::PublishedPort>& ports) {
+  std::string text;
+  for (const auto& port : ports) {
+    const bool v6 = port.host_ip.find(':') != std::string::npos;
+    text += fmt::format("{}{}:{}->{}/{}", text.empty() ? "" : ", ", v6 ? "[" + port.host_ip + "]" : port.host_ip,
+                        port.host_port, port.container_port, port.udp ? "udp" : "tcp");
+  }
+  return text;
+}
+
+std::string render_ps(const std::vector<container::Container>& containers, bool whole, std::int64_t now) {
+  std::vector<std::vector<std::string>> rows{
+      {"CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"}};
+  for (const auto& [spec, state, directory] : containers) {
+    rows.push_back({whole ? spec.id : short_id(spec.id), spec.image, command_cell(spec.plan.process.argv, whole),
+                    engine::human_duration(now - spec.created) + " ago", status_cell(state, now),
+                    state.status == container::Status::running ? ports_cell(spec.ports) : "", spec.name});
+  }
+  return render_table(rows);
+}
+
+}  // namespace sandbox::cli

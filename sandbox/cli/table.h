@@ -1,0 +1,27 @@
+// Docker's tables and their cells (docker/cli cli/command/formatter).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sandbox/container/container_store.h"
+
+namespace sandbox::cli {
+
+/// Rows as tabwriter(minwidth 10, padding 3) lays them out; the first row is the header. The last
+/// column is not padded.
+std::string render_table(const std::vector<std::vector<std::string>>& rows);
+
+std::string short_id(const std::string& id);  ///< 12 digits, without "sha256:".
+/// The command quoted as Go's strconv.Quote, cut to 20 characters unless `whole`.
+std::string command_cell(const std::vector<std::string>& argv, bool whole);
+/// "Up 3 minutes", "Exited (0) About an hour ago", "Created".
+std::string status_cell(const container::State& state, std::int64_t now);
+/// "0.0.0.0:8080->80/tcp", comma separated.
+std::string ports_cell(const std::vector<container::PublishedPort>& ports);
+
+/// The whole text of `ps`.
+std::string render_ps(const std::vector<container::Container>& containers, bool whole, std::int64_t now);
+
+}  // namespace sandbox::cli

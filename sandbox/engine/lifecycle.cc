@@ -1,0 +1,50 @@
+// See lifecycle.h. Runs in the client.
+#include "sandbox/engine/lifecycle.h"
+
+#include <signal.h>
+#include <time.h>
+
+#include "sandbox/base/error.h"
+#include "sandbox/container/supervisor.h"
+
+namespace sandbox::engine {
+namespace {
+
+constexpr int kPollsPerSecond = 50;
+constexpr int kKillGrace = 10;
+
+}  // namespace
+
+void signal_container(const Places& places, const container::Container& container, int signal) {
+  const Fd supervisor = container::connect_supervisor(places, container);
+  container::request_signal(supervisor.get(), signal);
+}
+
+bool wait_until_ended(const container::ContainerStore& store, const std::string& id, int seconds) {
+  for (int poll = 0; seconds < 0 || poll <= seconds * kPollsPerSecond; ++poll) {
+    try {
+      if (store.find(id).state.status != container::Status::running) return true;
+    } catch (const NotFound&) {
+      return true;  // --rm
+    }
+    const timespec pause{0, 1'000'000'000 / kPollsPerSecond};
+    ::nanosleep(&pause, nullptr);
+  }
+  return false;
+}
+
+void stop_container(const Places& places, const container::Container& container, int signal, int seconds) {
+  if (container.state.status != container::Status::running) return;
+  const container::ContainerStore store(places);
+  for (const int next : {signal, SIGKILL}) {
+    try {
+      signal_container(places, container, next);
+    } catch (const Conflict&) {
+      // It ended by itself meanwhile; the wait below sees that.
+    }
+    if (wait_until_ended(store, container.spec.id, next == SIGKILL ? kKillGrace : seconds)) return;
+  }
+  throw Error(fmt::format("container {} did not end after SIGKILL", container.spec.name));
+}
+
+}  // namespace sandbox::engine

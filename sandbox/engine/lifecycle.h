@@ -1,0 +1,18 @@
+// Ending containers from a client: a signal through the supervisor, then watching the state.
+#pragma once
+
+#include "sandbox/base/places.h"
+#include "sandbox/container/container_store.h"
+
+namespace sandbox::engine {
+
+/// Throws Conflict when it is not running.
+void signal_container(const Places& places, const container::Container& container, int signal);
+
+/// True when the container has ended (or is gone) within `seconds`; negative: no bound.
+bool wait_until_ended(const container::ContainerStore& store, const std::string& id, int seconds);
+
+/// `signal`, and SIGKILL when it still runs after `seconds`. No effect on one that doesn't run.
+void stop_container(const Places& places, const container::Container& container, int signal, int seconds);
+
+}  // namespace sandbox::engine

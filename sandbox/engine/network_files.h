@@ -1,0 +1,17 @@
+// The generated /etc/hosts, /etc/hostname and /etc/resolv.conf of a container.
+#pragma once
+
+#include <string>
+
+#include "sandbox/container/spec.h"
+#include "sandbox/engine/requests.h"
+
+namespace sandbox::engine {
+
+std::string render_hosts(const RunRequest& request, const std::string& hostname);
+std::string render_resolv_conf(const RunRequest& request);
+
+/// Writes hosts, hostname and resolv.conf into the container's directory, which the plan binds.
+void write_network_files(const std::string& directory, const container::Spec& spec, const RunRequest& request);
+
+}  // namespace sandbox::engine

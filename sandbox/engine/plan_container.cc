@@ -1,0 +1,226 @@
+// See plan_container.h.
+#include "sandbox/engine/plan_container.h"
+
+#include <algorithm>
+
+#include "profiles/capabilities.h"
+#include "sandbox/base/error.h"
+#include "sandbox/engine/environment.h"
+#include "sandbox/engine/ports.h"
+#include "sandbox/engine/security.h"
+#include "sandbox/engine/units.h"
+
+namespace sandbox::engine {
+namespace {
+
+constexpr const char* kPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+constexpr std::uint64_t kShmSize = 64U << 20;
+
+// Docker's lists (moby daemon/pkg/oci/defaults.go).
+constexpr const char* kMasked[] = {"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys",
+                                   "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
+                                   "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"};
+constexpr const char* kReadOnly[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
+
+const Json* config_value(const image::Image* image, const char* key) {
+  if (image == nullptr || !image->config_document.is_object()) return nullptr;
+  const auto config = image->config_document.find("config");
+  if (config == image->config_document.end() || !config->is_object()) return nullptr;
+  const auto value = config->find(key);
+  return value == config->end() ? nullptr : &*value;
+}
+
+bool is_private(const std::string& word, const char* flag) {
+  if (word.empty() || word == "private") return true;
+  if (word == "host") return false;
+  throw UsageError(fmt::format("--{}: invalid mode: {}", flag, word));
+}
+
+userns::NamespacePlan plan_namespaces(const RunRequest& request) {
+  userns::NamespacePlan namespaces;
+  namespaces.pid = is_private(request.pid, "pid");
+  namespaces.ipc = is_private(request.ipc, "ipc");
+  namespaces.uts = is_private(request.uts, "uts");
+  namespaces.cgroup = is_private(request.cgroupns, "cgroupns");
+  namespaces.network = request.network != "host";
+  return namespaces;
+}
+
+std::vector<std::string> plan_env(const PlanInput& input, const std::string& hostname) {
+  std::vector<std::string> env{kPath, "HOSTNAME=" + hostname};
+  if (input.request.terminal) env.emplace_back("TERM=xterm");
+  env.push_back("HOME=" + input.user.home);
+  // The image is a stranger: entries that are no assignments are left out.
+  for (const auto& entry : config_strings(input.image, "Env")) {
+    if (is_assignment(entry)) set_environment(env, entry);
+  }
+  for (const auto& entry : input.env) set_environment(env, entry);
+  return env;
+}
+
+std::vector<std::string> plan_argv(const PlanInput& input) {
+  const RunRequest& request = input.request;
+  std::vector<std::string> argv, command = request.command;
+  if (request.entrypoint) {
+    // Docker: --entrypoint also drops the image's command, and an empty one drops the entrypoint.
+    if (!request.entrypoint->empty()) argv.push_back(*request.entrypoint);
+  } else {
+    argv = config_strings(input.image, "Entrypoint");
+    if (command.empty()) command = config_strings(input.image, "Cmd");
+  }
+  argv.insert(argv.end(), command.begin(), command.end());
+  if (argv.empty()) throw UsageError("no command specified");
+  return argv;
+}
+
+userns::RootPlan plan_root(const PlanInput& input, const std::string& directory) {
+  userns::RootPlan root;
+  root.read_only = input.request.read_only;
+  root.lower = input.lower;
+  if (root.lower.empty()) {
+    root.directory = parse_rootfs(input.request.rootfs).directory;
+    return root;
+  }
+  root.upper = directory + "/upper";
+  root.work = directory + "/work";
+  return root;
+}
+
+std::vector<userns::MountOp> plan_mounts(const PlanInput& input, const userns::NamespacePlan& namespaces,
+                                         const std::string& directory) {
+  const RunRequest& request = input.request;
+  const auto shm_size = request.shm_size.empty() ? kShmSize : parse_size(request.shm_size);
+  auto mounts = default_mounts(namespaces, shm_size);
+  for (const char* name : {"resolv.conf", "hostname", "hosts"}) {
+    userns::MountOp op;
+    op.source = directory + "/" + name;
+    op.target = fmt::format("/etc/{}", name);
+    mounts.push_back(op);
+  }
+  for (const auto& mount : user_mounts(request, input.data)) {
+    std::erase_if(mounts, [&](const auto& other) { return other.target == mount.op.target; });
+    mounts.push_back(mount.op);
+  }
+  return mounts;
+}
+
+userns::ProcessPlan plan_process(const PlanInput& input, const std::string& hostname) {
+  const RunRequest& request = input.request;
+  userns::ProcessPlan process;
+  process.argv = plan_argv(input);
+  process.env = plan_env(input, hostname);
+  process.cwd = request.workdir.empty() ? config_string(input.image, "WorkingDir") : request.workdir;
+  if (process.cwd.empty()) process.cwd = "/";
+  if (process.cwd[0] != '/') {
+    throw UsageError(fmt::format("the working directory '{}' is invalid, it needs to be an absolute path", process.cwd));
+  }
+  process.uid = input.user.uid;
+  process.gid = input.user.gid;
+  process.capabilities = planned_capabilities(request, input.user);
+  process.no_new_privs = parse_security_options(request.security_options).no_new_privs;
+  process.seccomp = input.seccomp;
+  for (const auto& text : request.ulimits) process.rlimits.push_back(parse_ulimit(text));
+  process.terminal = request.terminal;
+  process.init = request.init;
+  return process;
+}
+
+std::map<std::string, std::string> plan_labels(const PlanInput& input) {
+  std::map<std::string, std::string> labels;
+  if (const Json* own = config_value(input.image, "Labels"); own != nullptr && own->is_object()) {
+    for (const auto& [key, value] : own->items()) {
+      if (value.is_string()) labels[key] = value.get<std::string>();
+    }
+  }
+  for (const auto& text : input.request.labels) {
+    const auto equals = text.find('=');
+    if (equals == 0 || text.empty()) throw UsageError(fmt::format("invalid label '{}': empty name", text));
+    labels[text.substr(0, equals)] = equals == std::string::npos ? "" : text.substr(equals + 1);
+  }
+  return labels;
+}
+
+}  // namespace
+
+std::string config_string(const image::Image* image, const char* key) {
+  const Json* value = config_value(image, key);
+  return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
+}
+
+std::vector<std::string> config_strings(const image::Image* image, const char* key) {
+  std::vector<std::string> strings;
+  const Json* value = config_value(image, key);
+  if (value == nullptr || !value->is_array()) return strings;
+  for (const auto& entry : *value) {
+    if (entry.is_string()) strings.push_back(entry.get<std::string>());
+  }
+  return strings;
+}
+
+std::string check_request(const RunRequest& request) {
+  if (request.network != "none" && request.network != "private" && request.network != "host") {
+    throw UsageError(fmt::format("network {} not found", request.network), "networks: none, private, host");
+  }
+  if (!request.publish.empty() && request.network != "private") {
+    throw UsageError(fmt::format("published ports need the private network, not '{}'", request.network));
+  }
+  if (!request.limits.empty() && request.limits != "best-effort" && request.limits != "strict") {
+    throw UsageError(fmt::format("invalid argument \"{}\" for \"--limits\" flag: strict or best-effort", request.limits));
+  }
+  if (request.memory.empty() && request.cpus.empty() && request.pids_limit.empty()) return {};
+  constexpr const char* kReason = "resource limits need a delegated cgroup v2 subtree, and this process has none";
+  if (request.limits != "best-effort") {
+    throw Unsupported(kReason, "--limits=best-effort runs without them");
+  }
+  return kReason;
+}
+
+std::uint64_t planned_capabilities(const RunRequest& request, const User& user) {
+  // execve(2) of a user other than root leaves no capabilities but asked-for ones.
+  const std::uint64_t base = user.uid == 0 ? profiles::default_capabilities() : 0;
+  return profiles::apply_capability_options(base, request.cap_add, request.cap_drop);
+}
+
+Rootfs parse_rootfs(const std::string& text) {
+  if (text.ends_with(":O")) return {text.substr(0, text.size() - 2), true};
+  return {text, false};
+}
+
+container::Spec plan(const PlanInput& input) {
+  const RunRequest& request = input.request;
+  container::Spec spec;
+  spec.id = input.id;
+  spec.name = input.name;
+  spec.image = request.rootfs.empty() ? request.image : request.rootfs;
+  if (input.image != nullptr) spec.image_id = input.image->id();
+  spec.created = input.now;
+  spec.labels = plan_labels(input);
+  for (const auto& text : request.publish) {
+    const auto ports = parse_publish(text);
+    spec.ports.insert(spec.ports.end(), ports.begin(), ports.end());
+  }
+  spec.dns = request.dns;
+  spec.auto_remove = request.auto_remove;
+  spec.open_stdin = request.interactive;
+  std::string signal = request.stop_signal.empty() ? config_string(input.image, "StopSignal") : request.stop_signal;
+  if (!signal.empty()) spec.stop_signal = parse_signal(signal);
+
+  userns::LaunchPlan& plan = spec.plan;
+  const std::string directory = fmt::format("{}/containers/{}", input.data, input.id);
+  // One id is all that an ordinary user may map without help (user_namespaces(7)).
+  plan.identity.uid_map = {{input.user.uid, input.host.uid, 1}};
+  plan.identity.gid_map = {{input.user.gid, input.host.gid, 1}};
+  plan.namespaces = plan_namespaces(request);
+  plan.hostname = !request.hostname.empty()   ? request.hostname
+                  : plan.namespaces.network && plan.namespaces.uts ? input.id.substr(0, 12)
+                                              : input.host.hostname;
+  plan.root = plan_root(input, directory);
+  plan.mounts = plan_mounts(input, plan.namespaces, directory);
+  plan.masked_paths.assign(std::begin(kMasked), std::end(kMasked));
+  plan.read_only_paths.assign(std::begin(kReadOnly), std::end(kReadOnly));
+  if (request.network == "private") plan.network.emplace();
+  plan.process = plan_process(input, plan.hostname);
+  return spec;
+}
+
+}  // namespace sandbox::engine

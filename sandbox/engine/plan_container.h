@@ -1,0 +1,48 @@
+// From a request to a container's Spec: pure, so that the whole decision can be tested and shown.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sandbox/container/spec.h"
+#include "sandbox/engine/identity.h"
+#include "sandbox/engine/mounts.h"
+#include "sandbox/engine/requests.h"
+#include "sandbox/image/image_store.h"
+
+namespace sandbox::engine {
+
+/// Everything that the decision rests on; what had to be read was read before.
+struct PlanInput {
+  RunRequest request;
+  HostIdentity host;
+  const image::Image* image = nullptr;  ///< nullptr with --rootfs.
+  std::vector<std::string> lower;       ///< Unpacked layers, top-most first; empty with --rootfs PATH.
+  std::string id, name, data;           ///< `data`: the data directory; the container's is containers/ID in it.
+  std::int64_t now = 0;
+  std::vector<std::string> env;         ///< Of -e and --env-file, as assignments.
+  User user;
+  std::vector<std::byte> seccomp;
+};
+
+/// The image's own words, "" or null when absent or of the wrong type.
+std::string config_string(const image::Image* image, const char* key);
+std::vector<std::string> config_strings(const image::Image* image, const char* key);
+
+/// Refuses flags that this engine can't honour; "" or a warning to show (--limits=best-effort).
+std::string check_request(const RunRequest& request);
+std::uint64_t planned_capabilities(const RunRequest& request, const User& user);
+
+/// The --rootfs directory, and whether writes go to the container's own upper layer (":O").
+struct Rootfs {
+  std::string directory;
+  bool overlay = false;
+};
+Rootfs parse_rootfs(const std::string& text);
+
+/// Throws UsageError.
+container::Spec plan(const PlanInput& input);
+
+}  // namespace sandbox::engine

@@ -1,0 +1,86 @@
+// See ports.h. Pure.
+#include "sandbox/engine/ports.h"
+
+#include <arpa/inet.h>
+
+#include <charconv>
+#include <string>
+
+#include "sandbox/base/error.h"
+
+namespace sandbox::engine {
+namespace {
+
+struct Range {
+  std::uint16_t first = 0, last = 0;
+};
+
+std::uint16_t parse_port(std::string_view text, std::string_view whole) {
+  unsigned value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value == 0 || value > 65535) {
+    throw UsageError(fmt::format("invalid publish '{}': invalid port '{}'", whole, text));
+  }
+  return static_cast<std::uint16_t>(value);
+}
+
+Range parse_range(std::string_view text, std::string_view whole) {
+  const auto dash = text.find('-');
+  if (dash == std::string_view::npos) {
+    const auto port = parse_port(text, whole);
+    return {port, port};
+  }
+  const Range range{parse_port(text.substr(0, dash), whole), parse_port(text.substr(dash + 1), whole)};
+  if (range.last < range.first) throw UsageError(fmt::format("invalid publish '{}': invalid range '{}'", whole, text));
+  return range;
+}
+
+std::string parse_address(std::string_view text, std::string_view whole) {
+  std::string address(text);
+  in6_addr storage{};
+  if (address.starts_with('[') && address.ends_with(']')) {
+    address = address.substr(1, address.size() - 2);
+    if (::inet_pton(AF_INET6, address.c_str(), &storage) == 1) return address;
+  } else if (::inet_pton(AF_INET, address.c_str(), &storage) == 1) {
+    return address;
+  }
+  throw UsageError(fmt::format("invalid publish '{}': invalid IP address '{}'", whole, text));
+}
+
+}  // namespace
+
+std::vector<container::PublishedPort> parse_publish(std::string_view whole) {
+  std::string_view text = whole;
+  container::PublishedPort port;
+  if (const auto slash = text.rfind('/'); slash != std::string_view::npos) {
+    const std::string_view protocol = text.substr(slash + 1);
+    if (protocol != "tcp" && protocol != "udp") {
+      throw UsageError(fmt::format("invalid publish '{}': invalid proto '{}'", whole, protocol));
+    }
+    port.udp = protocol == "udp";
+    text = text.substr(0, slash);
+  }
+  const auto last_colon = text.rfind(':');
+  const Range inside = parse_range(last_colon == std::string_view::npos ? text : text.substr(last_colon + 1), whole);
+  Range outside = inside;
+  if (last_colon != std::string_view::npos) {
+    std::string_view host = text.substr(0, last_colon);
+    if (const auto colon = host.rfind(':'); colon != std::string_view::npos) {
+      port.host_ip = parse_address(host.substr(0, colon), whole);
+      host = host.substr(colon + 1);
+    }
+    if (!host.empty()) outside = parse_range(host, whole);
+  }
+  if (outside.last - outside.first != inside.last - inside.first) {
+    throw UsageError(fmt::format("invalid publish '{}': the ranges have different lengths", whole));
+  }
+  std::vector<container::PublishedPort> ports;
+  for (unsigned i = 0; i <= unsigned{inside.last} - inside.first; ++i) {
+    port.host_port = static_cast<std::uint16_t>(outside.first + i);
+    port.container_port = static_cast<std::uint16_t>(inside.first + i);
+    ports.push_back(port);
+  }
+  return ports;
+}
+
+}  // namespace sandbox::engine

@@ -1,0 +1,39 @@
+// What the user asked `run` for, as plain data: one field per flag, words still unparsed. Any
+// process; nothing here touches the kernel.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sandbox::engine {
+
+struct RunRequest {
+  std::string image;                  ///< Empty with `rootfs`.
+  std::vector<std::string> command;
+  std::optional<std::string> entrypoint;
+  std::string name, hostname, user, workdir;
+  std::vector<std::string> env, env_files, labels;
+  std::vector<std::string> volumes, mounts, tmpfs;
+  std::vector<std::string> cap_add, cap_drop, security_options, ulimits;
+  std::string network = "private";
+  std::vector<std::string> publish, dns, add_hosts;
+  std::string userns, ipc, pid, uts, cgroupns;
+  std::string stop_signal, shm_size, platform, cidfile;
+  std::string pull = "missing";
+  std::string rootfs;                 ///< PATH or PATH:O
+  std::string memory, cpus, pids_limit, limits;
+  bool read_only = false, init = false, auto_remove = false, detach = false, interactive = false, terminal = false;
+  bool print_plan = false;
+};
+
+/// Who asks, and on which machine.
+struct HostIdentity {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::string hostname;
+};
+
+}  // namespace sandbox::engine

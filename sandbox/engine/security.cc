@@ -1,0 +1,70 @@
+// See security.h. Runs in the client. The cache lies in the user's own data directory (0700).
+#include "sandbox/engine/security.h"
+
+#include <linux/filter.h>
+#include <string.h>
+
+#include "profiles/seccomp.h"
+#include "sandbox/base/digest.h"
+#include "sandbox/base/error.h"
+#include "sandbox/base/file.h"
+
+namespace sandbox::engine {
+namespace {
+
+constexpr std::size_t kProfileLimit = 1U << 20;
+
+std::vector<std::byte> to_bytes(const std::string& text) {
+  std::vector<std::byte> bytes(text.size());
+  if (!text.empty()) ::memcpy(bytes.data(), text.data(), text.size());
+  return bytes;
+}
+
+/// The kernel takes 1 to BPF_MAXINSNS whole instructions; anything else is no cache entry of ours.
+bool is_plausible_filter(std::size_t size) {
+  return size > 0 && size % sizeof(sock_filter) == 0 && size / sizeof(sock_filter) <= BPF_MAXINSNS;
+}
+
+}  // namespace
+
+SecurityOptions parse_security_options(const std::vector<std::string>& options) {
+  SecurityOptions result;
+  for (const auto& option : options) {
+    const auto separator = option.find_first_of("=:");
+    const std::string key = option.substr(0, separator);
+    const std::string value = separator == std::string::npos ? "" : option.substr(separator + 1);
+    if (key == "no-new-privileges") {
+      if (!value.empty() && value != "true" && value != "false") {
+        throw UsageError(fmt::format("invalid --security-opt: \"{}\"", option));
+      }
+      result.no_new_privs = value != "false";
+    } else if (key == "seccomp" && !value.empty()) {
+      result.seccomp = value == "builtin" ? "" : value;
+    } else {
+      throw UsageError(fmt::format("invalid --security-opt: \"{}\"", option),
+                       "no-new-privileges[=false], seccomp=FILE and seccomp=unconfined are supported");
+    }
+  }
+  return result;
+}
+
+std::vector<std::byte> seccomp_filter(const SecurityOptions& options, std::uint64_t capabilities,
+                                      const std::string& data) {
+  if (options.seccomp == "unconfined") return {};
+  const std::string profile = options.seccomp.empty() ? std::string(profiles::default_seccomp_profile())
+                                                      : read_file(options.seccomp, kProfileLimit);
+  const std::string key = sha256_digest(fmt::format("{}\n{:x}\n{}", SANDBOX_VERSION, capabilities, profile)).substr(7);
+  const std::string cached = fmt::format("{}/cache/seccomp-{}", data, key);
+  if (path_exists(cached)) {
+    const std::string filter = read_file(cached);
+    if (is_plausible_filter(filter.size())) return to_bytes(filter);
+  }
+  const std::string name = options.seccomp.empty() ? "the built-in seccomp profile" : options.seccomp;
+  const auto filter = profiles::compile_seccomp(parse_json(profile, name), capabilities);
+  if (!is_plausible_filter(filter.size())) throw InvalidInput(fmt::format("{}: the filter is empty or too long", name));
+  make_directories(data + "/cache");
+  write_file_atomic(cached, {reinterpret_cast<const char*>(filter.data()), filter.size()}, false);
+  return filter;
+}
+
+}  // namespace sandbox::engine

@@ -1,0 +1,144 @@
+// See units.h. Pure.
+#include "sandbox/engine/units.h"
+
+#include <signal.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include <charconv>
+
+#include "sandbox/base/error.h"
+
+namespace sandbox::engine {
+namespace {
+
+template <class T>
+bool parse_number(std::string_view text, T& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size() && !text.empty();
+}
+
+struct NamedLimit {
+  const char* name;
+  int resource;
+};
+constexpr NamedLimit kLimits[] = {
+    {"core", RLIMIT_CORE},       {"cpu", RLIMIT_CPU},           {"data", RLIMIT_DATA},
+    {"fsize", RLIMIT_FSIZE},     {"locks", RLIMIT_LOCKS},       {"memlock", RLIMIT_MEMLOCK},
+    {"msgqueue", RLIMIT_MSGQUEUE}, {"nice", RLIMIT_NICE},       {"nofile", RLIMIT_NOFILE},
+    {"nproc", RLIMIT_NPROC},     {"rss", RLIMIT_RSS},           {"rtprio", RLIMIT_RTPRIO},
+    {"rttime", RLIMIT_RTTIME},   {"sigpending", RLIMIT_SIGPENDING}, {"stack", RLIMIT_STACK},
+};
+
+std::uint64_t parse_limit(std::string_view text, std::string_view whole) {
+  if (text == "-1" || text == "unlimited") return UINT64_MAX;
+  std::uint64_t value = 0;
+  if (!parse_number(text, value)) throw UsageError(fmt::format("invalid ulimit value: {}", whole));
+  return value;
+}
+
+}  // namespace
+
+std::uint64_t parse_size(std::string_view text) {
+  const auto digits = std::min(text.find_first_not_of("0123456789."), text.size());
+  double number = 0;
+  if (digits == 0 || !parse_number(text.substr(0, digits), number)) {
+    throw UsageError(fmt::format("invalid size: '{}'", text));
+  }
+  std::string unit;
+  for (const char c : text.substr(digits)) unit += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  if (unit.ends_with("ib") && unit.size() == 3) unit.resize(1);
+  if (unit.ends_with('b')) unit.pop_back();
+  static constexpr std::string_view kUnits = "kmgtp";
+  double factor = 1;
+  if (!unit.empty()) {
+    const auto index = unit.size() == 1 ? kUnits.find(unit[0]) : std::string_view::npos;
+    if (index == std::string_view::npos) throw UsageError(fmt::format("invalid size: '{}'", text));
+    for (std::size_t i = 0; i <= index; ++i) factor *= 1024;
+  }
+  if (number * factor >= 9.2e18) throw UsageError(fmt::format("invalid size: '{}'", text));
+  return static_cast<std::uint64_t>(number * factor);
+}
+
+std::string human_duration(std::int64_t seconds) {
+  if (seconds < 1) return "Less than a second";
+  if (seconds == 1) return "1 second";
+  if (seconds < 60) return fmt::format("{} seconds", seconds);
+  const std::int64_t minutes = seconds / 60;
+  if (minutes == 1) return "About a minute";
+  if (minutes < 60) return fmt::format("{} minutes", minutes);
+  const std::int64_t hours = (seconds + 1800) / 3600;
+  if (hours == 1) return "About an hour";
+  if (hours < 48) return fmt::format("{} hours", hours);
+  if (hours < 24 * 7 * 2) return fmt::format("{} days", hours / 24);
+  if (hours < 24 * 30 * 2) return fmt::format("{} weeks", hours / 24 / 7);
+  if (hours < 24 * 365 * 2) return fmt::format("{} months", hours / 24 / 30);
+  return fmt::format("{} years", hours / 24 / 365);
+}
+
+std::string human_size(std::uint64_t bytes) {
+  static constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+  double size = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (size >= 1000 && unit + 1 < std::size(kUnits)) {
+    size /= 1000;
+    ++unit;
+  }
+  return fmt::format("{:.3g}{}", size, kUnits[unit]);
+}
+
+int parse_signal(std::string_view text) {
+  int number = 0;
+  if (parse_number(text, number)) {
+    if (number > 0 && number <= SIGRTMAX) return number;
+    throw UsageError(fmt::format("invalid signal: {}", text));
+  }
+  std::string name;
+  for (const char c : text) name += static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+  if (name.starts_with("SIG")) name.erase(0, 3);
+  for (int candidate = 1; candidate < 32; ++candidate) {
+    const char* abbreviation = ::sigabbrev_np(candidate);
+    if (abbreviation != nullptr && name == abbreviation) return candidate;
+  }
+  if (name == "RTMIN") return SIGRTMIN;
+  if (name == "RTMAX") return SIGRTMAX;
+  int offset = 0;
+  if (name.starts_with("RTMIN+") && parse_number(std::string_view(name).substr(6), offset) && offset >= 0 &&
+      offset <= SIGRTMAX - SIGRTMIN) {
+    return SIGRTMIN + offset;
+  }
+  throw UsageError(fmt::format("invalid signal: {}", text));
+}
+
+userns::Rlimit parse_ulimit(std::string_view text) {
+  const auto equals = text.find('=');
+  if (equals == std::string_view::npos) throw UsageError(fmt::format("invalid ulimit argument: {}", text));
+  for (const NamedLimit& limit : kLimits) {
+    if (text.substr(0, equals) != limit.name) continue;
+    const std::string_view value = text.substr(equals + 1);
+    const auto colon = value.find(':');
+    const std::uint64_t soft = parse_limit(value.substr(0, colon), text);
+    const std::uint64_t hard = colon == std::string_view::npos ? soft : parse_limit(value.substr(colon + 1), text);
+    if (soft > hard) throw UsageError(fmt::format("ulimit soft limit must be less than or equal to hard limit: {}", text));
+    return {limit.resource, soft, hard};
+  }
+  throw UsageError(fmt::format("invalid ulimit type: {}", text.substr(0, equals)));
+}
+
+std::string format_time(std::int64_t seconds) {
+  if (seconds == 0) return "0001-01-01T00:00:00Z";
+  const time_t when = seconds;
+  tm parts{};
+  ::gmtime_r(&when, &parts);
+  char text[32];
+  return std::string(text, ::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts));
+}
+
+std::int64_t parse_time(const std::string& text) {
+  tm parts{};
+  return ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts) != nullptr ? ::timegm(&parts) : 0;
+}
+
+}  // namespace sandbox::engine

@@ -1,0 +1,16 @@
+// Bodies of the hidden `sandbox helper …` commands: processes that this program starts of itself.
+#pragma once
+
+#include <span>
+
+namespace sandbox::helpers {
+
+/// `helper supervisor ID FD`
+int supervisor(std::span<char* const> words);
+/// `helper netstack CONFIG_FD TAP_FD READY_FD LIFETIME_FD`
+int netstack(std::span<char* const> words);
+
+/// A descriptor number from the command line, owned and close-on-exec from here on. Throws UsageError.
+int parse_descriptor(const char* word);
+
+}  // namespace sandbox::helpers

@@ -1,0 +1,37 @@
+// Entry of the supervisor process (sbx:supervisor). An exception ends it with 125; its client
+// sees the closed connection.
+#include <stdio.h>
+
+#include <charconv>
+#include <string_view>
+
+#include "sandbox/base/error.h"
+#include "sandbox/base/places.h"
+#include "sandbox/base/sys.h"
+#include "sandbox/container/supervisor.h"
+#include "sandbox/helpers/helpers.h"
+
+namespace sandbox::helpers {
+
+int parse_descriptor(const char* word) {
+  const std::string_view text = word;
+  int fd = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), fd);
+  if (error != std::errc{} || end != text.data() + text.size() || fd < 0) {
+    throw UsageError(fmt::format("invalid descriptor: '{}'", word));
+  }
+  sys::set_cloexec(fd, true) | or_throw("descriptor {}", fd);
+  return fd;
+}
+
+int supervisor(std::span<char* const> words) {
+  try {
+    if (words.size() != 2) throw UsageError("usage: helper supervisor ID FD");
+    return container::supervisor_main(find_places(), words[0], Fd(parse_descriptor(words[1])));
+  } catch (const std::exception& error) {
+    ::fprintf(stderr, "sandbox helper supervisor: %s\n", error.what());
+    return 125;
+  }
+}
+
+}  // namespace sandbox::helpers

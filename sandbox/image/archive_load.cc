@@ -1,0 +1,196 @@
+// `load`: images from docker-archive and oci-archive, in the caller's process.
+//
+// Members are extracted into a staging directory in tmp/; a complete, checked OCI layout is put together there. Only
+// when every digest has been verified do the blobs move into the store and the names into index.json, under its lock.
+#include <algorithm>
+
+#include "sandbox/base/digest.h"
+#include "sandbox/base/file.h"
+#include "sandbox/base/sys.h"
+#include "sandbox/image/archive_reader.h"
+#include "sandbox/image/layout.h"
+
+namespace sandbox::image {
+namespace {
+
+using Members = std::map<std::string, Member>;
+
+struct Loaded {
+  Image image;
+  std::vector<std::string> names;  ///< Canonical; none: untagged.
+};
+
+const Member& member_of(const Members& members, std::string name) {
+  while (name.starts_with("./")) name.erase(0, 2);
+  const auto found = members.find(name);
+  if (found == members.end()) throw InvalidInput(fmt::format("the archive has no regular file '{}'", name.substr(0, 200)));
+  return found->second;
+}
+
+Json document_of(const Members& members, const std::string& name) {
+  return parse_json(read_file(member_of(members, name).path, max_document), name);
+}
+
+/// Puts a file into the staged layout under its digest. A hard link: two images may share the member.
+void stage_blob(const std::string& layout, const std::string& path, const std::string& digest) {
+  const std::string target = blob_in(layout, digest);
+  if (path_exists(target)) return;
+  sys::linkat(AT_FDCWD, path.c_str(), AT_FDCWD, target.c_str()) | or_throw("staging '{}'", digest);
+}
+
+std::string stage_content(const std::string& layout, const std::string& content) {
+  const std::string digest = sha256_digest(content);
+  write_file_atomic(blob_in(layout, digest), content, false, 0644);
+  return digest;
+}
+
+/// Older archives name the config <hex>.json, newer ones blobs/sha256/<hex>: such a name is a promise.
+void check_promised_digest(const std::string& name, const Member& member) {
+  std::string base = name.substr(name.find_last_of('/') + 1);
+  if (base.ends_with(".json")) base.erase(base.size() - 5);
+  const std::string promised = "sha256:" + base;
+  if (is_valid_digest(promised) && promised != member.digest) {
+    throw InvalidInput(fmt::format("the archive's '{}' has digest {}", name, member.digest));
+  }
+}
+
+/// Stages a docker-archive's layer as a plain tar whose digest is its diff id.
+Descriptor stage_docker_layer(const std::string& layout, const Member& member, const std::string& diff_id) {
+  if (!is_valid_digest(diff_id)) throw InvalidInput(fmt::format("'{}' is not a diff id", diff_id.substr(0, 100)));
+  const std::string target = blob_in(layout, diff_id);
+  if (member.digest == diff_id) {
+    stage_blob(layout, member.path, diff_id);
+  } else if (!path_exists(target)) {
+    const std::string digest = uncompressed_digest(member.path, target);
+    if (digest != diff_id) throw InvalidInput(fmt::format("a layer has diff id {} instead of {}", digest, diff_id));
+  }
+  const auto status = sys::fstatat(AT_FDCWD, target.c_str(), 0) | or_throw("reading the size of '{}'", target);
+  return {media_layer, diff_id, static_cast<std::uint64_t>(status.st_size)};
+}
+
+Loaded stage_docker_image(const std::string& layout, const Members& members, const Json& entry) {
+  const std::string config_name = entry.at("Config").get<std::string>();
+  const Member& config = member_of(members, config_name);
+  check_promised_digest(config_name, config);
+  const Json document = document_of(members, config_name);
+  const auto diff_ids = document.at("rootfs").at("diff_ids").get<std::vector<std::string>>();
+  const auto layer_names = entry.at("Layers").is_null() ? std::vector<std::string>()
+                                                        : entry.at("Layers").get<std::vector<std::string>>();
+  if (diff_ids.size() != layer_names.size()) {
+    throw InvalidInput(fmt::format("'{}' lists {} layers, manifest.json {}", config_name, diff_ids.size(), layer_names.size()));
+  }
+  stage_blob(layout, config.path, config.digest);
+  Json layers = Json::array();
+  for (std::size_t i = 0; i < diff_ids.size(); ++i) {
+    layers.push_back(descriptor_json(stage_docker_layer(layout, member_of(members, layer_names[i]), diff_ids[i])));
+  }
+  const Json manifest = {{"schemaVersion", 2}, {"mediaType", media_manifest}, {"layers", std::move(layers)},
+                         {"config", descriptor_json({media_config, config.digest, config.size})}};
+  const std::string text = manifest.dump();
+  const std::string digest = stage_content(layout, text);
+  Loaded loaded{read_image(layout, {"", {media_manifest, digest, text.size()}}), {}};
+  const Json tags = entry.value("RepoTags", Json());
+  if (!tags.is_null()) {
+    for (const Json& tag : tags) loaded.names.push_back(parse_reference(tag.get<std::string>()).canonical());
+  }
+  return loaded;
+}
+
+std::vector<Loaded> stage_docker_archive(const std::string& layout, const Members& members) {
+  return reading_document("manifest.json", [&] {
+    std::vector<Loaded> all;
+    const Json document = document_of(members, "manifest.json");
+    if (!document.is_array()) throw InvalidInput("manifest.json is not an array");
+    for (const Json& entry : document) all.push_back(stage_docker_image(layout, members, entry));
+    return all;
+  });
+}
+
+/// Every layer is present, has its size, and uncompresses to its diff id.
+void verify_layers(const Image& image) {
+  for (std::size_t i = 0; i < image.layers.size(); ++i) {
+    const std::string path = blob_in(image.layout, image.layers[i].digest);
+    const auto status = sys::fstatat(AT_FDCWD, path.c_str(), 0);
+    if (!status) throw InvalidInput(fmt::format("the archive lacks layer {}", image.layers[i].digest));
+    if (static_cast<std::uint64_t>(status->st_size) != image.layers[i].size) {
+      throw InvalidInput(fmt::format("layer {} has {} bytes instead of {}", image.layers[i].digest, status->st_size,
+                                     image.layers[i].size));
+    }
+    if (image.layers[i].digest == image.diff_ids[i]) continue;
+    const std::string digest = uncompressed_digest(path);
+    if (digest != image.diff_ids[i]) {
+      throw InvalidInput(fmt::format("layer {} has diff id {} instead of {}", image.layers[i].digest, digest, image.diff_ids[i]));
+    }
+  }
+}
+
+std::vector<Loaded> stage_oci_archive(const std::string& layout, const Members& members) {
+  constexpr std::string_view prefix = "blobs/sha256/";
+  for (const auto& [name, member] : members) {
+    if (!name.starts_with(prefix)) continue;
+    if ("sha256:" + name.substr(prefix.size()) != member.digest) {
+      throw InvalidInput(fmt::format("the archive's '{}' has digest {}", name, member.digest));
+    }
+    stage_blob(layout, member.path, member.digest);
+  }
+  return reading_document("index.json", [&] {
+    std::vector<Loaded> all;
+    const Json document = document_of(members, "index.json");
+    for (const Json& entry : document.at("manifests")) {
+      Loaded loaded{read_image(layout, {"", parse_descriptor(entry, "index.json")}), {}};
+      verify_layers(loaded.image);
+      const Json annotations = entry.value("annotations", Json::object());
+      const std::string name = annotations.value("io.containerd.image.name", annotations.value(annotation_name, ""));
+      if (!name.empty()) loaded.names.push_back(parse_reference(name).canonical());
+      all.push_back(std::move(loaded));
+    }
+    return all;
+  });
+}
+
+void publish(const Places& places, ImageStore& store, const std::vector<Loaded>& all) {
+  prepare_store(places);
+  const std::string target = own_layout(places);
+  const FileLock lock(store_lock(places));
+  std::vector<IndexEntry> entries = read_index(target);
+  for (const Loaded& loaded : all) {
+    for (const std::string& digest : reachable_blobs(loaded.image.layout, loaded.image.manifest)) {
+      const std::string staged = blob_in(loaded.image.layout, digest);
+      if (path_exists(staged)) store.adopt_blob(staged, digest);
+    }
+    for (const std::string& name : loaded.names) put_entry(entries, loaded.image.manifest, name);
+    if (loaded.names.empty()) put_entry(entries, loaded.image.manifest, "");
+  }
+  const Fd dir = sys::openat(AT_FDCWD, target.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", target);
+  sys::syncfs(dir.get()) | or_throw("syncing '{}'", target);
+  write_index(target, entries);
+}
+
+}  // namespace
+
+std::vector<std::string> ImageStore::load(int archive_fd) {
+  prepare_store(places_);
+  const Staged staging(temporary_path());
+  const std::string files = staging.path() + "/files", layout = staging.path() + "/layout";
+  make_directories(files);
+  make_directories(layout + "/blobs/sha256");
+  const Members members = extract_members(archive_fd, files);
+  std::vector<Loaded> all;
+  if (members.contains("manifest.json")) {
+    all = stage_docker_archive(layout, members);
+  } else if (members.contains("oci-layout") && members.contains("index.json")) {
+    all = stage_oci_archive(layout, members);
+  } else {
+    throw InvalidInput("the archive holds neither manifest.json (docker-archive) nor oci-layout (oci-archive)");
+  }
+  if (all.empty()) throw InvalidInput("the archive holds no image");
+  publish(places_, *this, all);
+  std::vector<std::string> names;
+  for (const Loaded& loaded : all) {
+    for (const std::string& name : loaded.names) names.push_back(parse_reference(name).familiar());
+    if (loaded.names.empty()) names.push_back(loaded.image.id());
+  }
+  return names;
+}
+
+}  // namespace sandbox::image

@@ -1,0 +1,159 @@
+// libarchive behind a table of function pointers, in the process that loads or imports an image.
+//
+// The archive is a stranger's: no member name ever becomes a path, and members, bytes and name lengths are bounded.
+#include "sandbox/image/archive_reader.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <dlfcn.h>
+
+#include <memory>
+#include <vector>
+
+#include "sandbox/base/digest.h"
+#include "sandbox/base/error.h"
+#include "sandbox/base/sys.h"
+#include "sandbox/image/layout.h"
+
+namespace sandbox::image {
+namespace {
+
+constexpr std::size_t max_members = 20'000, max_member_name = 4096, buffer_size = 1U << 17;
+
+#define SANDBOX_ARCHIVE_FUNCTIONS(X)                                                                       \
+  X(archive_read_new) X(archive_read_free) X(archive_read_support_filter_gzip) X(archive_error_string)     \
+  X(archive_read_support_filter_zstd) X(archive_read_support_filter_xz) X(archive_read_support_filter_bzip2) \
+  X(archive_read_support_format_tar) X(archive_read_support_format_raw) X(archive_read_open_fd)            \
+  X(archive_read_support_format_empty) X(archive_read_next_header) X(archive_read_data)                    \
+  X(archive_entry_pathname) X(archive_entry_filetype) X(archive_entry_hardlink)
+
+struct Library {
+#define SANDBOX_MEMBER(name) decltype(&::name) name = nullptr;
+  SANDBOX_ARCHIVE_FUNCTIONS(SANDBOX_MEMBER)
+#undef SANDBOX_MEMBER
+  Library() {
+    void* handle = ::dlopen("libarchive.so.13", RTLD_NOW | RTLD_LOCAL);
+    if (!handle) throw Unsupported("reading archives needs libarchive.so.13", "install the package libarchive13");
+#define SANDBOX_LOAD(name)                                                                      \
+  name = reinterpret_cast<decltype(&::name)>(::dlsym(handle, #name));                           \
+  if (!name) throw Unsupported("libarchive.so.13 lacks " #name, "install the package libarchive13");
+    SANDBOX_ARCHIVE_FUNCTIONS(SANDBOX_LOAD)
+#undef SANDBOX_LOAD
+  }
+};
+
+const Library& library() {
+  static const Library loaded;
+  return loaded;
+}
+
+enum class Format { tar, raw };
+
+class Reader {
+ public:
+  Reader(int fd, Format format) : archive_(library().archive_read_new(), library().archive_read_free) {
+    archive* a = archive_.get();
+    // Filters built into the library only: "all" would start external programs for exotic ones.
+    library().archive_read_support_filter_gzip(a);
+    library().archive_read_support_filter_zstd(a);
+    library().archive_read_support_filter_xz(a);
+    library().archive_read_support_filter_bzip2(a);
+    library().archive_read_support_format_empty(a);
+    format == Format::tar ? library().archive_read_support_format_tar(a) : library().archive_read_support_format_raw(a);
+    if (library().archive_read_open_fd(a, fd, 65536) != ARCHIVE_OK) fail();
+  }
+
+  /// The next member, or null at the end.
+  archive_entry* next() {
+    archive_entry* entry = nullptr;
+    const int status = library().archive_read_next_header(archive_.get(), &entry);
+    if (status == ARCHIVE_EOF) return nullptr;
+    if (status < ARCHIVE_WARN) fail();
+    return entry;
+  }
+
+  /// Content of the current member; 0 at its end.
+  std::size_t read(std::vector<char>& buffer) {
+    const la_ssize_t count = library().archive_read_data(archive_.get(), buffer.data(), buffer.size());
+    if (count < 0) fail();
+    return static_cast<std::size_t>(count);
+  }
+
+ private:
+  [[noreturn]] void fail() {
+    const char* why = library().archive_error_string(archive_.get());
+    throw InvalidInput(fmt::format("the archive is not readable: {}", why ? why : "unknown format"));
+  }
+  std::unique_ptr<archive, int (*)(archive*)> archive_;
+};
+
+/// The member's name as a key. Refuses what could leave a directory, though no name is ever used as a path.
+std::string member_key(const char* raw) {
+  if (!raw) throw InvalidInput("the archive has a member without a readable name");
+  std::string_view name = raw;
+  while (name.starts_with("./")) name.remove_prefix(2);
+  if (name.size() > max_member_name) throw InvalidInput("the archive has a member with a name beyond 4096 bytes");
+  const std::string padded = fmt::format("/{}/", name);
+  if (name.starts_with('/') || padded.find("/../") != std::string::npos) {
+    throw InvalidInput(fmt::format("the archive's member '{}' points outside of it", name));
+  }
+  return std::string(name);
+}
+
+Fd create(const std::string& path) {
+  return sys::openat(AT_FDCWD, path.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0644) | or_throw("creating '{}'", path);
+}
+
+/// Copies the current member to `out` (-1: nowhere); `total` counts against the bound.
+Member copy_member(Reader& reader, int out, std::uint64_t& total) {
+  Member member;
+  Sha256 hash;
+  std::vector<char> buffer(buffer_size);
+  while (const std::size_t count = reader.read(buffer)) {
+    total += count;
+    if (total > max_content) throw InvalidInput("the archive's content is larger than 64 GiB");
+    member.size += count;
+    hash.update(buffer.data(), count);
+    if (out >= 0) sys::write_all(out, buffer.data(), count) | or_throw("writing an archive's member");
+  }
+  member.digest = hash.finish();
+  return member;
+}
+
+}  // namespace
+
+std::map<std::string, Member> extract_members(int fd, const std::string& staging) {
+  std::map<std::string, Member> members;
+  Reader reader(fd, Format::tar);
+  std::uint64_t total = 0;
+  std::size_t seen = 0;
+  while (archive_entry* entry = reader.next()) {
+    if (++seen > max_members) throw InvalidInput("the archive has more than 20000 members");
+    const std::string key = member_key(library().archive_entry_pathname(entry));
+    if (library().archive_entry_filetype(entry) != AE_IFREG || library().archive_entry_hardlink(entry)) continue;
+    if (members.contains(key)) throw InvalidInput(fmt::format("the archive has '{}' twice", key));
+    const std::string path = fmt::format("{}/{}", staging, seen);
+    const Fd out = create(path);
+    Member member = copy_member(reader, out.get(), total);
+    member.path = path;
+    members.emplace(key, std::move(member));
+  }
+  return members;
+}
+
+std::string uncompressed_digest(const std::string& path, const std::string& copy) {
+  const Fd in = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY) | or_throw("opening '{}'", path);
+  const Fd out = copy.empty() ? Fd() : create(copy);
+  Reader reader(in.get(), Format::raw);
+  std::uint64_t total = 0;
+  if (!reader.next()) return sha256_digest({});
+  return copy_member(reader, out.get(), total).digest;
+}
+
+void require_tar(const std::string& path) {
+  const Fd in = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY) | or_throw("opening '{}'", path);
+  Reader reader(in.get(), Format::tar);
+  (void)reader.next();
+}
+
+}  // namespace sandbox::image

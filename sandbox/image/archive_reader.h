@@ -1,0 +1,29 @@
+// Reading archives through libarchive, loaded at first use. Internal to this room.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+
+namespace sandbox::image {
+
+/// A regular member of an archive, written to a file.
+struct Member {
+  std::string path;    ///< The file, in the staging directory.
+  std::string digest;  ///< Of its content.
+  std::uint64_t size = 0;
+};
+
+/// Writes every regular member of the tar (any compression) at `fd` into files of the existing directory `staging`,
+/// named by number. Keys are member names without a leading "./". Links and special files are left out. Throws
+/// InvalidInput for absolute names, "..", duplicates, and archives beyond the bounds.
+std::map<std::string, Member> extract_members(int fd, const std::string& staging);
+
+/// Digest of the uncompressed content of the file at `path`; also written to `copy` when that isn't empty.
+std::string uncompressed_digest(const std::string& path, const std::string& copy = {});
+
+/// Throws InvalidInput unless the file at `path` is a tar, in any compression.
+void require_tar(const std::string& path);
+
+}  // namespace sandbox::image

@@ -1,0 +1,242 @@
+// The image store: names in index.json, content in blobs/. Runs in any process of the user; readers take no lock
+// (index.json is replaced whole, blobs appear by rename), writers hold <data>/images/.lock.
+#include "sandbox/image/image_store.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "sandbox/base/digest.h"
+#include "sandbox/base/file.h"
+#include "sandbox/base/identifier.h"
+#include "sandbox/base/sys.h"
+#include "sandbox/image/layout.h"
+
+namespace sandbox::image {
+namespace {
+
+bool is_hex(std::string_view text) {
+  return !text.empty() && text.size() <= 64 &&
+         std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+std::optional<Reference> try_parse(const std::string& text) {
+  try {
+    return parse_reference(text);
+  } catch (const UsageError&) {
+    return std::nullopt;  // not a name; perhaps an id
+  }
+}
+
+std::vector<std::string> layouts(const Places& places) {
+  std::vector<std::string> all = {own_layout(places)};
+  for (const std::string& store : places.additional_stores) all.push_back(store + "/images");
+  return all;
+}
+
+/// True when `entry` is what `reference` names; a digest names a manifest of the same repository.
+bool matches(const IndexEntry& entry, const Reference& reference) {
+  if (entry.name == reference.canonical()) return true;
+  if (reference.digest.empty() || entry.manifest.digest != reference.digest) return false;
+  const auto named = try_parse(entry.name);
+  return named && named->registry == reference.registry && named->repository == reference.repository;
+}
+
+/// Images whose id starts with `prefix`, one for each entry. Unreadable images have no id and match nothing.
+std::vector<Image> images_by_id(const std::string& layout, std::string_view prefix) {
+  std::vector<Image> found;
+  for (const IndexEntry& entry : read_index(layout)) {
+    try {
+      Image image = read_image(layout, entry);
+      if (std::string_view(image.id()).substr(7).starts_with(prefix)) found.push_back(std::move(image));
+    } catch (const Error&) {
+      continue;
+    }
+  }
+  return found;
+}
+
+std::string id_prefix(const std::string& reference) {
+  const std::string text = reference.starts_with("sha256:") ? reference.substr(7) : reference;
+  return is_hex(text) ? text : std::string();
+}
+
+/// Copies a blob of another layout through tmp/ into the own one, checking it on the way.
+void copy_blob(ImageStore& store, const std::string& layout, const std::string& digest) {
+  if (store.has_blob(digest)) return;
+  const std::string from = blob_in(layout, digest);
+  const Fd in = sys::openat(AT_FDCWD, from.c_str(), O_RDONLY) | or_throw("opening '{}'", from);
+  const Staged staged(store.temporary_path());
+  const Fd out = sys::openat(AT_FDCWD, staged.path().c_str(), O_WRONLY | O_CREAT | O_EXCL, 0644) |
+                 or_throw("creating '{}'", staged.path());
+  Sha256 hash;
+  std::vector<char> buffer(1U << 17);
+  for (;;) {
+    const std::size_t count = sys::read(in.get(), buffer.data(), buffer.size()) | or_throw("reading '{}'", from);
+    if (count == 0) break;
+    hash.update(buffer.data(), count);
+    sys::write_all(out.get(), buffer.data(), count) | or_throw("writing '{}'", staged.path());
+  }
+  if (hash.finish() != digest) throw InvalidInput(fmt::format("blob {} in '{}' is damaged", digest, layout));
+  store.adopt_blob(staged.path(), digest);
+}
+
+}  // namespace
+
+std::string own_layout(const Places& places) { return places.data + "/images"; }
+std::string store_lock(const Places& places) { return own_layout(places) + "/.lock"; }
+
+void prepare_store(const Places& places) {
+  make_directories(own_layout(places) + "/blobs/sha256");
+  make_directories(places.data + "/layers");
+  make_directories(places.data + "/tmp");
+  const std::string marker = own_layout(places) + "/oci-layout";
+  if (!path_exists(marker)) write_file_atomic(marker, R"({"imageLayoutVersion":"1.0.0"})", true, 0644);
+}
+
+void put_entry(std::vector<IndexEntry>& entries, const Descriptor& manifest, const std::string& name) {
+  const auto same = [&](const IndexEntry& entry) { return entry.manifest.digest == manifest.digest; };
+  if (name.empty() && std::ranges::any_of(entries, same)) return;
+  std::erase_if(entries, [&](const IndexEntry& entry) { return same(entry) && (entry.name.empty() || entry.name == name); });
+  for (std::size_t i = 0; !name.empty() && i < entries.size(); ++i) {
+    if (entries[i].name != name) continue;
+    const std::string digest = entries[i].manifest.digest;
+    entries[i].name.clear();
+    const auto twins = std::ranges::count_if(entries, [&](const auto& entry) { return entry.manifest.digest == digest; });
+    if (twins > 1) entries.erase(entries.begin() + static_cast<std::ptrdiff_t>(i));
+    break;
+  }
+  entries.push_back({name, manifest});
+}
+
+ImageStore::ImageStore(const Places& places) : places_(places) {}
+
+Image ImageStore::find(const std::string& reference) const {
+  const std::string prefix = id_prefix(reference);
+  const auto name = prefix.size() == 64 ? std::nullopt : try_parse(reference);
+  if (name) {
+    for (const std::string& layout : layouts(places_)) {
+      for (const IndexEntry& entry : read_index(layout)) {
+        if (matches(entry, *name)) return read_image(layout, entry);
+      }
+    }
+  }
+  if (prefix.empty()) {
+    if (!name) (void)parse_reference(reference);  // its error says what is wrong with the words
+    throw NotFound(fmt::format("no such image: '{}'", reference));
+  }
+  for (const std::string& layout : layouts(places_)) {
+    std::vector<Image> found = images_by_id(layout, prefix);
+    if (found.empty()) continue;
+    for (const Image& image : found) {
+      if (image.id() != found.front().id()) throw Conflict(fmt::format("image id '{}' is ambiguous", reference));
+    }
+    return std::move(found.front());
+  }
+  throw NotFound(fmt::format("no such image: '{}'", reference));
+}
+
+std::vector<Image> ImageStore::list() const {
+  std::vector<Image> images;
+  for (const std::string& layout : layouts(places_)) {
+    for (const IndexEntry& entry : read_index(layout)) {
+      const bool hidden = !entry.name.empty() && std::ranges::any_of(images, [&](const Image& image) {
+        return image.name == entry.name && image.layout != layout;
+      });
+      if (hidden) continue;  // find() takes the earlier store's
+      try {
+        images.push_back(read_image(layout, entry));
+      } catch (const Error&) {
+        continue;  // one damaged image must not hide the others; find() tells what is wrong with it
+      }
+    }
+  }
+  return images;
+}
+
+void ImageStore::tag(const Image& image, const Reference& name) {
+  if (image.layout != own_layout(places_)) {
+    for (const Descriptor& layer : image.layers) copy_blob(*this, image.layout, layer.digest);
+    copy_blob(*this, image.layout, image.config.digest);
+    copy_blob(*this, image.layout, image.manifest.digest);
+  }
+  record(image.manifest, name);
+}
+
+std::vector<std::string> ImageStore::remove(const std::string& reference, bool force) {
+  prepare_store(places_);
+  const FileLock lock(store_lock(places_));
+  const Image image = find(reference);
+  if (image.layout != own_layout(places_)) {
+    throw Conflict(fmt::format("image '{}' is in the read-only store '{}'", reference, image.layout));
+  }
+  const bool by_name = id_prefix(reference).size() != 64 && [&] {
+    const auto name = try_parse(reference);
+    return name && matches({image.name, image.manifest}, *name);
+  }();
+  std::vector<IndexEntry> kept, gone;
+  bool last = true;
+  for (IndexEntry& entry : read_index(image.layout)) {
+    const bool same_image = entry.manifest.digest == image.manifest.digest || [&] {
+      try {
+        return read_image(image.layout, entry).id() == image.id();
+      } catch (const Error&) {
+        return false;
+      }
+    }();
+    const bool remove_this = same_image && (!by_name || entry.name == image.name);
+    if (same_image && !remove_this) last = false;
+    (remove_this ? gone : kept).push_back(std::move(entry));
+  }
+  if (!by_name && !force && gone.size() > 1) {
+    throw Conflict(fmt::format("image '{}' has {} names", reference, gone.size()), "remove it by name, or use --force");
+  }
+  std::vector<std::string> lines, blobs;
+  for (const IndexEntry& entry : gone) {
+    const auto name = try_parse(entry.name);
+    if (!entry.name.empty()) lines.push_back("Untagged: " + (name ? name->familiar() : entry.name));
+    std::ranges::move(reachable_blobs(image.layout, entry.manifest), std::back_inserter(blobs));
+  }
+  if (last) lines.push_back("Deleted: " + image.id());
+  write_index(image.layout, kept);
+  collect_garbage(places_, blobs);
+  return lines;
+}
+
+bool ImageStore::has_blob(const std::string& digest) const { return path_exists(blob_path(digest)); }
+
+std::string ImageStore::blob_path(const std::string& digest) const { return blob_in(own_layout(places_), digest); }
+
+void ImageStore::adopt_blob(const std::string& path, const std::string& digest) {
+  const std::string target = blob_path(digest);
+  prepare_store(places_);
+  sys::renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, target.c_str()) | or_throw("moving '{}' to '{}'", path, target);
+}
+
+std::string ImageStore::write_blob(const std::string& content) {
+  const std::string digest = sha256_digest(content);
+  prepare_store(places_);
+  write_file_atomic(blob_path(digest), content, true, 0644);
+  return digest;
+}
+
+std::string ImageStore::temporary_path() const {
+  make_directories(places_.data + "/tmp");
+  return fmt::format("{}/tmp/image-{}", places_.data, random_hex(16));
+}
+
+void ImageStore::record(const Descriptor& manifest, const Reference& name) {
+  prepare_store(places_);
+  const std::string layout = own_layout(places_);
+  const FileLock lock(store_lock(places_));
+  // A removal may have taken a blob that the caller found present.
+  for (const std::string& digest : reachable_blobs(layout, manifest)) {
+    if (!has_blob(digest)) throw NotFound(fmt::format("blob {} of '{}' is missing", digest, name.familiar()));
+  }
+  const Fd dir = sys::openat(AT_FDCWD, layout.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", layout);
+  sys::syncfs(dir.get()) | or_throw("syncing '{}'", layout);
+  std::vector<IndexEntry> entries = read_index(layout);
+  put_entry(entries, manifest, name.repository.empty() ? std::string() : name.canonical());
+  write_index(layout, entries);
+}
+
+}  // namespace sandbox::image

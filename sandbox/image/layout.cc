@@ -1,0 +1,173 @@
+// Reading and writing OCI image layouts. See layout.h for the invariants.
+#include "sandbox/image/layout.h"
+
+#include <sys/utsname.h>
+
+#include "sandbox/base/digest.h"
+#include "sandbox/base/file.h"
+#include "sandbox/base/identifier.h"
+
+namespace sandbox::image {
+namespace {
+
+constexpr int max_nesting = 4;  // an index of indexes; more is nobody's image
+
+Json read_json_blob(const std::string& layout, const Descriptor& descriptor, std::string_view what) {
+  return parse_json(read_verified(layout, descriptor, what), what);
+}
+
+/// The manifest of this host's platform behind `descriptor`, which may be an image index.
+Json resolve_manifest(const std::string& layout, Descriptor& descriptor) {
+  for (int depth = 0; depth < max_nesting; ++depth) {
+    const std::string what = fmt::format("manifest {}", descriptor.digest);
+    Json document = read_json_blob(layout, descriptor, what);
+    if (!document.is_object()) throw InvalidInput(fmt::format("{} is not an object", what));
+    if (!document.contains("manifests")) return document;
+    const Json* chosen = nullptr;
+    for (const Json& child : document.at("manifests")) {
+      const Json platform = child.value("platform", Json::object());
+      if (platform.value("os", "linux") != "linux") continue;
+      if (platform.value("architecture", host_architecture()) != host_architecture()) continue;
+      chosen = &child;
+      break;
+    }
+    if (!chosen) throw NotFound(fmt::format("{} has no image for linux/{}", what, host_architecture()));
+    descriptor = parse_descriptor(*chosen, what);
+  }
+  throw InvalidInput(fmt::format("manifest {} is nested too deeply", descriptor.digest));
+}
+
+void walk(const std::string& layout, const Descriptor& descriptor, int depth, std::vector<std::string>& found) {
+  if (depth > max_nesting) throw InvalidInput(fmt::format("manifest {} is nested too deeply", descriptor.digest));
+  const std::string what = fmt::format("manifest {}", descriptor.digest);
+  found.push_back(descriptor.digest);
+  const Json document = read_json_blob(layout, descriptor, what);
+  if (document.contains("config")) found.push_back(parse_descriptor(document.at("config"), what).digest);
+  for (const Json& layer : document.value("layers", Json::array())) found.push_back(parse_descriptor(layer, what).digest);
+  for (const Json& child : document.value("manifests", Json::array())) {
+    const Descriptor next = parse_descriptor(child, what);
+    if (path_exists(blob_in(layout, next.digest))) walk(layout, next, depth + 1, found);
+  }
+}
+
+}  // namespace
+
+std::string blob_in(const std::string& layout, const std::string& digest) {
+  if (!is_valid_digest(digest)) throw InvalidInput(fmt::format("'{}' is not a sha256 digest", digest.substr(0, 100)));
+  return fmt::format("{}/blobs/sha256/{}", layout, digest.substr(7));
+}
+
+Descriptor parse_descriptor(const Json& json, std::string_view what) {
+  Descriptor descriptor{json.value("mediaType", ""), json.at("digest").get<std::string>(), 0};
+  const Json& size = json.at("size");
+  if (!size.is_number_unsigned()) throw InvalidInput(fmt::format("{}: a descriptor's size is not a natural number", what));
+  descriptor.size = size.get<std::uint64_t>();
+  if (!is_valid_digest(descriptor.digest)) {
+    throw InvalidInput(fmt::format("{}: '{}' is not a sha256 digest", what, descriptor.digest.substr(0, 100)));
+  }
+  return descriptor;
+}
+
+Json descriptor_json(const Descriptor& descriptor) {
+  return {{"mediaType", descriptor.media_type}, {"digest", descriptor.digest}, {"size", descriptor.size}};
+}
+
+std::vector<IndexEntry> read_index(const std::string& layout) {
+  const std::string path = layout + "/index.json";
+  if (!path_exists(path)) return {};
+  return reading_document(path, [&] {
+    const Json document = parse_json(read_file(path, max_document), path);
+    std::vector<IndexEntry> entries;
+    for (const Json& entry : document.at("manifests")) {
+      const Json annotations = entry.value("annotations", Json::object());
+      entries.push_back({annotations.value(annotation_name, ""), parse_descriptor(entry, path)});
+    }
+    return entries;
+  });
+}
+
+void write_index(const std::string& layout, const std::vector<IndexEntry>& entries) {
+  Json manifests = Json::array();
+  for (const IndexEntry& entry : entries) {
+    Json json = descriptor_json(entry.manifest);
+    if (!entry.name.empty()) json["annotations"] = {{annotation_name, entry.name}};
+    manifests.push_back(std::move(json));
+  }
+  const Json document = {{"schemaVersion", 2}, {"mediaType", media_index}, {"manifests", std::move(manifests)}};
+  const std::string text = document.dump();
+  if (text.size() > max_document) throw Error(fmt::format("'{}/index.json' would grow beyond 4 MiB", layout));
+  write_file_atomic(layout + "/index.json", text, true, 0644);
+}
+
+std::string read_verified(const std::string& layout, const Descriptor& descriptor, std::string_view what) {
+  if (descriptor.size > max_document) throw InvalidInput(fmt::format("{} is larger than 4 MiB", what));
+  std::string content = read_file(blob_in(layout, descriptor.digest), max_document);
+  if (content.size() != descriptor.size) {
+    throw InvalidInput(fmt::format("{} has {} bytes instead of {}", what, content.size(), descriptor.size));
+  }
+  if (const std::string digest = sha256_digest(content); digest != descriptor.digest) {
+    throw InvalidInput(fmt::format("{}: the content's digest is {} instead of {}", what, digest, descriptor.digest));
+  }
+  return content;
+}
+
+Image read_image(const std::string& layout, const IndexEntry& entry) {
+  return reading_document(fmt::format("image {}", entry.manifest.digest), [&] {
+    Image image;
+    image.name = entry.name;
+    image.layout = layout;
+    image.manifest = entry.manifest;
+    const Json manifest = resolve_manifest(layout, image.manifest);
+    const std::string what = fmt::format("manifest {}", image.manifest.digest);
+    image.config = parse_descriptor(manifest.at("config"), what);
+    for (const Json& layer : manifest.at("layers")) image.layers.push_back(parse_descriptor(layer, what));
+    const std::string config = fmt::format("image config {}", image.config.digest);
+    image.config_document = read_json_blob(layout, image.config, config);
+    image.diff_ids = image.config_document.at("rootfs").at("diff_ids").get<std::vector<std::string>>();
+    for (const std::string& diff_id : image.diff_ids) {
+      if (!is_valid_digest(diff_id)) throw InvalidInput(fmt::format("{}: '{}' is not a diff id", config, diff_id.substr(0, 100)));
+    }
+    if (image.diff_ids.size() != image.layers.size()) {
+      throw InvalidInput(fmt::format("{} lists {} layers, its manifest {}", config, image.diff_ids.size(), image.layers.size()));
+    }
+    return image;
+  });
+}
+
+std::vector<std::string> reachable_blobs(const std::string& layout, const Descriptor& manifest) {
+  return reading_document(fmt::format("manifest {}", manifest.digest), [&] {
+    std::vector<std::string> found;
+    walk(layout, manifest, 0, found);
+    return found;
+  });
+}
+
+std::vector<std::string> chain_ids(const std::vector<std::string>& diff_ids) {
+  std::vector<std::string> chain;
+  for (const std::string& diff_id : diff_ids) {
+    chain.push_back(chain.empty() ? diff_id : sha256_digest(chain.back() + " " + diff_id));
+  }
+  return chain;
+}
+
+std::string host_architecture() {
+  struct utsname names {};
+  (void)::uname(&names);
+  const std::string machine = names.machine;
+  if (machine == "x86_64") return "amd64";
+  if (machine == "aarch64") return "arm64";
+  if (machine.starts_with("armv")) return "arm";
+  if (machine == "i686" || machine == "i386") return "386";
+  if (machine == "loongarch64") return "loong64";
+  return machine;  // riscv64, s390x, ppc64le: the same word
+}
+
+Staged::~Staged() {
+  try {
+    remove_tree(path_);
+  } catch (const std::exception&) {
+    // the next garbage collection takes what could not be removed now
+  }
+}
+
+}  // namespace sandbox::image

@@ -1,0 +1,92 @@
+// OCI image layouts (image-spec image-layout.md), read and written by directory. Internal to this room.
+//
+// Everything read here is a stranger's: documents are bounded (4 MiB), parsed with a depth limit, and manifest and
+// config are checked against the size and digest that named them. A digest becomes a path only after validation.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sandbox/base/error.h"
+#include "sandbox/image/image_store.h"
+
+namespace sandbox::image {
+
+inline constexpr std::size_t max_document = 4U << 20;
+inline constexpr std::uint64_t max_content = 64ULL << 30;  ///< Bytes of one archive, or of one uncompressed layer.
+
+inline constexpr const char* media_index = "application/vnd.oci.image.index.v1+json";
+inline constexpr const char* media_manifest = "application/vnd.oci.image.manifest.v1+json";
+inline constexpr const char* media_config = "application/vnd.oci.image.config.v1+json";
+inline constexpr const char* media_layer = "application/vnd.oci.image.layer.v1.tar";
+inline constexpr const char* annotation_name = "org.opencontainers.image.ref.name";
+
+/// One line of index.json.
+struct IndexEntry {
+  std::string name;  ///< Empty when untagged.
+  Descriptor manifest;
+};
+
+/// The path of a blob. Throws InvalidInput for a digest that isn't one.
+std::string blob_in(const std::string& layout, const std::string& digest);
+
+/// The entries of index.json; none when the layout doesn't exist.
+std::vector<IndexEntry> read_index(const std::string& layout);
+
+/// Replaces index.json atomically. The caller holds the layout's lock.
+void write_index(const std::string& layout, const std::vector<IndexEntry>& entries);
+
+/// The content of a small blob, checked against the descriptor's size and digest.
+std::string read_verified(const std::string& layout, const Descriptor& descriptor, std::string_view what);
+
+/// Manifest and config behind `entry`; an image index is resolved to this host's platform.
+Image read_image(const std::string& layout, const IndexEntry& entry);
+
+/// Digests of all blobs that `manifest` reaches, itself included. An index's absent children are left out.
+std::vector<std::string> reachable_blobs(const std::string& layout, const Descriptor& manifest);
+
+/// Chain ids of the layers, bottom first (image-spec config.md "Layer ChainID").
+std::vector<std::string> chain_ids(const std::vector<std::string>& diff_ids);
+
+Descriptor parse_descriptor(const Json& json, std::string_view what);
+Json descriptor_json(const Descriptor& descriptor);
+std::string host_architecture();  ///< GOARCH's word for this machine, e.g. "amd64".
+
+/// Runs `body`, and turns a document's wrong types into InvalidInput naming it.
+template <class Body>
+auto reading_document(std::string_view what, Body&& body) {
+  try {
+    return body();
+  } catch (const nlohmann::json::exception& error) {
+    throw InvalidInput(fmt::format("{} is malformed: {}", what, error.what()));
+  }
+}
+
+/// A directory or file in tmp/ that goes when the scope ends, unless it was renamed away.
+class Staged {
+ public:
+  explicit Staged(std::string path) : path_(std::move(path)) {}
+  ~Staged();
+  Staged(const Staged&) = delete;
+  Staged& operator=(const Staged&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// --- The own store; callers of the first two hold its lock. ----------------------------------------------------------
+
+/// Puts `manifest` under `name` (empty: untagged) into the entries. An image that loses its name stays, untagged.
+void put_entry(std::vector<IndexEntry>& entries, const Descriptor& manifest, const std::string& name);
+
+/// Deletes the blobs of `removed` that nothing reaches, strays older than a day, and unreachable layers.
+void collect_garbage(const Places& places, const std::vector<std::string>& removed);
+
+/// Makes the store's directories and its oci-layout file.
+void prepare_store(const Places& places);
+std::string store_lock(const Places& places);
+std::string own_layout(const Places& places);
+
+}  // namespace sandbox::image

@@ -1,0 +1,83 @@
+// Unpacked layers: <data>/layers/<chain-id hex>/{fs,meta.json}. Runs in the process that starts a container.
+//
+// A layer is complete when its name exists: it is applied in tmp/, checked against the config's diff id, synced, and
+// renamed into place. Two processes may unpack the same layer; the second finds the name taken and drops its own.
+#include <errno.h>
+
+#include <algorithm>
+
+#include "fuse-overlay/store/apply.h"
+#include "sandbox/base/file.h"
+#include "sandbox/base/sys.h"
+#include "sandbox/image/layout.h"
+
+namespace sandbox::image {
+namespace {
+
+/// The unpacked layer's fs directory in the own or an additional store; empty when nowhere.
+std::string find_unpacked(const Places& places, const std::string& hex) {
+  std::vector<std::string> stores = {places.data};
+  stores.insert(stores.end(), places.additional_stores.begin(), places.additional_stores.end());
+  for (const std::string& store : stores) {
+    const std::string layer = fmt::format("{}/layers/{}", store, hex);
+    if (path_exists(layer + "/meta.json")) return layer + "/fs";
+  }
+  return {};
+}
+
+/// The layer's blob in the image's layout, or in the own one.
+Fd open_blob(const Places& places, const Image& image, const std::string& digest) {
+  if (auto fd = sys::openat(AT_FDCWD, blob_in(own_layout(places), digest).c_str(), O_RDONLY)) return std::move(*fd);
+  const std::string path = blob_in(image.layout, digest);
+  return sys::openat(AT_FDCWD, path.c_str(), O_RDONLY) | or_throw("opening layer '{}'", path);
+}
+
+void unpack(const Places& places, Fd blob, const std::string& staging, const std::string& diff_id) {
+  const std::string fs = staging + "/fs";
+  sys::mkdirat(AT_FDCWD, staging.c_str(), 0700) | or_throw("creating '{}'", staging);
+  sys::mkdirat(AT_FDCWD, fs.c_str(), 0755) | or_throw("creating '{}'", fs);
+  const Fd dir = sys::openat(AT_FDCWD, fs.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", fs);
+  (void)sys::fchmod(dir.get(), 0755);  // whatever the umask is: this is the container's root directory
+  const overlay::AppliedLayer applied = overlay::apply_layer(blob.get(), dir.get(), {});
+  if (applied.diff_id != diff_id) {
+    throw InvalidInput(fmt::format("a layer's content has digest {} instead of {}", applied.diff_id, diff_id));
+  }
+  const Json meta = {{"version", 1}, {"diff_id", diff_id}, {"bytes", applied.bytes}, {"entries", applied.entries},
+                     {"owners", applied.owners}};
+  // Paths of a layer may be no UTF-8; the document must be.
+  write_file_atomic(staging + "/meta.json", meta.dump(-1, ' ', false, Json::error_handler_t::replace), false, 0644);
+  sys::syncfs(dir.get()) | or_throw("syncing '{}'", places.data);
+}
+
+void publish(const Places& places, const std::string& staging, const std::string& hex) {
+  const std::string layers = places.data + "/layers", target = layers + "/" + hex;
+  if (auto renamed = sys::renameat2(AT_FDCWD, staging.c_str(), AT_FDCWD, target.c_str()); !renamed) {
+    if (renamed.error().value == EEXIST || renamed.error().value == ENOTEMPTY) return;
+    throw SysError(renamed.error(), fmt::format("moving a layer to '{}'", target));
+  }
+  const Fd dir = sys::openat(AT_FDCWD, layers.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", layers);
+  sys::fsync(dir.get()) | or_throw("syncing '{}'", layers);
+}
+
+}  // namespace
+
+std::vector<std::string> ImageStore::ensure_unpacked(const Image& image) {
+  const std::vector<std::string> chain = chain_ids(image.diff_ids);
+  std::vector<std::string> directories;
+  for (std::size_t i = 0; i < chain.size(); ++i) {
+    const std::string hex = chain[i].substr(7);
+    std::string fs = find_unpacked(places_, hex);
+    if (fs.empty()) {
+      prepare_store(places_);
+      const Staged staging(temporary_path());
+      unpack(places_, open_blob(places_, image, image.layers.at(i).digest), staging.path(), image.diff_ids[i]);
+      publish(places_, staging.path(), hex);
+      fs = fmt::format("{}/layers/{}/fs", places_.data, hex);
+    }
+    directories.push_back(std::move(fs));
+  }
+  std::ranges::reverse(directories);
+  return directories;
+}
+
+}  // namespace sandbox::image

@@ -1,0 +1,24 @@
+// Dispatches: the hidden helpers that this program starts of itself, or the client.
+#include <stdio.h>
+
+#include <exception>
+#include <span>
+#include <string_view>
+
+#include "sandbox/cli/command.h"
+#include "sandbox/helpers/helpers.h"
+
+int main(int argc, char** argv) {
+  const std::span<char* const> words(argv + (argc > 0 ? 1 : 0), argv + argc);
+  try {
+    if (words.size() >= 2 && std::string_view(words[0]) == "helper") {
+      const std::string_view helper = words[1];
+      if (helper == "supervisor") return sandbox::helpers::supervisor(words.subspan(2));
+      if (helper == "netstack") return sandbox::helpers::netstack(words.subspan(2));
+    }
+    return sandbox::cli::client_main(words);
+  } catch (const std::exception& error) {
+    ::fprintf(stderr, "sandbox: %s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,191 @@
+"""The straight road, through the real executable: run, look, stop, remove; as the ordinary user who calls it."""
+
+import os
+import pty
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.request
+
+SANDBOX = sys.argv.pop(1)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def eventually(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+class Road(unittest.TestCase):
+    def setUp(self):
+        self.home = tempfile.mkdtemp(prefix="sbx-road-")
+        self.env = dict(os.environ, SANDBOX_STORE_DIR=self.home + "/data", SANDBOX_RUNTIME_DIR=self.home + "/run")
+        os.mkdir(self.home + "/run", 0o700)
+
+    def tearDown(self):
+        for container in self.sandbox("ps", "-aq").stdout.split():
+            self.sandbox("rm", "-f", container)
+        self.assertTrue(eventually(lambda: not self.helpers()), self.helpers())
+        shutil.rmtree(self.home)
+
+    def helpers(self):
+        """Helper processes of this test's store that are still there."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/environ", "rb") as environ, open(f"/proc/{pid}/cmdline", "rb") as cmdline:
+                    if self.home.encode() in environ.read() and cmdline.read().startswith(b"sbx:"):
+                        found.append(pid)
+            except OSError:
+                pass  # it ended, or is another user's
+        return found
+
+    def sandbox(self, *words, stdin="", timeout=60):
+        return subprocess.run([SANDBOX, *words], env=self.env, input=stdin, text=True, capture_output=True, timeout=timeout)
+
+    def supervisor_of(self, name):
+        import json
+        container = self.home + "/data/containers/" + self.sandbox("ps", "-aq", "--no-trunc").stdout.split()[0]
+        with open(container + "/state.json") as state:
+            return json.load(state)
+
+    def test_a_program_of_the_shipped_image_runs_and_its_output_arrives(self):
+        done = self.sandbox("run", "--rm", "busybox", "echo", "Ciao !")
+        self.assertEqual((done.stdout, done.stderr, done.returncode), ("Ciao !\n", "", 0))
+        self.assertEqual(self.sandbox("ps", "-aq").stdout, "")
+
+    def test_exit_codes_are_dockers(self):
+        for words, code in ((["sh", "-c", "exit 42"], 42), (["nonesuch"], 127), (["/etc"], 126), (["sh", "-c", "kill -9 $$"], 137)):
+            done = self.sandbox("run", "--rm", "--init", "busybox", *words)
+            self.assertEqual(done.returncode, code, (words, done.stderr))
+        self.assertEqual(self.sandbox("run", "--nonesuch", "busybox").returncode, 125)
+        self.assertIn("unknown flag: --nonesuch", self.sandbox("run", "--nonesuch", "busybox").stderr)
+
+    def test_standard_input_reaches_the_container_and_streams_stay_apart(self):
+        done = self.sandbox("run", "--rm", "-i", "busybox", "sh", "-c", "cat; echo oops >&2", stdin="hello\n")
+        self.assertEqual((done.stdout, done.stderr), ("hello\n", "oops\n"))
+
+    def test_the_container_is_isolated_by_default(self):
+        script = "id -u; echo $$; ls /proc/self/fd | wc -l; cat /proc/sys/kernel/core_pattern >/dev/null && " \
+                 "(echo x > /proc/sys/kernel/core_pattern) 2>/dev/null || echo refused; " \
+                 "grep -E 'NoNewPrivs|Seccomp:|CapInh' /proc/self/status"
+        out = self.sandbox("run", "--rm", "busybox", "sh", "-c", script).stdout.split()
+        self.assertEqual(out[:2], ["0", "1"])
+        self.assertIn("refused", out)
+        self.assertEqual(out[out.index("CapInh:") + 1], "0" * 16)
+        self.assertEqual(out[out.index("NoNewPrivs:") + 1], "1")
+        self.assertEqual(out[out.index("Seccomp:") + 1], "2")
+        mount = self.sandbox("run", "--rm", "busybox", "mount", "-t", "tmpfs", "none", "/tmp")
+        self.assertNotEqual(mount.returncode, 0)
+
+    def test_a_detached_container_lives_is_listed_logged_entered_stopped_and_removed(self):
+        started = self.sandbox("run", "-d", "--name", "box", "busybox", "sh", "-c", "echo up; exec sleep 1000")
+        self.assertEqual(len(started.stdout.strip()), 64, started.stderr)
+        self.assertIn("Up", self.sandbox("ps").stdout)
+        self.assertTrue(eventually(lambda: self.sandbox("logs", "box").stdout == "up\n"))
+        inside = self.sandbox("exec", "box", "sh", "-c", "echo in; exit 5")
+        self.assertEqual((inside.stdout, inside.returncode), ("in\n", 5), inside.stderr)
+        self.assertIn("in use", self.sandbox("run", "-d", "--name", "box", "busybox", "true").stderr)
+        self.assertNotEqual(self.sandbox("rm", "box").returncode, 0)
+        self.assertEqual(self.sandbox("kill", "box").stdout, "box\n")
+        self.assertEqual(self.sandbox("wait", "box").stdout, "137\n")
+        self.assertIn("Exited (137)", self.sandbox("ps", "-a").stdout)
+        self.assertEqual(self.sandbox("rm", "box").stdout, "box\n")
+        self.assertEqual(self.sandbox("ps", "-aq").stdout, "")
+
+    def test_a_page_is_served_on_a_published_port_and_ends_with_the_container(self):
+        port = free_port()
+        started = self.sandbox("run", "-d", "--name", "web", "-p", f"127.0.0.1:{port}:8080", "busybox", "sh", "-c",
+                               "echo page > /tmp/index.html; exec httpd -f -p 8080 -h /tmp")
+        self.assertEqual(started.returncode, 0, started.stderr)
+
+        def fetch():
+            try:
+                return urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2).read()
+            except OSError:
+                return b""
+
+        self.assertTrue(eventually(lambda: fetch() == b"page\n"))
+        taken = self.sandbox("run", "--rm", "-p", f"127.0.0.1:{port}:80", "busybox", "true")
+        self.assertEqual(taken.returncode, 125)
+        self.assertIn("in use", taken.stderr)
+        self.sandbox("rm", "-f", "web")
+        with self.assertRaises(OSError):
+            socket.create_connection(("127.0.0.1", port), 2)
+
+    def test_the_container_outlives_its_command(self):
+        client = subprocess.Popen([SANDBOX, "run", "--name", "on", "busybox", "sleep", "1000"], env=self.env)
+        self.assertTrue(eventually(lambda: "Up" in self.sandbox("ps").stdout))
+        client.kill()
+        client.wait()
+        self.assertIn("Up", self.sandbox("ps").stdout)
+
+    def test_after_kill_9_of_the_supervisor_nothing_is_left_and_rm_works(self):
+        self.sandbox("run", "-d", "--name", "box", "busybox", "sleep", "1000")
+        state = self.supervisor_of("box")
+        os.kill(state["supervisor_pid"], signal.SIGKILL)
+        self.assertTrue(eventually(lambda: "Exited (137)" in self.sandbox("ps", "-a").stdout))
+
+        def gone():
+            try:
+                with open(f"/proc/{state['pid']}/stat") as stat:
+                    return stat.read().rsplit(")", 1)[1].split()[0] == "Z"
+            except OSError:
+                return True
+
+        self.assertTrue(eventually(gone))
+        self.assertEqual(self.sandbox("rm", "box").returncode, 0)
+
+    def test_a_terminal_is_a_terminal_inside(self):
+        pid, master = pty.fork()
+        if pid == 0:
+            os.execve(SANDBOX, [SANDBOX, "run", "--rm", "-it", "busybox", "sh", "-c", "test -t 0 && tty; exit 3"], self.env)
+        output = b""
+        while True:
+            try:
+                part = os.read(master, 4096)
+            except OSError:
+                break
+            if not part:
+                break
+            output += part
+        status = os.waitpid(pid, 0)[1]
+        self.assertIn(b"/dev/pts/0", output)
+        self.assertEqual(os.waitstatus_to_exitcode(status), 3)
+
+    def test_a_throw_away_view_of_a_directory(self):
+        root = self.home + "/root"
+        os.makedirs(root + "/bin")
+        shutil.copy("/bin/busybox", root + "/bin/sh")
+        done = self.sandbox("run", "--rm", "--rootfs", root + ":O", "--network", "none", "/bin/sh", "-c",
+                            "echo x > /new && echo done")
+        self.assertEqual(done.stdout, "done\n", done.stderr)
+        self.assertEqual(os.listdir(root), ["bin"])
+
+    def test_a_limit_that_cannot_be_applied_is_an_error(self):
+        refused = self.sandbox("run", "--rm", "-m", "50m", "busybox", "true")
+        self.assertEqual(refused.returncode, 125)
+        self.assertIn("cgroup", refused.stderr)
+
+    def test_an_unknown_image_is_named(self):
+        missing = self.sandbox("run", "--rm", "--pull", "never", "localhost:1/nonesuch", "true")
+        self.assertEqual(missing.returncode, 125)
+        self.assertIn("nonesuch", missing.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

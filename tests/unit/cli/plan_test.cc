@@ -1,0 +1,136 @@
+// The decision about a container, as data.
+#include "sandbox/engine/plan_container.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "sandbox/base/error.h"
+
+namespace sandbox::engine {
+namespace {
+
+struct Case {
+  image::Image image;
+  PlanInput input;
+
+  Case() {
+    image.config.digest = "sha256:" + std::string(64, '1');
+    image.config_document = Json::parse(R"({"config":{"Env":["PATH=/bin","broken","=x"],"Entrypoint":["/entry"],
+      "Cmd":["serve"],"WorkingDir":"/app","StopSignal":"SIGQUIT","Labels":{"a":"b"}}})");
+    input.image = &image;
+    input.host = {1000, 1001, "host"};
+    input.lower = {"/top", "/base"};
+    input.id = std::string(64, 'c');
+    input.name = "n";
+    input.data = "/data";
+    input.request.image = "web";
+  }
+};
+
+const userns::MountOp* mount_at(const container::Spec& spec, const std::string& target) {
+  const auto found = std::ranges::find(spec.plan.mounts, target, &userns::MountOp::target);
+  return found == spec.plan.mounts.end() ? nullptr : &*found;
+}
+
+TEST_CASE("the image's words are the defaults, and broken environment entries are left out") {
+  Case c;
+  c.input.env = {"EXTRA=1"};
+  const auto spec = plan(c.input);
+  CHECK(spec.plan.process.argv == std::vector<std::string>{"/entry", "serve"});
+  CHECK(spec.plan.process.env == std::vector<std::string>{"PATH=/bin", "HOSTNAME=cccccccccccc", "HOME=/", "EXTRA=1"});
+  CHECK(spec.plan.process.cwd == "/app");
+  CHECK(spec.stop_signal == 3);
+  CHECK(spec.labels.at("a") == "b");
+}
+
+TEST_CASE("a command replaces Cmd, and an entrypoint replaces both") {
+  Case c;
+  c.input.request.command = {"x"};
+  CHECK(plan(c.input).plan.process.argv == std::vector<std::string>{"/entry", "x"});
+  c.input.request.entrypoint = "sh";
+  c.input.request.command = {};
+  CHECK(plan(c.input).plan.process.argv == std::vector<std::string>{"sh"});
+  c.input.request.entrypoint = "";
+  CHECK_THROWS_AS(plan(c.input), UsageError);
+}
+
+TEST_CASE("exactly the caller's own id is mapped, to the container's user") {
+  Case c;
+  c.input.user = {33, 34, "/var/www"};
+  const auto spec = plan(c.input);
+  REQUIRE(spec.plan.identity.uid_map.size() == 1);
+  CHECK(spec.plan.identity.uid_map[0].inside == 33);
+  CHECK(spec.plan.identity.uid_map[0].outside == 1000);
+  CHECK(spec.plan.identity.gid_map[0].inside == 34);
+  CHECK(spec.plan.identity.gid_map[0].outside == 1001);
+  CHECK(spec.plan.identity.gid_map[0].count == 1);
+  CHECK(spec.plan.process.capabilities == 0);
+}
+
+TEST_CASE("the plan as JSON holds the layers, the writable layer and the masked paths") {
+  Case c;
+  const Json document = container::to_json(plan(c.input).plan);
+  const std::string text = document.dump();
+  CHECK(text.find("/data/containers/" + c.input.id + "/upper") != std::string::npos);
+  CHECK(text.find("\"/top\",\"/base\"") != std::string::npos);
+  CHECK(text.find("/proc/kcore") != std::string::npos);
+  CHECK(text.find("/proc/sysrq-trigger") != std::string::npos);
+}
+
+TEST_CASE("the network decides about the interface and about /sys") {
+  Case c;
+  CHECK(plan(c.input).plan.network.has_value());
+  c.input.request.network = "none";
+  auto spec = plan(c.input);
+  CHECK_FALSE(spec.plan.network.has_value());
+  CHECK(spec.plan.namespaces.network);
+  CHECK(mount_at(spec, "/sys")->kind == userns::MountKind::sysfs);
+  c.input.request.network = "host";
+  spec = plan(c.input);
+  CHECK_FALSE(spec.plan.namespaces.network);
+  CHECK(mount_at(spec, "/sys")->kind == userns::MountKind::bind);
+  CHECK(mount_at(spec, "/sys")->read_only);
+  CHECK(spec.plan.hostname == "host");
+}
+
+TEST_CASE("a mount of the user replaces a default one at the same place, and parents come first") {
+  Case c;
+  c.input.request.tmpfs = {"/a/b/c", "/a"};
+  c.input.request.volumes = {"/srv/hosts:/etc/hosts"};
+  const auto spec = plan(c.input);
+  CHECK(mount_at(spec, "/etc/hosts")->source == "/srv/hosts");
+  CHECK(mount_at(spec, "/a") < mount_at(spec, "/a/b/c"));
+  CHECK(mount_at(spec, "/dev/shm")->data == "mode=1777,size=67108864");
+  c.input.request.mounts = {"type=tmpfs,dst=/a"};
+  CHECK_THROWS_AS(plan(c.input), UsageError);
+}
+
+TEST_CASE("a root directory is used as it is, or as a lower layer") {
+  Case c;
+  c.input.image = nullptr;
+  c.input.lower.clear();
+  c.input.request.rootfs = "/roots/a";
+  c.input.request.command = {"sh"};
+  CHECK(plan(c.input).plan.root.directory == "/roots/a");
+  CHECK(plan(c.input).plan.root.upper.empty());
+  CHECK(parse_rootfs("/roots/a:O").overlay);
+  CHECK(parse_rootfs("/roots/a:O").directory == "/roots/a");
+}
+
+TEST_CASE("limits that can't be set are an error unless asked for as best effort") {
+  RunRequest request;
+  request.memory = "1g";
+  CHECK_THROWS_AS(check_request(request), Unsupported);
+  request.limits = "best-effort";
+  CHECK_FALSE(check_request(request).empty());
+  request = {};
+  request.network = "host";
+  request.publish = {"80:80"};
+  CHECK_THROWS_AS(check_request(request), UsageError);
+  request = {};
+  CHECK(check_request(request).empty());
+}
+
+}  // namespace
+}  // namespace sandbox::engine

@@ -1,0 +1,147 @@
+// The words of flags: ports, environment, mounts, sizes, durations, users.
+#include <doctest/doctest.h>
+#include <stdlib.h>
+
+#include "sandbox/base/error.h"
+#include "sandbox/engine/environment.h"
+#include "sandbox/engine/identity.h"
+#include "sandbox/engine/mounts.h"
+#include "sandbox/engine/network_files.h"
+#include "sandbox/engine/ports.h"
+#include "sandbox/engine/security.h"
+#include "sandbox/engine/units.h"
+
+namespace sandbox::engine {
+namespace {
+
+TEST_CASE("a published port has an optional address, host port and protocol") {
+  auto ports = parse_publish("8080:80");
+  REQUIRE(ports.size() == 1);
+  CHECK(ports[0].host_ip == "0.0.0.0");
+  CHECK(ports[0].host_port == 8080);
+  CHECK(ports[0].container_port == 80);
+  CHECK_FALSE(ports[0].udp);
+  ports = parse_publish("127.0.0.1:53:5353/udp");
+  CHECK(ports[0].host_ip == "127.0.0.1");
+  CHECK(ports[0].udp);
+  CHECK(parse_publish("[::1]:80:80")[0].host_ip == "::1");
+  CHECK(parse_publish("80")[0].host_port == 80);
+}
+
+TEST_CASE("a range of ports is one entry per port") {
+  const auto ports = parse_publish("8000-8002:80-82");
+  REQUIRE(ports.size() == 3);
+  CHECK(ports[2].host_port == 8002);
+  CHECK(ports[2].container_port == 82);
+  CHECK(parse_publish("65535-65535:1-1").size() == 1);
+}
+
+TEST_CASE("a malformed port is refused") {
+  for (const char* text : {"", "0:80", "70000:80", "80:", "a:80", "1.2.3:80:80", "80:80/icmp", "80-81:80", "81-80:1-2"}) {
+    CHECK_THROWS_AS(parse_publish(text), UsageError);
+  }
+}
+
+TEST_CASE("a later assignment replaces an earlier one in place") {
+  std::vector<std::string> env{"A=1", "AB=2"};
+  set_environment(env, "A=3");
+  set_environment(env, "C=");
+  CHECK(env == std::vector<std::string>{"A=3", "AB=2", "C="});
+  CHECK_FALSE(is_assignment("=x"));
+  CHECK_FALSE(is_assignment("NAME"));
+  CHECK(is_assignment("N="));
+}
+
+TEST_CASE("a bare name takes the caller's value and is left out without one") {
+  ::setenv("SANDBOX_TEST_NAME", "here", 1);
+  ::unsetenv("SANDBOX_TEST_ABSENT");
+  CHECK(read_environment({"SANDBOX_TEST_NAME", "SANDBOX_TEST_ABSENT", "X=1"}, {}) ==
+        std::vector<std::string>{"SANDBOX_TEST_NAME=here", "X=1"});
+  CHECK_THROWS_AS(read_environment({"=x"}, {}), UsageError);
+}
+
+TEST_CASE("a volume is a host path or a name") {
+  const auto bind = parse_volume("/srv:/data:ro", "/d");
+  CHECK(bind.op.source == "/srv");
+  CHECK(bind.op.target == "/data");
+  CHECK(bind.op.read_only);
+  CHECK(parse_volume("cache:/c", "/d").op.source == "/d/volumes/cache/_data");
+  for (const char* text : {"/a", "/a:b", "/a:/", "/a:/b:zz", "../x y:/b", "-x:/b", "/a:/b:ro:x", ":/b"}) {
+    CHECK_THROWS_AS(parse_volume(text, "/d"), UsageError);
+  }
+}
+
+TEST_CASE("--mount and --tmpfs name their options") {
+  CHECK(parse_mount("type=bind,src=/a,dst=/b,readonly", "/d").op.read_only);
+  CHECK(parse_mount("type=tmpfs,dst=/b,tmpfs-size=1m", "/d").op.data == "mode=1777,size=1048576");
+  CHECK_THROWS_AS(parse_mount("type=bind,dst=/b", "/d"), UsageError);
+  CHECK_THROWS_AS(parse_mount("type=bind,src=/a,dst=/b,what=1", "/d"), UsageError);
+  const auto tmpfs = parse_tmpfs("/t:size=1m,exec");
+  CHECK(tmpfs.op.data == "size=1m");
+  CHECK_FALSE(tmpfs.op.no_exec);
+}
+
+TEST_CASE("durations are rounded as Docker rounds them") {
+  CHECK(human_duration(0) == "Less than a second");
+  CHECK(human_duration(1) == "1 second");
+  CHECK(human_duration(59) == "59 seconds");
+  CHECK(human_duration(60) == "About a minute");
+  CHECK(human_duration(119) == "About a minute");
+  CHECK(human_duration(180) == "3 minutes");
+  CHECK(human_duration(3600) == "About an hour");
+  CHECK(human_duration(2 * 3600) == "2 hours");
+  CHECK(human_duration(3 * 86400) == "3 days");
+  CHECK(human_duration(21 * 86400) == "3 weeks");
+  CHECK(human_duration(90 * 86400) == "3 months");
+  CHECK(human_duration(800LL * 86400) == "2 years");
+}
+
+TEST_CASE("sizes and signals have Docker's names") {
+  CHECK(human_size(0) == "0B");
+  CHECK(human_size(4261550) == "4.26MB");
+  CHECK(parse_size("64m") == 64U << 20);
+  CHECK(parse_size("1GiB") == 1U << 30);
+  CHECK(parse_size("10") == 10);
+  CHECK_THROWS_AS(parse_size("1x"), UsageError);
+  CHECK_THROWS_AS(parse_size(""), UsageError);
+  CHECK(parse_signal("TERM") == 15);
+  CHECK(parse_signal("sigkill") == 9);
+  CHECK(parse_signal("9") == 9);
+  CHECK_THROWS_AS(parse_signal("0"), UsageError);
+  CHECK_THROWS_AS(parse_signal("NOPE"), UsageError);
+  CHECK(parse_ulimit("nofile=10:20").hard == 20);
+  CHECK_THROWS_AS(parse_ulimit("nofile=20:10"), UsageError);
+  CHECK_THROWS_AS(parse_ulimit("what=1"), UsageError);
+}
+
+TEST_CASE("a user is a number or a name of the image's own files") {
+  const char* passwd = "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34::/var/www:/bin/false\n";
+  CHECK(resolve_user("", passwd, "").home == "/root");
+  CHECK(resolve_user("web", passwd, "").gid == 34);
+  CHECK(resolve_user("web:tape", passwd, "tape:x:26:\n").gid == 26);
+  CHECK(resolve_user("1000", passwd, "").uid == 1000);
+  CHECK(resolve_user("1000:5", "", "").gid == 5);
+  CHECK_THROWS_AS(resolve_user("nobody", passwd, ""), UsageError);
+  CHECK_THROWS_AS(resolve_user("web:nogroup", passwd, ""), UsageError);
+}
+
+TEST_CASE("unknown security options are refused rather than ignored") {
+  CHECK(parse_security_options({}).no_new_privs);
+  CHECK_FALSE(parse_security_options({"no-new-privileges=false"}).no_new_privs);
+  CHECK(parse_security_options({"seccomp=unconfined"}).seccomp == "unconfined");
+  CHECK_THROWS_AS(parse_security_options({"apparmor=unconfined"}), UsageError);
+}
+
+TEST_CASE("the hosts file names the container and the added hosts") {
+  RunRequest request;
+  request.add_hosts = {"db:10.1.2.3", "up:host-gateway"};
+  const std::string hosts = render_hosts(request, "box");
+  CHECK(hosts.find("10.0.2.100\tbox\n10.1.2.3\tdb\n10.0.2.2\tup\n") != std::string::npos);
+  request.add_hosts = {"db:10.1.2.3\n6.6.6.6 x"};
+  CHECK_THROWS_AS(render_hosts(request, "box"), UsageError);
+  request.dns = {"1.1.1.1"};
+  CHECK(render_resolv_conf(request) == "nameserver 1.1.1.1\n");
+}
+
+}  // namespace
+}  // namespace sandbox::engine
