@@ -26,7 +26,7 @@ struct Fixture : TemporaryPlaces {
     make_directories(bin);
     make_directories(root + "/root/proc");
     std::filesystem::copy_file("/bin/busybox", bin + "/busybox");
-    for (const char* name : {"sh", "sleep", "cat", "echo", "head", "tr"}) {
+    for (const char* name : {"sh", "sleep", "cat", "echo", "head", "yes"}) {
       std::filesystem::create_symlink("busybox", bin + "/" + name);
     }
   }
@@ -121,13 +121,13 @@ TEST_CASE("standard input reaches the container and its end as well") {
   CHECK(outcome.err == "");
 }
 
-TEST_CASE("large output arrives whole") {
+TEST_CASE("output of many times the buffers' size arrives whole") {
   Fixture fixture;
-  const Container container = fixture.store.create(fixture.spec("head -c 8000000 /dev/zero | tr '\\0' 'x'; echo end"));
-  std::filesystem::create_directory(fixture.root + "/root/dev");
-  std::filesystem::create_directory(fixture.root + "/z");
+  const Container container = fixture.store.create(fixture.spec("yes | head -c 8000000; echo end"));
   const Outcome outcome = attached(spawn_supervisor(fixture.places, container), {}, fixture.root);
-  CHECK((outcome.out.size() == 8000004 || outcome.err.find("/dev/zero") != std::string::npos));
+  CHECK(outcome.code == 0);
+  CHECK(outcome.out.size() == 8000004);
+  CHECK(outcome.out.ends_with("y\nend\n"));
 }
 
 TEST_CASE("a detached container goes on, runs further processes, and ends by a signal with 128 + n") {

@@ -93,8 +93,9 @@ std::string Hostile::log() const {
 
 std::size_t Hostile::files_in_store() const {
   std::size_t count = 0;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(dir.path() + "/data")) {
-    const std::string path = entry.path();
+  const std::string data = dir.path() + "/data";
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(data)) {
+    const std::string path = entry.path().string().substr(data.size());
     if (entry.is_regular_file() && (path.contains("/tmp/") || path.contains("/blobs/"))) ++count;
   }
   return count;
