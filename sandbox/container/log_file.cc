@@ -34,6 +34,20 @@ std::size_t cut(std::string_view text) {
   return end > max_record - 4 ? end : max_record;
 }
 
+/// Appends `text` as a JSON string. Plain lines, nearly all there are, take the short way.
+void append_quoted(std::string& target, std::string_view text) {
+  const bool line = text.ends_with('\n');
+  const std::string_view body = line ? text.substr(0, text.size() - 1) : text;
+  const bool plain = std::all_of(body.begin(), body.end(), [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; });
+  if (!plain) {
+    target += Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+    return;
+  }
+  target += '"';
+  target += body;
+  target += line ? "\\n\"" : "\"";
+}
+
 class LineFile {
  public:
   explicit LineFile(Fd fd) : fd_(std::move(fd)) {}
@@ -87,12 +101,22 @@ LogWriter::LogWriter(const std::string& path)
           or_throw("opening log '{}'", path)) {}
 
 void LogWriter::record(Stream stream, std::string_view text) {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  const Json document{
-      {"log", text}, {"stream", stream == Stream::out ? "stdout" : "stderr"}, {"time", format_time(now)}};
-  const std::string line = document.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-  (void)sys::write_all(fd_.get(), line.data(), line.size());
+  if (time_.empty()) {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    time_ = format_time(now);
+  }
+  batch_ += R"({"log":)";
+  append_quoted(batch_, text);
+  batch_ += stream == Stream::out ? R"(,"stream":"stdout","time":")" : R"(,"stream":"stderr","time":")";
+  batch_ += time_;
+  batch_ += "\"}\n";
+}
+
+void LogWriter::write() {
+  (void)sys::write_all(fd_.get(), batch_.data(), batch_.size());
+  batch_.clear();
+  time_.clear();
 }
 
 void LogWriter::append(Stream stream, std::string_view data) {
@@ -112,6 +136,7 @@ void LogWriter::append(Stream stream, std::string_view data) {
       partial.clear();
     }
   }
+  write();
 }
 
 void LogWriter::finish() {
@@ -120,6 +145,7 @@ void LogWriter::finish() {
     if (!partial.empty()) record(stream, partial);
     partial.clear();
   }
+  write();
 }
 
 void read_log(const std::string& path, const LogOptions& options, const std::function<void(const LogRecord&)>& sink) {

@@ -24,7 +24,10 @@ class LogWriter {
 
  private:
   void record(Stream stream, std::string_view text);
+  void write();
   Fd fd_;
+  std::string batch_;  ///< Records of one append(), written together.
+  std::string time_;
   std::string partial_[2];
 };
 

@@ -1,4 +1,4 @@
-// Pull from the distribution registry on loopback, filled by skopeo. Skipped where these aren't installed.
+// Pull from the distribution registry on loopback, filled by skopeo. Both must be installed.
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <unistd.h>
@@ -51,10 +51,8 @@ void wait_for(std::uint16_t port) {
 }  // namespace
 
 TEST_CASE("images come from a real registry by tag, by digest, from an index, gzip and zstd") {
-  if (!run({"sh", "-c", "command -v docker-registry skopeo zstd >/dev/null"})) {
-    MESSAGE("skipped: docker-registry, skopeo or zstd is not installed");
-    return;
-  }
+  REQUIRE_MESSAGE(run({"sh", "-c", "command -v docker-registry && command -v skopeo && command -v zstd >/dev/null"}),
+                  "install the packages docker-registry, skopeo and zstd");
   const TemporaryDirectory dir;
   REQUIRE(run({"python3", TEST_SUPPORT_DIR "/make_oci_layout.py", dir.path() + "/oci"}));
   const std::uint16_t port = free_port();
