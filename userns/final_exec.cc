@@ -132,8 +132,7 @@ void run_final_exec(const FinalExec& prepared, int channel) noexcept {
     if (errno != ENOENT && errno != ENOTDIR) worst = errno;
   }
   const bool missing = worst == ENOENT || worst == ENOTDIR;
-  const int error = worst == EACCES && prepared.candidates.size() == 1 ? EACCES : worst;
-  fail(channel, missing ? 127 : 126, "exec", worst_path, error);
+  fail(channel, missing ? 127 : 126, "exec", worst_path, worst);
 }
 
 }  // namespace sandbox::userns
