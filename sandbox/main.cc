@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
       const std::string_view helper = words[1];
       if (helper == "supervisor") return sandbox::helpers::supervisor(words.subspan(2));
       if (helper == "netstack") return sandbox::helpers::netstack(words.subspan(2));
+      if (helper == "park") return sandbox::helpers::park(words.subspan(2));
     }
     return sandbox::cli::client_main(words);
   } catch (const std::exception& error) {

@@ -57,7 +57,7 @@ void drop_bounding_set(std::uint64_t keep, int channel) noexcept {
 }
 
 void set_identity(const ProcessPlan& process, int channel) noexcept {
-  if (!process.groups.empty() && ::setgroups(process.groups.size(), process.groups.data()) < 0) {
+  if (process.groups && ::setgroups(process.groups->size(), process.groups->data()) < 0) {
     fail(channel, 125, "setting supplementary groups", "", errno);
   }
   if (::setresgid(process.gid, process.gid, process.gid) < 0) fail(channel, 125, "setting the group", "", errno);

@@ -42,15 +42,24 @@ void run_mapper(const char* program, pid_t pid, const std::vector<IdMapping>& ma
   }
 }
 
-std::string map_line(const IdMapping& line) { return fmt::format("{} {} {}\n", line.inside, line.outside, line.count); }
+std::string map_text(const std::vector<IdMapping>& map) {
+  std::string text;
+  for (const IdMapping& line : map) text += fmt::format("{} {} {}\n", line.inside, line.outside, line.count);
+  return text;
+}
 
 }  // namespace
 
 void write_id_maps(pid_t pid, const IdentityPlan& identity) {
+  if (identity.nested) {
+    write_proc_file(pid, "uid_map", map_text(identity.uid_map));
+    write_proc_file(pid, "gid_map", map_text(identity.gid_map));
+    return;
+  }
   if (is_own_id_only(identity.uid_map, ::geteuid()) && is_own_id_only(identity.gid_map, ::getegid())) {
     write_proc_file(pid, "setgroups", "deny");
-    write_proc_file(pid, "uid_map", map_line(identity.uid_map[0]));
-    write_proc_file(pid, "gid_map", map_line(identity.gid_map[0]));
+    write_proc_file(pid, "uid_map", map_text(identity.uid_map));
+    write_proc_file(pid, "gid_map", map_text(identity.gid_map));
     return;
   }
   run_mapper("newuidmap", pid, identity.uid_map);

@@ -7,9 +7,9 @@
 
 namespace sandbox::userns {
 
-/// Writes uid_map, gid_map and setgroups of `pid`. One line that maps our own id is written by us
-/// (setgroups becomes "deny", CVE-2014-8989); anything else goes through newuidmap(1) and
-/// newgidmap(1). Throws SysError, or Unsupported when those programs are missing or refuse.
+/// Writes uid_map, gid_map and setgroups of `pid`. A nested plan's maps are written by us, root of the parent
+/// namespace. So is one line that maps our own id (setgroups becomes "deny", CVE-2014-8989); anything else goes through
+/// newuidmap(1) and newgidmap(1). Throws SysError, or Unsupported when those programs are missing or refuse.
 void write_id_maps(pid_t pid, const IdentityPlan& identity);
 
 }  // namespace sandbox::userns

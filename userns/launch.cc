@@ -106,7 +106,9 @@ Launched::~Launched() {
 }
 
 void Launched::receive_until_ready(const std::string& what) {
-  for (;;) {
+  bool ready = false;
+  // When joining, two processes send: the new one's "ready" may come before the word that names it.
+  while (!ready || !pidfd_) {
     sys::Message message = sys::receive_message(channel_.get(), max_message) | or_throw("{}", what);
     if (message.data.empty()) throw LaunchError(what + ": the new process died", 125);
     const char* text = reinterpret_cast<const char*>(message.data.data());
@@ -123,7 +125,8 @@ void Launched::receive_until_ready(const std::string& what) {
         pidfd_ = std::move(message.fds[0]);
         break;
       case Word::ready:
-        return;
+        ready = true;
+        break;
       case Word::failed:
         if (message.data.size() < 2) throw LaunchError(what, 125);
         throw LaunchError(std::string(text + 2, message.data.size() - 2), static_cast<unsigned char>(text[1]));

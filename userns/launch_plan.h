@@ -20,7 +20,10 @@ struct IdMapping {
 
 /// How the container's user ids come to be.
 struct IdentityPlan {
-  /// Written by us when they hold one line that maps our own id; otherwise by newuidmap(1) and
+  /// Nested in the user's kept namespace, which the launching process has entered (kept_namespace.h): `outside` counts
+  /// in that namespace, and maps of any kind are written directly.
+  bool nested = false;
+  /// Not nested: written by us when they hold one line that maps our own id; otherwise by newuidmap(1) and
   /// newgidmap(1) of the distribution.
   std::vector<IdMapping> uid_map, gid_map;
 };
@@ -36,6 +39,7 @@ struct RootPlan {
   std::string upper, work;         ///< Writable layer; empty with `lower` set: read-only merge.
   std::string directory;           ///< A root directory used as it is (--rootfs PATH).
   bool read_only = false;
+  bool no_suid = true;             ///< Set-user-ID bits and file capabilities in it mean nothing.
 };
 
 enum class MountKind { bind, tmpfs, proc, sysfs, devpts, mqueue };
@@ -71,7 +75,8 @@ struct ProcessPlan {
   std::vector<std::string> env;   ///< "NAME=value"
   std::string cwd = "/";          ///< Created when absent, like Docker's WORKDIR.
   std::uint32_t uid = 0, gid = 0;
-  std::vector<std::uint32_t> groups;
+  /// Supplementary groups. None: the caller's stay, since one mapped id leaves setgroups(2) denied.
+  std::optional<std::vector<std::uint32_t>> groups;
   std::uint64_t capabilities = 0;  ///< Bit n: capability n (capabilities(7)). Inheritable stays empty.
   bool no_new_privs = true;
   std::vector<std::byte> seccomp;  ///< struct sock_filter[] bytes; empty: unconfined.

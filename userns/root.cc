@@ -61,7 +61,7 @@ Fd mount_overlay(const RootPlan& root, const std::string& staging) {
                        ? "in a user namespace a directory with other mounts below it can't be a lower layer"
                        : "");
   }
-  const Fd mount = sys::fsmount(fs.get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV) | or_throw("mounting overlayfs");
+  const Fd mount = sys::fsmount(fs.get(), MOUNT_ATTR_NODEV | (root.no_suid ? MOUNT_ATTR_NOSUID : 0U)) | or_throw("mounting overlayfs");
   sys::move_mount(mount.get(), AT_FDCWD, staging.c_str(), 0) | or_throw("attaching overlayfs");
   return open_directory(staging);
 }

@@ -94,6 +94,7 @@ class Applier {
       apply(entry);
     }
     result_.owners = tree_.finish();
+    result_.other_owners = tree_.saw_other_owners();
     result_.diff_id = stream_.finish();
     return std::move(result_);
   }

@@ -13,7 +13,9 @@
 namespace sandbox::overlay {
 
 struct ApplyOptions {
-  bool change_owner = false;  ///< Range mode: give files their true owners. One-UID mode: record them.
+  /// Range mode: give files their true owners, and record those that the namespace has no id for. One-UID mode: record
+  /// them all.
+  bool change_owner = false;
   std::uint64_t max_bytes = 64ULL << 30;  ///< Of the uncompressed archive.
   std::uint64_t max_entries = 10'000'000;
 };
@@ -22,6 +24,7 @@ struct AppliedLayer {
   std::string diff_id;   ///< "sha256:…" of the uncompressed tar.
   std::uint64_t bytes = 0;    ///< Of file data.
   std::uint64_t entries = 0;
+  bool other_owners = false;  ///< Some entry belongs to another than 0:0.
   /// {"etc/shadow": [uid, gid, mode]} for entries whose owner (other than 0:0) or mode the disk
   /// doesn't show; "." is the root. A fourth member {"capability": "<hex>"} holds
   /// security.capability, {"type": "c"|"b", "rdev": [major, minor]} a device, which isn't made.

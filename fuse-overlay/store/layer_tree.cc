@@ -198,10 +198,24 @@ LayerTree::Place LayerTree::locate(const std::string& path) {
   return place;
 }
 
-void LayerTree::record(const std::string& path, const EntryMetadata& metadata, std::uint32_t disk_mode) {
+/// True when the disk shows the entry's owner afterwards. An id that the namespace doesn't map is no error
+/// (fchownat(2), EINVAL): images may use any 32-bit id.
+bool LayerTree::give_owner(int dir, const char* leaf, int flags, const std::string& path,
+                           const EntryMetadata& metadata) {
+  const bool other = metadata.uid != 0 || metadata.gid != 0;
+  saw_other_owners_ |= other;
+  if (!change_owner_) return !other;
+  const auto given = sys::fchownat(dir, leaf, metadata.uid, metadata.gid, flags);
+  if (!given && given.error().value != EINVAL) {
+    throw SysError(given.error(), fmt::format("giving '{}' its owner {}:{}", printable(path), metadata.uid, metadata.gid));
+  }
+  return given.has_value();
+}
+
+void LayerTree::record(const std::string& path, const EntryMetadata& metadata, std::uint32_t disk_mode,
+                       bool disk_owner) {
   records_.erase(path);
-  const bool owned = !change_owner_ && (metadata.uid != 0 || metadata.gid != 0);
-  if (!owned && metadata.mode == disk_mode && metadata.capability.empty()) return;
+  if (disk_owner && metadata.mode == disk_mode && metadata.capability.empty()) return;
   Json entry = Json::array({metadata.uid, metadata.gid, metadata.mode});
   if (!metadata.capability.empty()) entry.push_back(Json{{"capability", hexadecimal(metadata.capability)}});
   records_[path] = std::move(entry);
@@ -209,15 +223,12 @@ void LayerTree::record(const std::string& path, const EntryMetadata& metadata, s
 
 /// On disk the user keeps access to its files; the true mode is recorded when it differs.
 void LayerTree::set_owner_and_mode(int fd, const std::string& path, const EntryMetadata& metadata, bool directory) {
+  const bool owner = give_owner(fd, "", AT_EMPTY_PATH, path, metadata);
   std::uint32_t mode = metadata.mode;
-  if (change_owner_) {
-    sys::fchownat(fd, "", metadata.uid, metadata.gid, AT_EMPTY_PATH) |
-        or_throw("giving '{}' its owner {}:{}", printable(path), metadata.uid, metadata.gid);
-  } else {
-    mode = directory ? (mode & 01777U) | 0700U : (mode & 0777U) | 0600U;
-  }
+  // Set-ID bits never for an owner that isn't the entry's.
+  if (!change_owner_ || !owner) mode = directory ? (mode & 01777U) | 0700U : (mode & 0777U) | 0600U;
   sys::fchmod(fd, mode) | or_throw("setting the mode of '{}'", printable(path));
-  record(path, metadata, mode);
+  record(path, metadata, mode, owner);
 }
 
 void LayerTree::set_xattrs(int fd, const std::string& path, const EntryMetadata& metadata) {
@@ -269,11 +280,8 @@ void LayerTree::make_symlink(const std::string& path, const std::string& target,
   clear_way(place);
   const char* leaf = place.leaf.c_str();
   sys::symlinkat(target.c_str(), place.parent, leaf) | or_throw("making symbolic link '{}'", printable(path));
-  if (change_owner_) {
-    sys::fchownat(place.parent, leaf, metadata.uid, metadata.gid, AT_SYMLINK_NOFOLLOW) |
-        or_throw("giving '{}' its owner {}:{}", printable(path), metadata.uid, metadata.gid);
-  }
-  record(place.path, metadata, metadata.mode);  // a link's mode means nothing
+  const bool owner = give_owner(place.parent, leaf, AT_SYMLINK_NOFOLLOW, path, metadata);
+  record(place.path, metadata, metadata.mode, owner);  // a link's mode means nothing
   if (!metadata.mtime) return;
   const timespec times[2] = {*metadata.mtime, *metadata.mtime};
   result_of(::utimensat(place.parent, leaf, times, AT_SYMLINK_NOFOLLOW)) |
@@ -311,13 +319,10 @@ void LayerTree::make_fifo(const std::string& path, const EntryMetadata& metadata
   clear_way(place);
   const char* leaf = place.leaf.c_str();
   sys::mknodat(place.parent, leaf, S_IFIFO | 0600, 0) | or_throw("making fifo '{}'", printable(path));
-  if (change_owner_) {
-    sys::fchownat(place.parent, leaf, metadata.uid, metadata.gid, AT_SYMLINK_NOFOLLOW) |
-        or_throw("giving '{}' its owner", printable(path));
-  }
-  const std::uint32_t mode = change_owner_ ? metadata.mode : (metadata.mode & 0777U) | 0600U;
+  const bool owner = give_owner(place.parent, leaf, AT_SYMLINK_NOFOLLOW, path, metadata);
+  const std::uint32_t mode = change_owner_ && owner ? metadata.mode : (metadata.mode & 0777U) | 0600U;
   result_of(::fchmodat(place.parent, leaf, mode, 0)) | or_throw("setting the mode of '{}'", printable(path));
-  record(place.path, metadata, mode);
+  record(place.path, metadata, mode, owner);
 }
 
 void LayerTree::record_device(const std::string& path, const EntryMetadata& metadata, char type, unsigned major,

@@ -48,6 +48,7 @@ class LayerTree {
 
   /// Sets the times of directories, last because making entries changes them; gives the records.
   Json finish();
+  bool saw_other_owners() const { return saw_other_owners_; }
 
  private:
   struct Place {
@@ -61,12 +62,13 @@ class LayerTree {
   void clear_way(const Place& place);
   void forget(const std::string& path);
   void hide_below(int directory, const std::string& path);
+  bool give_owner(int dir, const char* leaf, int flags, const std::string& path, const EntryMetadata& metadata);
   void set_owner_and_mode(int fd, const std::string& path, const EntryMetadata& metadata, bool directory);
   void set_xattrs(int fd, const std::string& path, const EntryMetadata& metadata);
-  void record(const std::string& path, const EntryMetadata& metadata, std::uint32_t disk_mode);
+  void record(const std::string& path, const EntryMetadata& metadata, std::uint32_t disk_mode, bool disk_owner);
 
   Fd root_;
-  bool change_owner_;
+  bool change_owner_, saw_other_owners_ = false;
   Fd parent_;                ///< The last parent, with its path as asked for and its true one.
   std::string parent_asked_, parent_path_;
   bool parent_known_ = false;

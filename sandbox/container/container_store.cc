@@ -12,7 +12,9 @@
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/identifier.h"
+#include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
+#include "userns/kept_namespace.h"
 
 namespace sandbox::container {
 namespace {
@@ -94,6 +96,10 @@ std::string dump(const Json& document) {
 
 void write_container(const std::string& directory, const Spec& spec) {
   for (const char* part : {"", "/upper", "/work"}) make_directories(directory + part);
+  // The upper directory's mode is that of the container's root directory: any user in there may pass.
+  const std::string upper = directory + "/upper";
+  const Fd root = sys::openat(AT_FDCWD, upper.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", upper);
+  sys::fchmod(root.get(), 0755) | or_throw("setting the mode of '{}'", upper);
   const auto& filter = spec.plan.process.seccomp;
   if (!filter.empty()) {
     // The bytes of a filter are opaque here; string_view is only the file interface's type.
@@ -117,7 +123,7 @@ Container ContainerStore::create(Spec spec) {
   make_directories(root());
   const FileLock lock(root() + "/.lock");
   for (const auto& name : entries(root())) {
-    if (name.starts_with(unfinished_prefix)) remove_tree(root() + "/" + name);  // its maker died: we hold the lock
+    if (name.starts_with(unfinished_prefix)) userns::remove_tree_of_all_ids(root() + "/" + name);  // its maker died: we hold the lock
   }
   for (const auto& other : list()) {
     if (other.spec.name == spec.name || other.spec.id == spec.id) {
@@ -133,7 +139,7 @@ Container ContainerStore::create(Spec spec) {
     sys::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, directory.c_str()) |
         or_throw("creating container directory '{}'", directory);
   } catch (...) {
-    remove_tree(temporary);
+    userns::remove_tree_of_all_ids(temporary);
     throw;
   }
   return {std::move(spec), State{}, directory};
@@ -190,7 +196,7 @@ void ContainerStore::remove(const Container& container) const {
     sys::renameat2(AT_FDCWD, container.directory.c_str(), AT_FDCWD, hidden.c_str()) |
         or_throw("removing container {}", container.spec.name);
   }
-  remove_tree(hidden);
+  userns::remove_tree_of_all_ids(hidden);
 }
 
 std::vector<std::byte> read_seccomp(const Container& container) {
@@ -201,22 +207,6 @@ std::vector<std::byte> read_seccomp(const Container& container) {
   std::vector<std::byte> bytes;
   for (const char c : content) bytes.push_back(static_cast<std::byte>(c));
   return bytes;
-}
-
-std::uint64_t process_start_time(int pid) {
-  if (pid <= 0) return 0;
-  std::string stat;
-  try {
-    stat = read_file(fmt::format("/proc/{}/stat", pid));
-  } catch (const SysError&) {
-    return 0;
-  }
-  // The command in field 2 may hold spaces and parentheses: count from behind the last one.
-  std::size_t position = stat.rfind(')');
-  if (position == std::string::npos) return 0;
-  if (position + 2 < stat.size() && stat[position + 2] == 'Z') return 0;  // dead, only not yet reaped
-  for (int field = 2; field < 22 && position != std::string::npos; ++field) position = stat.find(' ', position + 1);
-  return position == std::string::npos ? 0 : std::strtoull(stat.c_str() + position, nullptr, 10);
 }
 
 SupervisorLock::SupervisorLock(const Container& container) {

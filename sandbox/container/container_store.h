@@ -56,9 +56,6 @@ class ContainerStore {
 std::vector<std::byte> read_seccomp(const Container& container);
 inline std::string log_path(const Container& container) { return container.directory + "/log"; }
 
-/// Field 22 of /proc/<pid>/stat; 0 when there is no such process.
-std::uint64_t process_start_time(int pid);
-
 /// Taken by the supervisor for its life: at most one per container. A record lock of fcntl(2), so
 /// that no forked child holds it on. Throws Conflict when another process has it.
 class SupervisorLock {

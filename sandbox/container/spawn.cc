@@ -14,7 +14,8 @@
 namespace sandbox::container {
 namespace {
 
-constexpr int client_fd = 3;  // number of the first client's connection in the supervisor
+// Numbers in the supervisor: the first client's connection, and the namespace to enter.
+constexpr int client_fd = 3, user_ns_fd = 4;
 
 /// Nothing else of the caller's environment may decide about a process that outlives it.
 std::vector<std::string> supervisor_environment(const Places& places) {
@@ -41,34 +42,37 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 }
 
 /// Between fork and exec: only async-signal-safe calls.
-[[noreturn]] void become_supervisor(int socket, char** argv, char** env) {
+[[noreturn]] void become_supervisor(int socket, int user_ns, char** argv, char** env) {
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  // dup2() onto its own number would leave close-on-exec set, so the socket moves out of the way first.
-  const int moved = ::fcntl(socket, F_DUPFD, client_fd + 1);
+  // dup2() onto its own number would leave close-on-exec set, so the descriptors move out of the way first.
+  const int moved = ::fcntl(socket, F_DUPFD, user_ns_fd + 1);
+  const int moved_ns = user_ns < 0 ? -1 : ::fcntl(user_ns, F_DUPFD, user_ns_fd + 1);
   const int null = ::open("/dev/null", O_RDWR);
-  if (moved < 0 || null < 0) ::_exit(127);
+  if (moved < 0 || null < 0 || (user_ns >= 0 && moved_ns < 0)) ::_exit(127);
   for (int fd = 0; fd < 3; ++fd) {
     if (null != fd && ::dup2(null, fd) < 0) ::_exit(127);
   }
-  if (::dup2(moved, client_fd) < 0 || ::close_range(client_fd + 1, ~0U, 0) < 0) ::_exit(127);
+  if (::dup2(moved, client_fd) < 0 || (moved_ns >= 0 && ::dup2(moved_ns, user_ns_fd) < 0)) ::_exit(127);
+  if (::close_range(moved_ns >= 0 ? user_ns_fd + 1 : client_fd + 1, ~0U, 0) < 0) ::_exit(127);
   ::execve("/proc/self/exe", argv, env);
   ::_exit(127);
 }
 
 }  // namespace
 
-Fd spawn_supervisor(const Places& places, const Container& container) {
+Fd spawn_supervisor(const Places& places, const Container& container, int user_ns) {
   auto pair = sys::socketpair(SOCK_STREAM) | or_throw("connecting the container's supervisor");
   std::vector<std::string> arguments{"sbx:supervisor", "helper", "supervisor", container.spec.id,
                                      std::to_string(client_fd)};
+  if (user_ns >= 0) arguments.push_back(std::to_string(user_ns_fd));
   std::vector<std::string> environment = supervisor_environment(places);
   const auto argv = pointers(arguments);
   const auto env = pointers(environment);
   const pid_t child = ::fork();
   if (child < 0) throw SysError(Errno{errno}, "starting the container's supervisor");
-  if (child == 0) become_supervisor(pair.second.get(), const_cast<char**>(argv.data()), const_cast<char**>(env.data()));
+  if (child == 0) become_supervisor(pair.second.get(), user_ns, const_cast<char**>(argv.data()), const_cast<char**>(env.data()));
   return std::move(pair.first);
 }
 

@@ -136,6 +136,7 @@ void describe(A& field, Of<userns::IdMapping> auto& mapping) {
 
 template <class A>
 void describe(A& field, Of<userns::IdentityPlan> auto& identity) {
+  field("nested", identity.nested);
   field("uid_map", identity.uid_map);
   field("gid_map", identity.gid_map);
 }
@@ -156,6 +157,7 @@ void describe(A& field, Of<userns::RootPlan> auto& root) {
   field("work", root.work);
   field("directory", root.directory);
   field("read_only", root.read_only);
+  field("no_suid", root.no_suid);
 }
 
 template <class A>

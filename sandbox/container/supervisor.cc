@@ -19,6 +19,7 @@
 #include "netstack/netstack.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
+#include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/container/connection.h"
 #include "sandbox/container/log_file.h"

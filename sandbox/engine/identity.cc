@@ -1,16 +1,19 @@
 // See identity.h. Runs in the client.
 #include "sandbox/engine/identity.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/sys.h"
+#include "userns/subordinate_ids.h"
 
 namespace sandbox::engine {
 namespace {
 
 constexpr std::size_t kFileLimit = 1U << 20;
+constexpr std::size_t kGroupLimit = 65536;  // NGROUPS_MAX of Linux
 
 std::optional<std::uint32_t> parse_id(std::string_view text) {
   std::uint32_t value = 0;
@@ -37,6 +40,22 @@ std::string_view find_line(std::string_view text, int index, std::string_view va
     text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
   }
   return {};
+}
+
+/// Groups whose member list (group(5), fourth field) names the user.
+std::vector<std::uint32_t> groups_of(std::string_view name, std::string_view text) {
+  std::vector<std::uint32_t> groups;
+  while (!name.empty() && !text.empty()) {
+    const auto end = text.find('\n');
+    const std::string_view line = text.substr(0, end);
+    text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
+    const std::string members = fmt::format(",{},", field(line, 3));
+    const auto gid = parse_id(field(line, 2));
+    if (gid && members.find(fmt::format(",{},", name)) != std::string::npos && groups.size() < kGroupLimit) {
+      groups.push_back(*gid);
+    }
+  }
+  return groups;
 }
 
 std::string read_regular(int fd, const std::string& path) {
@@ -66,12 +85,61 @@ User resolve_user(std::string_view words, std::string_view passwd, std::string_v
   user.uid = uid ? *uid : parse_id(field(line, 2)).value_or(0);
   user.gid = parse_id(field(line, 3)).value_or(0);
   if (const auto home = field(line, 5); home.starts_with('/')) user.home = home;
-  if (group_word.empty()) return user;
+  if (group_word.empty()) {
+    user.groups = groups_of(field(line, 0), group);
+    return user;
+  }
   const auto gid = parse_id(group_word);
   const auto named = gid ? gid : parse_id(field(find_line(group, 0, group_word), 2));
   if (!named) throw UsageError(fmt::format("unable to find group {}: no matching entries in group file", group_word));
   user.gid = *named;
   return user;
+}
+
+namespace {
+
+/// All ids of `parent`, with 0 and `own` exchanged when `own` is another.
+std::vector<userns::IdMapping> exchange_root(std::uint32_t own, const std::vector<userns::IdMapping>& parent) {
+  const std::uint32_t count = userns::ids_from_zero(parent);
+  if (own == 0) return {{0, 0, count}};
+  if (own >= count) return {{0, 1, count - 1}, {own, 0, 1}};
+  std::vector<userns::IdMapping> map{{0, own, 1}, {own, 0, 1}};
+  if (own > 1) map.push_back({1, 1, own - 1});
+  if (own + 1 < count) map.push_back({own + 1, own + 1, count - own - 1});
+  return map;
+}
+
+bool holds(const std::vector<userns::IdMapping>& map, std::uint32_t id) {
+  return std::ranges::any_of(map, [&](const auto& line) { return id >= line.inside && id - line.inside < line.count; });
+}
+
+}  // namespace
+
+userns::IdentityPlan plan_identity(const User& user, const HostIdentity& host, const std::string& mode) {
+  const bool keep_id = mode == "keep-id";
+  // "host" is the caller's own namespace, which for an ordinary user has the ids of the default mode.
+  if (!mode.empty() && mode != "private" && mode != "host" && !keep_id) {
+    throw UsageError(fmt::format("--userns: invalid mode: {}", mode), "modes: host, keep-id");
+  }
+  userns::IdentityPlan identity;
+  if (host.range_uids.empty()) {
+    // One id is all that an ordinary user may map without help (user_namespaces(7)).
+    identity.uid_map = {{user.uid, host.uid, 1}};
+    identity.gid_map = {{user.gid, host.gid, 1}};
+    return identity;
+  }
+  identity.nested = true;
+  identity.uid_map = userns::nest_map(exchange_root(keep_id ? host.uid : 0, host.range_uids), host.range_uids);
+  identity.gid_map = userns::nest_map(exchange_root(keep_id ? host.gid : 0, host.range_gids), host.range_gids);
+  if (!is_mapped(identity, user)) {
+    throw UsageError(fmt::format("user {}:{} is beyond the {} ids of your range", user.uid, user.gid, userns::ids_from_zero(host.range_uids)),
+                     "more ids can be given in /etc/subuid and /etc/subgid");
+  }
+  return identity;
+}
+
+bool is_mapped(const userns::IdentityPlan& identity, const User& user) {
+  return holds(identity.uid_map, user.uid) && holds(identity.gid_map, user.gid);
 }
 
 std::string read_layer_file(const std::vector<std::string>& layers, const std::string& path) {

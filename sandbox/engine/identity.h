@@ -1,4 +1,5 @@
-// Which user the container's process is: numbers, or names looked up in the image's own files.
+// Which user the container's process is (numbers, or names looked up in the image's own files), and which ids of the
+// host stand behind the container's.
 #pragma once
 
 #include <cstdint>
@@ -6,12 +7,24 @@
 #include <string_view>
 #include <vector>
 
+#include "sandbox/engine/requests.h"
+#include "userns/launch_plan.h"
+
 namespace sandbox::engine {
 
 struct User {
   std::uint32_t uid = 0, gid = 0;
+  std::vector<std::uint32_t> groups;  ///< Supplementary, in which the image's group file lists the user.
   std::string home = "/";
 };
+
+/// The id maps of a container. `mode`: the word of --userns. With a range the container has all its ids; keep-id
+/// exchanges root and the caller, so that the caller has the same number inside. Without, the one id is `user`'s.
+/// Throws UsageError for an unknown mode or a user that has no id. Pure.
+userns::IdentityPlan plan_identity(const User& user, const HostIdentity& host, const std::string& mode);
+
+/// True when the maps have a number for the user and its group.
+bool is_mapped(const userns::IdentityPlan& identity, const User& user);
 
 /// `words`: "", "uid", "uid:gid", "name" or "name:group". `passwd` and `group` are the texts of
 /// the image's files (empty when absent). Throws UsageError for an unknown name. Pure.

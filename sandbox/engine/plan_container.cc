@@ -116,7 +116,9 @@ userns::ProcessPlan plan_process(const PlanInput& input, const std::string& host
   }
   process.uid = input.user.uid;
   process.gid = input.user.gid;
-  process.capabilities = planned_capabilities(request, input.user);
+  // The host's groups of the caller mean nothing inside; where they can be dropped they are.
+  if (!input.host.range_gids.empty()) process.groups = input.user.groups;
+  process.capabilities = planned_capabilities(request);
   process.no_new_privs = parse_security_options(request.security_options).no_new_privs;
   process.seccomp = input.seccomp;
   for (const auto& text : request.ulimits) process.rlimits.push_back(parse_ulimit(text));
@@ -175,10 +177,8 @@ std::string check_request(const RunRequest& request) {
   return kReason;
 }
 
-std::uint64_t planned_capabilities(const RunRequest& request, const User& user) {
-  // execve(2) of a user other than root leaves no capabilities but asked-for ones.
-  const std::uint64_t base = user.uid == 0 ? profiles::default_capabilities() : 0;
-  return profiles::apply_capability_options(base, request.cap_add, request.cap_drop);
+std::uint64_t planned_capabilities(const RunRequest& request) {
+  return profiles::apply_capability_options(profiles::default_capabilities(), request.cap_add, request.cap_drop);
 }
 
 Rootfs parse_rootfs(const std::string& text) {
@@ -207,14 +207,13 @@ container::Spec plan(const PlanInput& input) {
 
   userns::LaunchPlan& plan = spec.plan;
   const std::string directory = fmt::format("{}/containers/{}", input.data, input.id);
-  // One id is all that an ordinary user may map without help (user_namespaces(7)).
-  plan.identity.uid_map = {{input.user.uid, input.host.uid, 1}};
-  plan.identity.gid_map = {{input.user.gid, input.host.gid, 1}};
+  plan.identity = plan_identity(input.user, input.host, request.userns);
   plan.namespaces = plan_namespaces(request);
   plan.hostname = !request.hostname.empty()   ? request.hostname
                   : plan.namespaces.network && plan.namespaces.uts ? input.id.substr(0, 12)
                                               : input.host.hostname;
   plan.root = plan_root(input, directory);
+  plan.root.no_suid = parse_security_options(request.security_options).no_new_privs;
   plan.mounts = plan_mounts(input, plan.namespaces, directory);
   plan.masked_paths.assign(std::begin(kMasked), std::end(kMasked));
   plan.read_only_paths.assign(std::begin(kReadOnly), std::end(kReadOnly));

@@ -33,7 +33,8 @@ std::vector<std::string> config_strings(const image::Image* image, const char* k
 
 /// Refuses flags that this engine can't honour; "" or a warning to show (--limits=best-effort).
 std::string check_request(const RunRequest& request);
-std::uint64_t planned_capabilities(const RunRequest& request, const User& user);
+/// The bounding set. A process of another user than root starts without any of it, as with Docker.
+std::uint64_t planned_capabilities(const RunRequest& request);
 
 /// The --rootfs directory, and whether writes go to the container's own upper layer (":O").
 struct Rootfs {

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "userns/launch_plan.h"
+
 namespace sandbox::engine {
 
 struct RunRequest {
@@ -34,6 +36,7 @@ struct HostIdentity {
   uid_t uid = 0;
   gid_t gid = 0;
   std::string hostname;
+  std::vector<userns::IdMapping> range_uids, range_gids;  ///< Maps of the user's kept namespace; empty: one id only.
 };
 
 }  // namespace sandbox::engine

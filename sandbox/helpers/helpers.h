@@ -5,10 +5,12 @@
 
 namespace sandbox::helpers {
 
-/// `helper supervisor ID FD`
+/// `helper supervisor ID FD [USER_NS_FD]`
 int supervisor(std::span<char* const> words);
 /// `helper netstack CONFIG_FD TAP_FD READY_FD LIFETIME_FD`
 int netstack(std::span<char* const> words);
+/// `helper park RECORD`
+int park(std::span<char* const> words);
 
 /// A descriptor number from the command line, owned and close-on-exec from here on. Throws UsageError.
 int parse_descriptor(const char* word);

@@ -10,6 +10,7 @@
 #include "sandbox/base/sys.h"
 #include "sandbox/container/supervisor.h"
 #include "sandbox/helpers/helpers.h"
+#include "userns/kept_namespace.h"
 
 namespace sandbox::helpers {
 
@@ -26,8 +27,10 @@ int parse_descriptor(const char* word) {
 
 int supervisor(std::span<char* const> words) {
   try {
-    if (words.size() != 2) throw UsageError("usage: helper supervisor ID FD");
-    return container::supervisor_main(find_places(), words[0], Fd(parse_descriptor(words[1])));
+    if (words.size() != 2 && words.size() != 3) throw UsageError("usage: helper supervisor ID FD [USER_NS_FD]");
+    Fd client(parse_descriptor(words[1]));
+    if (words.size() == 3) userns::enter_namespace(Fd(parse_descriptor(words[2])).get());
+    return container::supervisor_main(find_places(), words[0], std::move(client));
   } catch (const std::exception& error) {
     ::fprintf(stderr, "sandbox helper supervisor: %s\n", error.what());
     return 125;

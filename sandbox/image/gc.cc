@@ -12,6 +12,7 @@
 #include "sandbox/base/file.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/image/layout.h"
+#include "userns/kept_namespace.h"
 
 namespace sandbox::image {
 namespace {
@@ -39,7 +40,7 @@ void collect_blobs(const std::string& layout, const std::set<std::string>& reach
     const std::string digest = "sha256:" + name;
     const std::string path = fmt::format("{}/blobs/sha256/{}", layout, name);
     if (reached.contains(digest) || !(candidates.contains(digest) || is_stray(path))) continue;
-    remove_tree(path);
+    userns::remove_tree_of_all_ids(path);
   }
 }
 
@@ -53,7 +54,7 @@ void add_layers(const std::string& layout, std::set<std::string>& needed) {
 void collect_layers(const Places& places, const std::set<std::string>& needed) {
   const std::string layers = places.data + "/layers";
   for (const std::string& name : names_in(layers)) {
-    if (needed.contains(name)) continue;
+    if (needed.contains(name.substr(0, name.find('.')))) continue;  // in either form
     const std::string path = layers + "/" + name;
     const Staged doomed(fmt::format("{}/tmp/image-{}", places.data, name));
     sys::renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, doomed.path().c_str()) | or_throw("removing layer '{}'", path);
@@ -71,7 +72,7 @@ void collect_garbage(const Places& places, const std::vector<std::string>& remov
   collect_blobs(layout, reached, removed);
   for (const std::string& name : names_in(places.data + "/tmp")) {
     const std::string path = places.data + "/tmp/" + name;
-    if (name.starts_with("image-") && is_stray(path)) remove_tree(path);
+    if (name.starts_with("image-") && is_stray(path)) userns::remove_tree_of_all_ids(path);
   }
   add_layers(layout, needed);
   for (const std::string& store : places.additional_stores) add_layers(store + "/images", needed);

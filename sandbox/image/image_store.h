@@ -8,6 +8,7 @@
 #include "sandbox/base/places.h"
 #include "sandbox/base/json.h"
 #include "sandbox/image/reference.h"
+#include "userns/kept_namespace.h"
 
 namespace sandbox::image {
 
@@ -38,8 +39,9 @@ class ImageStore {
   /// lines for the user ("Untagged: busybox:latest", "Deleted: sha256:…"). Throws Conflict for read-only stores.
   std::vector<std::string> remove(const std::string& reference, bool force);
 
-  /// Directories for RootPlan::lower, top-most first; unpacks what is missing (staging, syncfs, rename).
-  std::vector<std::string> ensure_unpacked(const Image& image);
+  /// Directories for RootPlan::lower, top-most first; unpacks what is missing (staging, syncfs, rename). With `range`
+  /// files have their true owners on disk, without they are the user's and meta.json records the owners.
+  std::vector<std::string> ensure_unpacked(const Image& image, const userns::KeptNamespace* range);
 
   // For pull, load and import.
   bool has_blob(const std::string& digest) const;

@@ -6,6 +6,7 @@
 #include "sandbox/base/digest.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/identifier.h"
+#include "userns/kept_namespace.h"
 
 namespace sandbox::image {
 namespace {
@@ -164,7 +165,7 @@ std::string host_architecture() {
 
 Staged::~Staged() {
   try {
-    remove_tree(path_);
+    userns::remove_tree_of_all_ids(path_);
   } catch (const std::exception&) {
     // the next garbage collection takes what could not be removed now
   }

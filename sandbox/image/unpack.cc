@@ -1,4 +1,8 @@
-// Unpacked layers: <data>/layers/<chain-id hex>/{fs,meta.json}. Runs in the process that starts a container.
+// Unpacked layers: <data>/layers/<chain-id hex>[.ids]/{fs,meta.json,owners.json}. Runs in the process that starts a
+// container, and for files of other owners in a child inside the user's namespace with a range.
+//
+// A layer whose files all belong to root looks the same to everyone. Others come in two forms: `<hex>` has the user's
+// own files and their true owners in owners.json; `<hex>.ids` has the true owners on disk.
 //
 // A layer is complete when its name exists: it is applied in tmp/, checked against the config's diff id, synced, and
 // renamed into place. Two processes may unpack the same layer; the second finds the name taken and drops its own.
@@ -14,13 +18,16 @@
 namespace sandbox::image {
 namespace {
 
+constexpr const char* ids_suffix = ".ids";
+
 /// The unpacked layer's fs directory in the own or an additional store; empty when nowhere.
-std::string find_unpacked(const Places& places, const std::string& hex) {
+std::string find_unpacked(const Places& places, const std::string& hex, bool range) {
   std::vector<std::string> stores = {places.data};
   stores.insert(stores.end(), places.additional_stores.begin(), places.additional_stores.end());
   for (const std::string& store : stores) {
     const std::string layer = fmt::format("{}/layers/{}", store, hex);
-    if (path_exists(layer + "/meta.json")) return layer + "/fs";
+    if (range && path_exists(layer + ids_suffix + "/meta.json")) return layer + ids_suffix + "/fs";
+    if (path_exists(layer + "/meta.json") && !(range && path_exists(layer + "/owners.json"))) return layer + "/fs";
   }
   return {};
 }
@@ -32,47 +39,61 @@ Fd open_blob(const Places& places, const Image& image, const std::string& digest
   return sys::openat(AT_FDCWD, path.c_str(), O_RDONLY) | or_throw("opening layer '{}'", path);
 }
 
-void unpack(const Places& places, Fd blob, const std::string& staging, const std::string& diff_id) {
+/// Fills the new directory `staging`.
+void unpack(int blob, const std::string& staging, const std::string& diff_id, bool range) {
   const std::string fs = staging + "/fs";
-  sys::mkdirat(AT_FDCWD, staging.c_str(), 0700) | or_throw("creating '{}'", staging);
   sys::mkdirat(AT_FDCWD, fs.c_str(), 0755) | or_throw("creating '{}'", fs);
   const Fd dir = sys::openat(AT_FDCWD, fs.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", fs);
   (void)sys::fchmod(dir.get(), 0755);  // whatever the umask is: this is the container's root directory
-  const overlay::AppliedLayer applied = overlay::apply_layer(blob.get(), dir.get(), {});
+  const overlay::AppliedLayer applied = overlay::apply_layer(blob, dir.get(), {.change_owner = range});
   if (applied.diff_id != diff_id) {
     throw InvalidInput(fmt::format("a layer's content has digest {} instead of {}", applied.diff_id, diff_id));
   }
-  const Json meta = {{"version", 1}, {"diff_id", diff_id}, {"bytes", applied.bytes}, {"entries", applied.entries},
-                     {"owners", applied.owners}};
-  // Paths of a layer may be no UTF-8; the document must be.
-  write_file_atomic(staging + "/meta.json", meta.dump(-1, ' ', false, Json::error_handler_t::replace), false, 0644);
-  sys::syncfs(dir.get()) | or_throw("syncing '{}'", places.data);
+  const auto write = [&](const char* name, const Json& document) {
+    // Paths of a layer may be no UTF-8; the document must be.
+    write_file_atomic(fmt::format("{}/{}", staging, name), document.dump(-1, ' ', false, Json::error_handler_t::replace),
+                      false, 0644);
+  };
+  if (!applied.owners.empty()) write("owners.json", applied.owners);
+  write("meta.json", {{"version", 1},
+                      {"diff_id", diff_id},
+                      {"bytes", applied.bytes},
+                      {"entries", applied.entries},
+                      {"own_ids", range && applied.other_owners}});
+  sys::syncfs(dir.get()) | or_throw("syncing '{}'", fs);
 }
 
-void publish(const Places& places, const std::string& staging, const std::string& hex) {
-  const std::string layers = places.data + "/layers", target = layers + "/" + hex;
+/// Gives the finished layer its name. Returns its directory.
+std::string publish(const Places& places, const std::string& staging, const std::string& hex) {
+  const Json meta = parse_json(read_file(staging + "/meta.json"), "meta.json");
+  const std::string layers = places.data + "/layers";
+  const std::string target = fmt::format("{}/{}{}", layers, hex, meta.at("own_ids").get<bool>() ? ids_suffix : "");
   if (auto renamed = sys::renameat2(AT_FDCWD, staging.c_str(), AT_FDCWD, target.c_str()); !renamed) {
-    if (renamed.error().value == EEXIST || renamed.error().value == ENOTEMPTY) return;
+    if (renamed.error().value == EEXIST || renamed.error().value == ENOTEMPTY) return target;
     throw SysError(renamed.error(), fmt::format("moving a layer to '{}'", target));
   }
   const Fd dir = sys::openat(AT_FDCWD, layers.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", layers);
   sys::fsync(dir.get()) | or_throw("syncing '{}'", layers);
+  return target;
 }
 
 }  // namespace
 
-std::vector<std::string> ImageStore::ensure_unpacked(const Image& image) {
+std::vector<std::string> ImageStore::ensure_unpacked(const Image& image, const userns::KeptNamespace* range) {
   const std::vector<std::string> chain = chain_ids(image.diff_ids);
   std::vector<std::string> directories;
   for (std::size_t i = 0; i < chain.size(); ++i) {
     const std::string hex = chain[i].substr(7);
-    std::string fs = find_unpacked(places_, hex);
+    std::string fs = find_unpacked(places_, hex, range != nullptr);
     if (fs.empty()) {
       prepare_store(places_);
+      const Fd blob = open_blob(places_, image, image.layers.at(i).digest);
       const Staged staging(temporary_path());
-      unpack(places_, open_blob(places_, image, image.layers.at(i).digest), staging.path(), image.diff_ids[i]);
-      publish(places_, staging.path(), hex);
-      fs = fmt::format("{}/layers/{}/fs", places_.data, hex);
+      sys::mkdirat(AT_FDCWD, staging.path().c_str(), 0700) | or_throw("creating '{}'", staging.path());
+      const auto fill = [&] { unpack(blob.get(), staging.path(), image.diff_ids[i], range != nullptr); };
+      if (range != nullptr) userns::run_in_namespace(range->user_ns.get(), fill);
+      else fill();
+      fs = publish(places_, staging.path(), hex) + "/fs";
     }
     directories.push_back(std::move(fs));
   }

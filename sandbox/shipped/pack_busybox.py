@@ -190,7 +190,7 @@ def pack(busybox, output):
     unpack(entries, home / "fs")
     write_file(home / "meta.json", compact({
         "version": 1, "diff_id": diff_id, "bytes": sum(len(entry.content) for entry in entries.values()),
-        "entries": len(entries), "owners": {},
+        "entries": len(entries), "own_ids": False,
     }))
 
 

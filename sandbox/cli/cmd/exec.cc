@@ -23,18 +23,13 @@ void set_user(userns::ProcessPlan& process, const userns::LaunchPlan& plan, cons
   const auto layers = plan.root.lower.empty() ? std::vector{plan.root.directory} : plan.root.lower;
   const auto user = engine::resolve_user(words, engine::read_layer_file(layers, "etc/passwd"),
                                          engine::read_layer_file(layers, "etc/group"));
-  const auto holds = [](const std::vector<userns::IdMapping>& map, std::uint32_t id) {
-    for (const auto& line : map) {
-      if (id >= line.inside && id - line.inside < line.count) return true;
-    }
-    return false;
-  };
-  if (!holds(plan.identity.uid_map, user.uid) || !holds(plan.identity.gid_map, user.gid)) {
+  if (!engine::is_mapped(plan.identity, user)) {
     throw Unsupported(fmt::format("user {}:{} has no mapping in this container", user.uid, user.gid),
                       "start the container with that user: sandbox run -u");
   }
   process.uid = user.uid;
   process.gid = user.gid;
+  if (process.groups) process.groups = user.groups;
 }
 
 int run(const Arguments& arguments) {

@@ -11,6 +11,7 @@
 #include "sandbox/cli/command.h"
 #include "sandbox/container/supervisor.h"
 #include "sandbox/engine/environment.h"
+#include "sandbox/engine/id_range.h"
 #include "sandbox/engine/names.h"
 #include "sandbox/engine/network_files.h"
 #include "sandbox/engine/plan_container.h"
@@ -66,9 +67,14 @@ std::string checked_rootfs(const std::string& path) {
 }
 
 /// Everything that has to be read before the decision. `image` outlives the result.
-engine::PlanInput gather(engine::RunRequest request, const Places& places, image::Image& image) {
+engine::PlanInput gather(engine::RunRequest request, const Places& places, const userns::KeptNamespace* range,
+                         image::Image& image) {
   engine::PlanInput input;
   input.host = {::getuid(), ::getgid(), host_name()};
+  if (range != nullptr) {
+    input.host.range_uids = range->uid_map;
+    input.host.range_gids = range->gid_map;
+  }
   input.data = places.data;
   input.id = random_hex(64);
   input.name = request.name.empty() ? engine::random_name() : request.name;
@@ -78,7 +84,7 @@ engine::PlanInput gather(engine::RunRequest request, const Places& places, image
     image::ImageStore store(places);
     image = resolve_image(store, request);
     input.image = &image;
-    input.lower = store.ensure_unpacked(image);
+    input.lower = store.ensure_unpacked(image, range);
   } else {
     const auto rootfs = engine::parse_rootfs(request.rootfs);
     const std::string directory = checked_rootfs(rootfs.directory);
@@ -87,7 +93,7 @@ engine::PlanInput gather(engine::RunRequest request, const Places& places, image
   }
   input.request = std::move(request);
   input.user = choose_user(input);
-  const auto capabilities = engine::planned_capabilities(input.request, input.user);
+  const auto capabilities = engine::planned_capabilities(input.request);
   input.seccomp =
       engine::seccomp_filter(engine::parse_security_options(input.request.security_options), capabilities, places.data);
   return input;
@@ -103,7 +109,7 @@ void write_id_file(const std::string& path, const std::string& id) {
   if (!path.empty()) write_file_atomic(path, id, false, 0644);
 }
 
-int start(const Places& places, const engine::PlanInput& input, const container::Spec& spec) {
+int start(const Places& places, const engine::PlanInput& input, const container::Spec& spec, int user_ns) {
   const engine::RunRequest& request = input.request;
   container::ContainerStore store(places);
   const container::Container created = store.create(spec);
@@ -111,7 +117,7 @@ int start(const Places& places, const engine::PlanInput& input, const container:
   try {
     engine::write_network_files(created.directory, created.spec, request);
     write_id_file(request.cidfile, created.spec.id);
-    supervisor = container::spawn_supervisor(places, created);
+    supervisor = container::spawn_supervisor(places, created, user_ns);
   } catch (...) {
     store.remove(created);  // it never ran: nothing of it is worth keeping
     throw;
@@ -143,14 +149,16 @@ int run(const Arguments& arguments) {
   const Places places = find_places();
   make_places(places);
   image::Image image;
-  const engine::PlanInput input = gather(std::move(request), places, image);
+  const engine::FoundRange range = engine::find_id_range(places);
+  if (range.refused) ::fprintf(stderr, "WARNING: running with one user id: %s\n", range.reason.c_str());
+  const engine::PlanInput input = gather(std::move(request), places, range.kept ? &*range.kept : nullptr, image);
   const container::Spec spec = engine::plan(input);
   if (input.request.print_plan) {
     print(container::to_json(spec.plan).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
     return 0;
   }
   engine::prepare_sources(engine::user_mounts(input.request, places.data));
-  return start(places, input, spec);
+  return start(places, input, spec, range.kept ? range.kept->user_ns.get() : -1);
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+
 #include <algorithm>
 
 #include "sandbox/base/error.h"
@@ -55,9 +57,9 @@ TEST_CASE("a command replaces Cmd, and an entrypoint replaces both") {
   CHECK_THROWS_AS(plan(c.input), UsageError);
 }
 
-TEST_CASE("exactly the caller's own id is mapped, to the container's user") {
+TEST_CASE("without a range exactly the caller's own id is mapped, to the container's user") {
   Case c;
-  c.input.user = {33, 34, "/var/www"};
+  c.input.user = {.uid = 33, .gid = 34};
   const auto spec = plan(c.input);
   REQUIRE(spec.plan.identity.uid_map.size() == 1);
   CHECK(spec.plan.identity.uid_map[0].inside == 33);
@@ -65,7 +67,49 @@ TEST_CASE("exactly the caller's own id is mapped, to the container's user") {
   CHECK(spec.plan.identity.gid_map[0].inside == 34);
   CHECK(spec.plan.identity.gid_map[0].outside == 1001);
   CHECK(spec.plan.identity.gid_map[0].count == 1);
-  CHECK(spec.plan.process.capabilities == 0);
+  CHECK_FALSE(spec.plan.identity.nested);
+  CHECK_FALSE(spec.plan.process.groups.has_value());
+}
+
+using Map = std::vector<std::array<std::uint32_t, 3>>;
+
+Map lines_of(const std::vector<userns::IdMapping>& map) {
+  Map lines;
+  for (const auto& line : map) lines.push_back({line.inside, line.outside, line.count});
+  return lines;
+}
+
+TEST_CASE("with a range the container has all its ids, and the user's groups of the image") {
+  Case c;
+  c.input.host.range_uids = c.input.host.range_gids = {{0, 1000, 1}, {1, 100000, 65536}};
+  c.input.user = {.uid = 33, .gid = 34, .groups = {4, 20}};
+  const auto spec = plan(c.input);
+  CHECK(spec.plan.identity.nested);
+  CHECK(lines_of(spec.plan.identity.uid_map) == Map{{0, 0, 1}, {1, 1, 65536}});
+  CHECK(spec.plan.process.groups == std::vector<std::uint32_t>{4, 20});
+  c.input.user.uid = 65537;
+  CHECK_THROWS_AS(plan(c.input), UsageError);
+}
+
+TEST_CASE("keep-id exchanges root and the caller, and loses no id") {
+  Case c;
+  c.input.host.range_uids = c.input.host.range_gids = {{0, 1000, 1}, {1, 100000, 65536}};
+  c.input.request.userns = "keep-id";
+  auto identity = plan(c.input).plan.identity;
+  CHECK(lines_of(identity.uid_map) == Map{{0, 1000, 1}, {1000, 0, 1}, {1, 1, 999}, {1001, 1001, 64536}});
+  c.input.host.uid = 1;
+  CHECK(lines_of(plan(c.input).plan.identity.uid_map) == Map{{0, 1, 1}, {1, 0, 1}, {2, 2, 65535}});
+  c.input.host.uid = 70000;
+  CHECK(lines_of(plan(c.input).plan.identity.uid_map) == Map{{0, 1, 65536}, {70000, 0, 1}});
+  c.input.request.userns = "auto";
+  CHECK_THROWS_AS(plan(c.input), UsageError);
+}
+
+TEST_CASE("set-user-ID programs of the image work only where new privileges are allowed") {
+  Case c;
+  CHECK(plan(c.input).plan.root.no_suid);
+  c.input.request.security_options = {"no-new-privileges=false"};
+  CHECK_FALSE(plan(c.input).plan.root.no_suid);
 }
 
 TEST_CASE("the plan as JSON holds the layers, the writable layer and the masked paths") {

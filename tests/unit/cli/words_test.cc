@@ -119,6 +119,9 @@ TEST_CASE("a user is a number or a name of the image's own files") {
   CHECK(resolve_user("", passwd, "").home == "/root");
   CHECK(resolve_user("web", passwd, "").gid == 34);
   CHECK(resolve_user("web:tape", passwd, "tape:x:26:\n").gid == 26);
+  const std::string group = "adm:x:4:web,x\ntape:x:26:webster\nvideo:x:44:web\n";
+  CHECK(resolve_user("web", passwd, group).groups == std::vector<std::uint32_t>{4, 44});
+  CHECK(resolve_user("web:tape", passwd, group).groups.empty());
   CHECK(resolve_user("1000", passwd, "").uid == 1000);
   CHECK(resolve_user("1000:5", "", "").gid == 5);
   CHECK_THROWS_AS(resolve_user("nobody", passwd, ""), UsageError);

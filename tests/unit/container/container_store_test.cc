@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "sandbox/base/error.h"
+#include "sandbox/base/process.h"
 #include "sandbox/container/container_store.h"
 #include "temporary_places.h"
 

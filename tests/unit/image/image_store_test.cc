@@ -54,7 +54,7 @@ TEST_CASE_FIXTURE(StoreFixture, "an oci-archive made by skopeo is loaded, its gz
   make_docker_archive();
   shell("skopeo copy -q docker-archive:docker.tar:busy:latest oci-archive:oci.tar:busy:oci");
   CHECK(load("oci.tar") == std::vector<std::string>{"busy:oci"});
-  const auto directories = store.ensure_unpacked(store.find("busy:oci"));
+  const auto directories = store.ensure_unpacked(store.find("busy:oci"), nullptr);
   REQUIRE(directories.size() == 2);
   CHECK(read_file(directories[0] + "/etc/motd") == "hi\n");
   CHECK(path_exists(directories[1] + "/bin/busybox"));
@@ -64,14 +64,14 @@ TEST_CASE_FIXTURE(StoreFixture, "layers are unpacked once, under their chain ids
   make_docker_archive();
   load("docker.tar");
   const Image image = store.find("busy");
-  const auto directories = store.ensure_unpacked(image);
+  const auto directories = store.ensure_unpacked(image, nullptr);
   const std::string upper = sha256_digest(image.diff_ids[0] + " " + image.diff_ids[1]);
   CHECK(directories[0] == places.data + "/layers/" + upper.substr(7) + "/fs");
   CHECK(directories[1] == places.data + "/layers/" + image.diff_ids[0].substr(7) + "/fs");
   const Json meta = parse_json(read_file(places.data + "/layers/" + upper.substr(7) + "/meta.json"), "meta");
   CHECK(meta.at("version") == 1);
   CHECK(meta.at("diff_id") == image.diff_ids[1]);
-  CHECK(store.ensure_unpacked(image) == directories);
+  CHECK(store.ensure_unpacked(image, nullptr) == directories);
   CHECK(files_in("layers") == 2);
   CHECK(files_in("tmp") == 0);
 }
@@ -81,7 +81,7 @@ TEST_CASE_FIXTURE(StoreFixture, "removing the last name leaves no blob and no la
   load("docker.tar");
   const Image image = store.find("busy");
   store.tag(image, parse_reference("localhost:5000/other:x"));
-  store.ensure_unpacked(image);
+  store.ensure_unpacked(image, nullptr);
   CHECK(store.list().size() == 3);
   CHECK_THROWS_AS(store.remove(image.id(), false), Conflict);
   CHECK(store.remove("busy", false) == std::vector<std::string>{"Untagged: busy:latest"});
@@ -105,7 +105,7 @@ TEST_CASE_FIXTURE(StoreFixture, "force removes all names of an id, and shared bl
   load("second.tar");
   const Image second = store.find("second");
   CHECK(second.id() != image.id());
-  store.ensure_unpacked(second);
+  store.ensure_unpacked(second, nullptr);
   CHECK(store.remove(image.id(), true).size() == 3);
   CHECK(files_in("images/blobs/sha256") == 4);
   CHECK(files_in("layers") == 2);
@@ -133,7 +133,7 @@ TEST_CASE_FIXTURE(StoreFixture, "import makes a one-layer image of plain, gzip a
     const std::string id = store.import(fd.get(), parse_reference("mine"));
     const Image image = store.find("mine");
     CHECK(image.id() == id);
-    CHECK(read_file(store.ensure_unpacked(image).at(0) + "/etc/motd") == "hi\n");
+    CHECK(read_file(store.ensure_unpacked(image, nullptr).at(0) + "/etc/motd") == "hi\n");
   }
   CHECK(files_in("tmp") == 0);
 }
@@ -141,11 +141,11 @@ TEST_CASE_FIXTURE(StoreFixture, "import makes a one-layer image of plain, gzip a
 TEST_CASE_FIXTURE(StoreFixture, "an additional store's image and unpacked layers are used from there, read-only") {
   make_docker_archive();
   load("docker.tar");
-  store.ensure_unpacked(store.find("busy"));
+  store.ensure_unpacked(store.find("busy"), nullptr);
   shell("mv data extra; chmod -R a-w extra");
   const Image image = store.find("busy");
   CHECK(image.layout == work() + "/extra/images");
-  CHECK(store.ensure_unpacked(image)[0].starts_with(work() + "/extra/layers/"));
+  CHECK(store.ensure_unpacked(image, nullptr)[0].starts_with(work() + "/extra/layers/"));
   CHECK_THROWS_AS(store.remove("busy", false), Conflict);
   store.tag(image, parse_reference("copy"));
   CHECK(store.find("copy").layout == places.data + "/images");

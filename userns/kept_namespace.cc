@@ -1,0 +1,222 @@
+#include "userns/kept_namespace.h"
+
+#include <errno.h>
+#include <linux/nsfs.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "sandbox/base/file.h"
+#include "sandbox/base/json.h"
+#include "sandbox/base/places.h"
+#include "sandbox/base/process.h"
+#include "sandbox/base/sys.h"
+#include "userns/id_map.h"
+
+namespace sandbox::userns {
+namespace {
+
+constexpr time_t idle_limit = 15 * 60;  // seconds without a use, after which the parked process goes
+constexpr time_t idle_check = 60;
+
+std::string record_path(const std::string& runtime) { return runtime + "/userns.json"; }
+
+IdentityPlan identity_of(const SubordinateIds& ids) {
+  return {.uid_map = map_with_ranges(::getuid(), ids.uids), .gid_map = map_with_ranges(::getgid(), ids.gids)};
+}
+
+Json maps_to_json(const IdentityPlan& identity) {
+  Json maps = Json::array();
+  for (const auto* map : {&identity.uid_map, &identity.gid_map}) {
+    Json lines = Json::array();
+    for (const IdMapping& line : *map) lines.push_back({line.inside, line.outside, line.count});
+    maps.push_back(std::move(lines));
+  }
+  return maps;
+}
+
+/// The parked process as recorded; none when the record is missing, damaged or of other maps.
+struct Parked {
+  int pid = 0;
+  std::uint64_t start = 0;
+};
+std::optional<Parked> read_record(const std::string& path, const Json& maps) {
+  try {
+    const Json document = parse_json(read_file(path), path);
+    if (document.at("maps") != maps) return {};
+    return Parked{document.at("pid").get<int>(), document.at("start").get<std::uint64_t>()};
+  } catch (const std::exception&) {
+    return {};
+  }
+}
+
+bool is_alive(int pidfd) {
+  pollfd item{pidfd, POLLIN, 0};
+  return ::poll(&item, 1, 0) == 0;
+}
+
+/// The namespace that the process holds, if it is the recorded one and the namespace is ours.
+Fd namespace_of(const Parked& parked) {
+  const auto pidfd = sys::pidfd_open(parked.pid);
+  if (!pidfd || process_start_time(parked.pid) != parked.start) return {};
+  const std::string path = fmt::format("/proc/{}/ns/user", parked.pid);
+  auto user_ns = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY);
+  uid_t owner = 0;
+  // Still alive after the open: then the path was of this very process (pidfd_open(2)).
+  if (!user_ns || !is_alive(pidfd->get())) return {};
+  if (::ioctl(user_ns->get(), NS_GET_OWNER_UID, &owner) < 0 || owner != ::geteuid()) return {};
+  return std::move(*user_ns);
+}
+
+/// In the new process: waits for its maps, and becomes the small program that keeps the namespace.
+[[noreturn]] void become_parked(int gate, const std::string& record) noexcept {
+  char byte = 0;
+  const auto count = sys::read(gate, &byte, 1);
+  if (!count || *count != 1) ::_exit(1);
+  ::setsid();
+  if (::setresgid(0, 0, 0) < 0 || ::setresuid(0, 0, 0) < 0 || ::chdir("/") < 0) ::_exit(1);
+  const int null = ::open("/dev/null", O_RDWR);
+  for (int fd = 0; fd < 3; ++fd) {
+    if (null < 0 || ::dup2(null, fd) < 0) ::_exit(1);
+  }
+  ::close_range(3, ~0U, 0);
+  char* const argv[] = {const_cast<char*>("sbx:userns"), const_cast<char*>("helper"), const_cast<char*>("park"),
+                        const_cast<char*>(record.c_str()), nullptr};
+  char* const env[] = {nullptr};
+  ::execve("/proc/self/exe", argv, env);
+  ::_exit(127);
+}
+
+Fd park_process(const std::string& record, const IdentityPlan& identity, const Json& maps) {
+  sys::Pair gate = sys::pipe() | or_throw("making a pipe");
+  sys::Cloned child = sys::clone3(CLONE_NEWUSER) | or_throw("making a user namespace");
+  if (child.pid == 0) {
+    gate.second.reset();
+    become_parked(gate.first.get(), record);
+  }
+  try {
+    write_id_maps(child.pid, identity);
+    const Parked parked{child.pid, process_start_time(child.pid)};
+    Fd user_ns = namespace_of(parked);
+    if (!user_ns) throw Error("the process that keeps the user namespace has died");
+    const Json document{{"pid", parked.pid}, {"start", parked.start}, {"maps", maps}};
+    write_file_atomic(record, document.dump(), false);
+    sys::write_all(gate.second.get(), "g", 1) | or_throw("letting the parked process go");
+    return user_ns;
+  } catch (...) {
+    (void)sys::pidfd_send_signal(child.pidfd.get(), SIGKILL);
+    (void)sys::wait_pidfd(child.pidfd.get());
+    throw;
+  }
+}
+
+void send_error(int pipe, const char* message, const std::string& hint) noexcept {
+  (void)sys::write_all(pipe, message, std::char_traits<char>::length(message));
+  (void)sys::write_all(pipe, "\0", 1);
+  (void)sys::write_all(pipe, hint.data(), hint.size());
+}
+
+[[noreturn]] void act_in_namespace(int user_ns, const std::function<void()>& act, int pipe) noexcept {
+  try {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    enter_namespace(user_ns);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // the change of ids has cleared it (prctl(2))
+    act();
+    ::_exit(0);
+  } catch (const Error& error) {
+    send_error(pipe, error.what(), error.hint());
+  } catch (const std::exception& error) {
+    send_error(pipe, error.what(), {});
+  }
+  ::_exit(1);
+}
+
+std::string read_to_end(int fd) {
+  std::string text;
+  char buffer[4096];
+  while (const std::size_t count = sys::read(fd, buffer, sizeof buffer) | or_throw("reading from a child")) {
+    text.append(buffer, count);
+  }
+  return text;
+}
+
+}  // namespace
+
+KeptNamespace keep_namespace(const std::string& runtime, const SubordinateIds& ids) {
+  const IdentityPlan identity = identity_of(ids);
+  const Json maps = maps_to_json(identity);
+  const std::string record = record_path(runtime);
+  KeptNamespace kept{.user_ns = {}, .uid_map = identity.uid_map, .gid_map = identity.gid_map};
+  const auto find = [&] {
+    if (const auto parked = read_record(record, maps)) kept.user_ns = namespace_of(*parked);
+    return static_cast<bool>(kept.user_ns);
+  };
+  if (find()) {
+    (void)::utimensat(AT_FDCWD, record.c_str(), nullptr, 0);  // in use: the parked process looks at this
+    return kept;
+  }
+  const FileLock lock(runtime + "/userns.lock");
+  if (!find()) kept.user_ns = park_process(record, identity, maps);
+  return kept;
+}
+
+void enter_namespace(int user_ns) {
+  sys::setns(user_ns, CLONE_NEWUSER) | or_throw("joining your user namespace");
+  if (::setresgid(0, 0, 0) < 0 || ::setresuid(0, 0, 0) < 0) throw SysError(Errno{errno}, "becoming root of your user namespace");
+}
+
+void run_in_namespace(int user_ns, const std::function<void()>& act) {
+  sys::Pair pipe = sys::pipe() | or_throw("making a pipe");
+  sys::Cloned child = sys::clone3(0) | or_throw("starting a process in your user namespace");
+  if (child.pid == 0) {
+    pipe.first.reset();
+    act_in_namespace(user_ns, act, pipe.second.get());
+  }
+  pipe.second.reset();
+  const std::string answer = read_to_end(pipe.first.get());
+  const int status = sys::wait_pidfd(child.pidfd.get()) | or_throw("waiting for a process in your user namespace");
+  if (status == 0) return;
+  if (answer.empty()) throw Error(fmt::format("a process in your user namespace ended with wait status {}", status));
+  const auto end = std::min(answer.find('\0'), answer.size());
+  throw Error(answer.substr(0, end), end < answer.size() ? answer.substr(end + 1) : std::string());
+}
+
+void remove_tree_of_all_ids(const std::string& path) {
+  try {
+    return remove_tree(path);
+  } catch (const SysError& error) {
+    if (error.code() != EACCES && error.code() != EPERM) throw;
+    const SubordinateIds ids = read_subordinate_ids();
+    if (!ids.complete()) throw;
+    const Places places = find_places();
+    make_places(places);
+    const KeptNamespace kept = keep_namespace(places.runtime, ids);
+    run_in_namespace(kept.user_ns.get(), [&] { remove_tree(path); });
+  }
+}
+
+int park_main(const std::string& record) {
+  ::prctl(PR_SET_NAME, "sbx:userns");
+  const Parked self{::getpid(), process_start_time(::getpid())};
+  for (;;) {
+    const timespec pause{idle_check, 0};
+    ::nanosleep(&pause, nullptr);
+    try {
+      const Json document = parse_json(read_file(record), record);
+      if (document.at("pid") != self.pid || document.at("start") != self.start) return 0;
+      const auto status = sys::fstatat(AT_FDCWD, record.c_str(), 0) | or_throw("reading '{}'", record);
+      if (status.st_mtime + idle_limit < ::time(nullptr)) return 0;
+    } catch (const std::exception&) {
+      return 0;  // no record leads here any more
+    }
+  }
+}
+
+}  // namespace sandbox::userns

@@ -1,0 +1,42 @@
+// The user's namespace with a range of ids, made once and kept by a parked process (sbx:userns).
+//
+// Making one runs the distribution's newuidmap and newgidmap, some 15 ms and more; containers get a namespace of their
+// own nested in it, whose maps need no help. In it 0 is the calling user and 1, 2, … are its subordinate ids. The
+// parked process is found by a record in the runtime directory and made again when it is gone; it goes by itself when
+// nothing has asked for it for a while. Runs in processes with one thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "sandbox/base/fd.h"
+#include "userns/subordinate_ids.h"
+
+namespace sandbox::userns {
+
+struct KeptNamespace {
+  Fd user_ns;                            ///< nsfs descriptor, for setns(2).
+  std::vector<IdMapping> uid_map, gid_map;  ///< Its own maps: ids from 0 on, without gaps.
+};
+
+/// Finds the namespace of these ranges, or makes it. `runtime`: the runtime directory, private to the user.
+/// Precondition: ids.complete(). Throws Unsupported when newuidmap or newgidmap are missing or refuse.
+KeptNamespace keep_namespace(const std::string& runtime, const SubordinateIds& ids);
+
+/// Joins it and becomes root in it. Precondition: one thread. The caller's descriptors stay as they are.
+void enter_namespace(int user_ns);
+
+/// Runs `act` in a child that has entered the namespace, and waits. An exception comes back as Error with its message
+/// and hint. What `act` changes in memory is lost.
+void run_in_namespace(int user_ns, const std::function<void()>& act);
+
+/// remove_tree for what containers and layers have left: files of subordinate ids are removed inside the user's
+/// namespace.
+void remove_tree_of_all_ids(const std::string& path);
+
+/// Body of `sandbox helper park RECORD`: holds its own user namespace until the record names another process, or was
+/// not touched for some minutes.
+int park_main(const std::string& record);
+
+}  // namespace sandbox::userns
