@@ -1,7 +1,10 @@
 """The straight road, through the real executable: run, look, stop, remove; as the ordinary user who calls it."""
 
+import json
 import os
+import pathlib
 import pty
+import pwd
 import shutil
 import signal
 import socket
@@ -28,6 +31,13 @@ def eventually(condition, seconds=10):
             return True
         time.sleep(0.02)
     return False
+
+
+def has_range():
+    """This user has subordinate ids; `./check` requires them of one of its two users."""
+    user = pwd.getpwuid(os.getuid()).pw_name
+    return all(any(line.startswith(user + ":") for line in pathlib.Path(path).read_text().splitlines())
+               for path in ("/etc/subuid", "/etc/subgid"))
 
 
 class Road(unittest.TestCase):
@@ -58,7 +68,6 @@ class Road(unittest.TestCase):
         return subprocess.run([SANDBOX, *words], env=self.env, input=stdin, text=True, capture_output=True, timeout=timeout)
 
     def supervisor_of(self, name):
-        import json
         container = self.home + "/data/containers/" + self.sandbox("ps", "-aq", "--no-trunc").stdout.split()[0]
         with open(container + "/state.json") as state:
             return json.load(state)
@@ -74,6 +83,42 @@ class Road(unittest.TestCase):
             self.assertEqual(done.returncode, code, (words, done.stderr))
         self.assertEqual(self.sandbox("run", "--nonesuch", "busybox").returncode, 125)
         self.assertIn("unknown flag: --nonesuch", self.sandbox("run", "--nonesuch", "busybox").stderr)
+
+    def test_a_user_with_a_range_gets_all_ids_and_one_without_his_own(self):
+        script = "id -u; touch /tmp/x; chown 33:44 /tmp/x 2>/dev/null && stat -c %u:%g /tmp/x || echo one"
+        out = self.sandbox("run", "--rm", "busybox", "sh", "-c", script).stdout.split()
+        self.assertEqual(out, ["0", "33:44" if has_range() else "one"])
+        done = self.sandbox("run", "--rm", "-u", "33:34", "busybox", "sh", "-c",
+                            "id -u; id -g; touch /tmp/x && stat -c %u /tmp/x; grep -E 'Cap(Eff|Prm|Amb)' /proc/self/status")
+        self.assertEqual(done.stdout.split()[:3], ["33", "34", "33"], done.stderr)
+        self.assertEqual(set(done.stdout.split()[4::2]), {"0" * 16})
+
+    def test_files_of_other_ids_go_with_their_container(self):
+        script = "mkdir -p /d/e; touch /d/e/f; chown -R 7 /d 2>/dev/null; chmod 700 /d /d/e"
+        self.assertEqual(self.sandbox("run", "--name", "kept", "busybox", "sh", "-c", script).returncode, 0)
+        self.assertEqual(self.sandbox("rm", "kept").returncode, 0)
+        self.assertEqual(self.sandbox("run", "--rm", "busybox", "sh", "-c", script).returncode, 0)
+        self.assertEqual([name for name in os.listdir(self.home + "/data/containers") if name != ".lock"], [])
+
+    def test_containers_go_on_when_the_keeper_of_the_namespace_is_killed(self):
+        if not has_range():
+            self.assertFalse(os.path.exists(self.home + "/run/userns.json"))
+            return
+        self.sandbox("run", "-d", "--name", "first", "busybox", "sleep", "100")
+        with open(self.home + "/run/userns.json") as record:
+            os.kill(json.load(record)["pid"], signal.SIGKILL)
+        self.assertEqual(self.sandbox("exec", "-u", "33", "first", "id", "-u").stdout, "33\n")
+        self.assertEqual(self.sandbox("run", "--rm", "-u", "33", "busybox", "id", "-u").stdout, "33\n")
+        self.assertEqual(self.sandbox("rm", "-f", "first").returncode, 0)
+
+    def test_keep_id_gives_the_callers_number_and_keeps_root_apart(self):
+        words = ("run", "--rm", "--userns", "keep-id")
+        self.assertEqual(self.sandbox(*words, "busybox", "id", "-u").stdout, f"{os.getuid()}\n")
+        os.mkdir(self.home + "/shared")
+        mount = ("-v", self.home + "/shared:/mnt")
+        self.assertEqual(self.sandbox(*words, *mount, "busybox", "touch", "/mnt/f").returncode, 0)
+        self.assertEqual(os.stat(self.home + "/shared/f").st_uid, os.getuid())
+        self.assertEqual(self.sandbox("run", "--rm", "--userns", "nonesuch", "busybox", "true").returncode, 125)
 
     def test_standard_input_reaches_the_container_and_streams_stay_apart(self):
         done = self.sandbox("run", "--rm", "-i", "busybox", "sh", "-c", "cat; echo oops >&2", stdin="hello\n")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Verifies the kernel facilities that the caller declares as present, so that a test which skips itself
-# for want of one cannot pass unnoticed:   require.sh userns,tun,overlay,fuse
+# Verifies the facilities that the caller declares as present, so that a test which skips itself
+# for want of one cannot pass unnoticed:   require.sh userns,tun,overlay,fuse,range
 # Runs as the ordinary user who runs the tests.
 set -euo pipefail
 
@@ -9,6 +9,9 @@ has_userns() { unshare --user --map-root-user true; }
 has_tun() { unshare --user --map-root-user --net ip tuntap add name probe0 mode tap; }
 
 has_fuse() { [[ -r /dev/fuse && -w /dev/fuse ]] && true <>/dev/fuse; }
+
+# A range of subordinate ids that newuidmap and newgidmap grant.
+has_range() { unshare --user --map-auto --map-root-user true; }
 
 # The probe directory is in the home, because that is where the store is.
 has_overlay() {
@@ -26,9 +29,9 @@ failed=0
 IFS=, read -r -a facilities <<<"${1:-}"
 for facility in "${facilities[@]}"; do
   case "$facility" in
-    userns | tun | fuse | overlay) ;;
+    userns | tun | fuse | overlay | range) ;;
     *)
-      echo "require.sh: '$facility' is not one of userns, tun, fuse, overlay" >&2
+      echo "require.sh: '$facility' is not one of userns, tun, fuse, overlay, range" >&2
       exit 2
       ;;
   esac

@@ -5,7 +5,6 @@
 #include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/vfs.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "sandbox/base/places.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/engine/id_range.h"
 
 namespace sandbox::cli {
 namespace {
@@ -111,22 +111,9 @@ Finding probe_tun() {
   return finding;
 }
 
-bool has_subordinate_ids(const char* path) {
-  if (!path_exists(path)) return false;
-  const std::string text = "\n" + read_file(path);
-  const char* name = ::getenv("USER");
-  return text.find(fmt::format("\n{}:", ::getuid())) != std::string::npos ||
-         (name != nullptr && *name != '\0' && text.find(fmt::format("\n{}:", name)) != std::string::npos);
-}
-
-Finding probe_subordinate_ids() {
-  const bool ranges = has_subordinate_ids("/etc/subuid") && has_subordinate_ids("/etc/subgid");
-  const bool tools = path_exists("/usr/bin/newuidmap") && path_exists("/usr/bin/newgidmap");
-  Finding finding{"subordinate ids", ranges && tools, false, {}, {}};
-  if (!ranges) finding.reason = "no range for this user in /etc/subuid and /etc/subgid";
-  else if (!tools) finding.reason = "newuidmap and newgidmap are not installed";
-  if (!finding.works) finding.fix = "not needed for one user per container; otherwise apt install uidmap, usermod --add-subuids";
-  return finding;
+Finding probe_subordinate_ids(const Places& places) {
+  const engine::FoundRange range = engine::find_id_range(places);
+  return {"range of ids (newuidmap)", range.kept.has_value(), false, range.reason, range.fix};
 }
 
 Finding probe_cgroup() {
@@ -154,7 +141,7 @@ int run(const Arguments&) {
   const ProbeResult overlay = in_child(try_overlay, directory);
   remove_tree(directory);
   const Finding findings[] = {judge_namespace(overlay), judge_overlay(overlay, places.data), probe_tun(),
-                              probe_subordinate_ids(), probe_cgroup()};
+                              probe_subordinate_ids(places), probe_cgroup()};
   int status = 0;
   for (const Finding& finding : findings) {
     print(fmt::format("{}  {}\n", finding.works ? "[ok]  " : finding.required ? "[FAIL]" : "[no]  ", finding.rung));
