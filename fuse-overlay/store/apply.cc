@@ -16,6 +16,7 @@
 #include "fuse-overlay/store/entry_path.h"
 #include "fuse-overlay/store/layer_stream.h"
 #include "fuse-overlay/store/layer_tree.h"
+#include "fuse-overlay/store/lower_layers.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/sys.h"
 
@@ -93,7 +94,8 @@ class Applier {
       }
       apply(entry);
     }
-    result_.owners = tree_.finish();
+    LowerLayers lower(options_.lower, options_.change_owner);
+    result_.owners = tree_.finish(lower);
     result_.other_owners = tree_.saw_other_owners();
     result_.diff_id = stream_.finish();
     return std::move(result_);

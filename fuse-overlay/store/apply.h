@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "sandbox/base/json.h"
 
@@ -16,6 +17,8 @@ struct ApplyOptions {
   /// Range mode: give files their true owners, and record those that the namespace has no id for. One-UID mode: record
   /// them all.
   bool change_owner = false;
+  /// The fs/ directories of the layers below, top-most first: they describe directories that the archive only implies.
+  std::vector<std::string> lower = {};
   std::uint64_t max_bytes = 64ULL << 30;  ///< Of the uncompressed archive.
   std::uint64_t max_entries = 10'000'000;
 };
@@ -26,8 +29,8 @@ struct AppliedLayer {
   std::uint64_t entries = 0;
   bool other_owners = false;  ///< Some entry belongs to another than 0:0.
   /// {"etc/shadow": [uid, gid, mode]} for entries whose owner (other than 0:0) or mode the disk
-  /// doesn't show; "." is the root. A fourth member {"capability": "<hex>"} holds
-  /// security.capability, {"type": "c"|"b", "rdev": [major, minor]} a device, which isn't made.
+  /// doesn't show; "." is the root. A fourth member {"capability": "<hex>"} holds a
+  /// security.capability that the disk doesn't, {"type": "c"|"b", "rdev": [major, minor]} a device, which isn't made.
   /// The key of a name that isn't UTF-8 is "/" and its bytes in hexadecimal.
   Json owners;
 };

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "fuse-overlay/store/entry_path.h"
+#include "fuse-overlay/store/lower_layers.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/sys.h"
 
@@ -83,7 +84,14 @@ void erase_tree(Container& container, const std::string& path, Key key) {
   while (at != container.end() && key(*at).starts_with(prefix)) at = container.erase(at);
 }
 
-/// JSON holds UTF-8 only; other names become "/" and their bytes in hexadecimal, which no path collides with.
+std::string hexadecimal(std::string_view bytes) {
+  std::string text;
+  for (const char c : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return text;
+}
+
+}  // namespace
+
 std::string record_key(const std::string& path) {
   try {
     (void)Json(path).dump();
@@ -95,14 +103,6 @@ std::string record_key(const std::string& path) {
   }
 }
 
-std::string hexadecimal(std::string_view bytes) {
-  std::string text;
-  for (const char c : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(c));
-  return text;
-}
-
-}  // namespace
-
 LayerTree::LayerTree(int root_fd, bool change_owner)
     : root_(sys::openat(root_fd, ".", O_RDONLY | O_DIRECTORY) | or_throw("opening the layer directory")),
       change_owner_(change_owner) {}
@@ -110,7 +110,9 @@ LayerTree::LayerTree(int root_fd, bool change_owner)
 void LayerTree::forget(const std::string& path) {
   erase_tree(records_, path, [](const auto& item) -> const std::string& { return item.first; });
   erase_tree(directory_times_, path, [](const auto& item) -> const std::string& { return item.first; });
-  erase_tree(whiteouts_, path, [](const std::string& item) -> const std::string& { return item; });
+  for (auto* names : {&whiteouts_, &implied_}) {
+    erase_tree(*names, path, [](const std::string& item) -> const std::string& { return item; });
+  }
   parent_known_ = false;  // what was removed may be a link on the way to the parent as asked for
 }
 
@@ -159,6 +161,7 @@ Fd LayerTree::descend(const std::string& path) {
     if (!next && (next.error().value == ENOENT || whiteouts_.contains(prefix))) {
       ensure_directory(current.get(), prefix);
       next = sys::openat2(root_.get(), prefix.c_str(), O_PATH | O_DIRECTORY, in_root);
+      if (next) implied_.insert(true_path(next->get()));
     }
     if (!next) {
       throw InvalidInput(fmt::format("layer archive: parent '{}' of an entry is no directory: {}", printable(prefix),
@@ -168,6 +171,17 @@ Fd LayerTree::descend(const std::string& path) {
     start = end + 1;
   }
   return current;
+}
+
+/// The path of an open directory below the root, free of symbolic links.
+std::string LayerTree::true_path(int fd) const {
+  const auto link = [](int directory) {
+    return sys::readlinkat(AT_FDCWD, fmt::format("/proc/self/fd/{}", directory).c_str()) |
+           or_throw("naming a layer directory");
+  };
+  const std::string root = link(root_.get()), found = link(fd);
+  if (found != root && !found.starts_with(root + "/")) throw InvalidInput("layer archive: a parent lies outside the layer");
+  return found == root ? std::string() : normalize_entry_path(found.substr(root.size()));
 }
 
 /// Points parent_ at the directory `path`, and parent_path_ at its path without symbolic links.
@@ -180,12 +194,7 @@ void LayerTree::open_parent(const std::string& path) {
     parent_path_ = path;
   } else {
     parent_ = descend(path);
-    const auto link = [](int fd) {
-      return sys::readlinkat(AT_FDCWD, fmt::format("/proc/self/fd/{}", fd).c_str()) | or_throw("naming a layer directory");
-    };
-    const std::string root = link(root_.get()), found = link(parent_.get());
-    if (found != root && !found.starts_with(root + "/")) throw InvalidInput("layer archive: a parent lies outside the layer");
-    parent_path_ = found == root ? std::string() : normalize_entry_path(found.substr(root.size()));
+    parent_path_ = true_path(parent_.get());
   }
   parent_asked_ = path;
   parent_known_ = true;
@@ -213,9 +222,9 @@ bool LayerTree::give_owner(int dir, const char* leaf, int flags, const std::stri
 }
 
 void LayerTree::record(const std::string& path, const EntryMetadata& metadata, std::uint32_t disk_mode,
-                       bool disk_owner) {
+                       bool shown) {
   records_.erase(path);
-  if (disk_owner && metadata.mode == disk_mode && metadata.capability.empty()) return;
+  if (shown && metadata.mode == disk_mode) return;
   Json entry = Json::array({metadata.uid, metadata.gid, metadata.mode});
   if (!metadata.capability.empty()) entry.push_back(Json{{"capability", hexadecimal(metadata.capability)}});
   records_[path] = std::move(entry);
@@ -228,7 +237,10 @@ void LayerTree::set_owner_and_mode(int fd, const std::string& path, const EntryM
   // Set-ID bits never for an owner that isn't the entry's.
   if (!change_owner_ || !owner) mode = directory ? (mode & 01777U) | 0700U : (mode & 0777U) | 0600U;
   sys::fchmod(fd, mode) | or_throw("setting the mode of '{}'", printable(path));
-  record(path, metadata, mode, owner);
+  // File capabilities come last: a change of the owner drops them. They are the namespace's root's (capabilities(7)).
+  const bool capability = change_owner_ && owner && !metadata.capability.empty() &&
+                          ::fsetxattr(fd, "security.capability", metadata.capability.data(), metadata.capability.size(), 0) == 0;
+  record(path, metadata, mode, owner && (metadata.capability.empty() || capability));
 }
 
 void LayerTree::set_xattrs(int fd, const std::string& path, const EntryMetadata& metadata) {
@@ -242,20 +254,25 @@ void LayerTree::set_xattrs(int fd, const std::string& path, const EntryMetadata&
 
 void LayerTree::make_directory(const std::string& path, const EntryMetadata& metadata) {
   Fd fd;
-  std::string true_path;
+  std::string resolved;
   if (path.empty()) {
     fd = sys::dup(root_.get()) | or_throw("opening the layer directory");
   } else {
     const Place place = locate(path);
-    true_path = place.path;
+    resolved = place.path;
     auto existing = sys::fstatat(place.parent, place.leaf.c_str(), AT_SYMLINK_NOFOLLOW);
-    if (existing && !S_ISDIR(existing->st_mode) && !whiteouts_.contains(true_path)) clear_way(place);
-    ensure_directory(place.parent, true_path);
+    if (existing && !S_ISDIR(existing->st_mode) && !whiteouts_.contains(resolved)) clear_way(place);
+    ensure_directory(place.parent, resolved);
     fd = sys::openat(place.parent, place.leaf.c_str(), readable_directory) | or_throw("opening '{}'", printable(path));
   }
-  set_xattrs(fd.get(), true_path, metadata);
-  set_owner_and_mode(fd.get(), true_path, metadata, true);
-  if (metadata.mtime) directory_times_[true_path] = *metadata.mtime;
+  describe_directory(fd.get(), resolved, metadata);
+}
+
+void LayerTree::describe_directory(int fd, const std::string& path, const EntryMetadata& metadata) {
+  set_xattrs(fd, path, metadata);
+  set_owner_and_mode(fd, path, metadata, true);
+  if (metadata.mtime) directory_times_[path] = *metadata.mtime;
+  implied_.erase(path);
 }
 
 Fd LayerTree::create_file(const std::string& path) {
@@ -274,6 +291,12 @@ void LayerTree::finish_file(int fd, const std::string& path, const EntryMetadata
   result_of(::futimens(fd, times)) | or_throw("setting the times of '{}'", printable(path));
 }
 
+void LayerTree::set_times(int dir, const char* leaf, const std::string& path, const EntryMetadata& metadata) {
+  if (!metadata.mtime) return;
+  const timespec times[2] = {*metadata.mtime, *metadata.mtime};
+  result_of(::utimensat(dir, leaf, times, AT_SYMLINK_NOFOLLOW)) | or_throw("setting the times of '{}'", printable(path));
+}
+
 void LayerTree::make_symlink(const std::string& path, const std::string& target, const EntryMetadata& metadata) {
   if (target.empty()) throw InvalidInput(fmt::format("layer archive: symbolic link '{}' has no target", printable(path)));
   const Place place = locate(path);
@@ -282,10 +305,7 @@ void LayerTree::make_symlink(const std::string& path, const std::string& target,
   sys::symlinkat(target.c_str(), place.parent, leaf) | or_throw("making symbolic link '{}'", printable(path));
   const bool owner = give_owner(place.parent, leaf, AT_SYMLINK_NOFOLLOW, path, metadata);
   record(place.path, metadata, metadata.mode, owner);  // a link's mode means nothing
-  if (!metadata.mtime) return;
-  const timespec times[2] = {*metadata.mtime, *metadata.mtime};
-  result_of(::utimensat(place.parent, leaf, times, AT_SYMLINK_NOFOLLOW)) |
-      or_throw("setting the times of '{}'", printable(path));
+  set_times(place.parent, leaf, path, metadata);
 }
 
 void LayerTree::make_hard_link(const std::string& path, const std::string& target) {
@@ -323,6 +343,7 @@ void LayerTree::make_fifo(const std::string& path, const EntryMetadata& metadata
   const std::uint32_t mode = change_owner_ && owner ? metadata.mode : (metadata.mode & 0777U) | 0600U;
   result_of(::fchmodat(place.parent, leaf, mode, 0)) | or_throw("setting the mode of '{}'", printable(path));
   record(place.path, metadata, mode, owner);
+  set_times(place.parent, leaf, path, metadata);
 }
 
 void LayerTree::record_device(const std::string& path, const EntryMetadata& metadata, char type, unsigned major,
@@ -389,7 +410,17 @@ void LayerTree::make_whiteout(const std::string& path) {
   whiteouts_.insert(place.path);
 }
 
-Json LayerTree::finish() {
+void LayerTree::adopt_implied(LowerLayers& lower) {
+  for (const std::string& path : std::set<std::string>(implied_)) {
+    const auto metadata = lower.directory(path);
+    if (!metadata) continue;
+    const Fd fd = open_directory(root_.get(), path, readable_directory) | or_throw("opening '{}'", printable(path));
+    describe_directory(fd.get(), path, *metadata);
+  }
+}
+
+Json LayerTree::finish(LowerLayers& lower) {
+  adopt_implied(lower);
   for (const auto& [path, mtime] : directory_times_) {
     const Fd fd = open_directory(root_.get(), path, readable_directory) | or_throw("opening '{}'", printable(path));
     const timespec times[2] = {mtime, mtime};

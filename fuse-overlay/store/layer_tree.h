@@ -25,6 +25,12 @@ struct EntryMetadata {
   std::string capability;                                   ///< The value of "security.capability", or empty.
 };
 
+/// The key of `path` in a layer's records. JSON holds UTF-8 only; other names become "/" and their bytes in hexadecimal,
+/// which no path collides with.
+std::string record_key(const std::string& path);
+
+class LowerLayers;
+
 class LayerTree {
  public:
   /// Borrows `root_fd`, an empty directory. `change_owner`: see ApplyOptions.
@@ -46,8 +52,9 @@ class LayerTree {
   /// Hides what the layers below have in the directory `path`.
   void make_opaque(const std::string& path);
 
-  /// Sets the times of directories, last because making entries changes them; gives the records.
-  Json finish();
+  /// Gives directories that no entry described what `lower` knows of them, and all directories their times, last
+  /// because making entries changes them. Returns the records.
+  Json finish(LowerLayers& lower);
   bool saw_other_owners() const { return saw_other_owners_; }
 
  private:
@@ -58,14 +65,18 @@ class LayerTree {
   Place locate(const std::string& path);
   void open_parent(const std::string& path);
   Fd descend(const std::string& path);
+  std::string true_path(int fd) const;
+  void adopt_implied(LowerLayers& lower);
   void ensure_directory(int parent, const std::string& path);
   void clear_way(const Place& place);
   void forget(const std::string& path);
   void hide_below(int directory, const std::string& path);
   bool give_owner(int dir, const char* leaf, int flags, const std::string& path, const EntryMetadata& metadata);
+  void describe_directory(int fd, const std::string& path, const EntryMetadata& metadata);
   void set_owner_and_mode(int fd, const std::string& path, const EntryMetadata& metadata, bool directory);
+  void set_times(int dir, const char* leaf, const std::string& path, const EntryMetadata& metadata);
   void set_xattrs(int fd, const std::string& path, const EntryMetadata& metadata);
-  void record(const std::string& path, const EntryMetadata& metadata, std::uint32_t disk_mode, bool disk_owner);
+  void record(const std::string& path, const EntryMetadata& metadata, std::uint32_t disk_mode, bool shown);
 
   Fd root_;
   bool change_owner_, saw_other_owners_ = false;
@@ -74,7 +85,7 @@ class LayerTree {
   bool parent_known_ = false;
   std::map<std::string, Json> records_;
   std::map<std::string, timespec> directory_times_;
-  std::set<std::string> whiteouts_;
+  std::set<std::string> whiteouts_, implied_;
 };
 
 }  // namespace sandbox::overlay

@@ -40,12 +40,12 @@ Fd open_blob(const Places& places, const Image& image, const std::string& digest
 }
 
 /// Fills the new directory `staging`.
-void unpack(int blob, const std::string& staging, const std::string& diff_id, bool range) {
+void unpack(int blob, const std::string& staging, const std::string& diff_id, const overlay::ApplyOptions& options) {
   const std::string fs = staging + "/fs";
   sys::mkdirat(AT_FDCWD, fs.c_str(), 0755) | or_throw("creating '{}'", fs);
   const Fd dir = sys::openat(AT_FDCWD, fs.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", fs);
   (void)sys::fchmod(dir.get(), 0755);  // whatever the umask is: this is the container's root directory
-  const overlay::AppliedLayer applied = overlay::apply_layer(blob, dir.get(), {.change_owner = range});
+  const overlay::AppliedLayer applied = overlay::apply_layer(blob, dir.get(), options);
   if (applied.diff_id != diff_id) {
     throw InvalidInput(fmt::format("a layer's content has digest {} instead of {}", applied.diff_id, diff_id));
   }
@@ -59,7 +59,7 @@ void unpack(int blob, const std::string& staging, const std::string& diff_id, bo
                       {"diff_id", diff_id},
                       {"bytes", applied.bytes},
                       {"entries", applied.entries},
-                      {"own_ids", range && applied.other_owners}});
+                      {"own_ids", options.change_owner && applied.other_owners}});
   sys::syncfs(dir.get()) | or_throw("syncing '{}'", fs);
 }
 
@@ -90,7 +90,8 @@ std::vector<std::string> ImageStore::ensure_unpacked(const Image& image, const u
       const Fd blob = open_blob(places_, image, image.layers.at(i).digest);
       const Staged staging(temporary_path());
       sys::mkdirat(AT_FDCWD, staging.path().c_str(), 0700) | or_throw("creating '{}'", staging.path());
-      const auto fill = [&] { unpack(blob.get(), staging.path(), image.diff_ids[i], range != nullptr); };
+      const overlay::ApplyOptions options{.change_owner = range != nullptr, .lower = {directories.rbegin(), directories.rend()}};
+      const auto fill = [&] { unpack(blob.get(), staging.path(), image.diff_ids[i], options); };
       if (range != nullptr) userns::run_in_namespace(range->user_ns.get(), fill);
       else fill();
       fs = publish(places_, staging.path(), hex) + "/fs";
