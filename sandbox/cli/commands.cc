@@ -9,7 +9,7 @@
 namespace sandbox::cli {
 namespace {
 
-constexpr const Command* kCommands[] = {&kRun,  &kExec, &kPs,     &kLogs,   &kStop, &kKill, &kRm,      &kWait,   &kInspect,
+constexpr const Command* kCommands[] = {&kRun,  &kCreate, &kStart, &kExec, &kPs,     &kLogs,   &kStop, &kKill, &kRm,      &kWait,   &kInspect,
                                         &kPull, &kLoad, &kImport, &kImages, &kTag,  &kRmi,  &kVersion, &kInfo, &kDoctor};
 
 std::string usage_tail(const Command& command) {

@@ -93,6 +93,16 @@ class Road(unittest.TestCase):
         self.assertEqual(done.stdout.split()[:3], ["33", "34", "33"], done.stderr)
         self.assertEqual(set(done.stdout.split()[4::2]), {"0" * 16})
 
+    def test_a_created_container_starts_ends_and_starts_again_with_what_it_wrote(self):
+        script = "echo line >> /log; cat /log; exit 3"
+        self.assertEqual(self.sandbox("create", "--name", "again", "busybox", "sh", "-c", script).returncode, 0)
+        self.assertIn("Created", self.sandbox("ps", "-a").stdout)
+        first = self.sandbox("start", "-a", "again")
+        self.assertEqual((first.stdout, first.returncode), ("line\n", 3), first.stderr)
+        self.assertEqual(self.sandbox("start", "again").stdout, "again\n")
+        self.assertEqual(self.sandbox("wait", "again").stdout, "3\n")
+        self.assertEqual(self.sandbox("logs", "again").stdout, "line\n" * 3)
+
     def test_files_of_other_ids_go_with_their_container(self):
         script = "mkdir -p /d/e; touch /d/e/f; chown -R 7 /d 2>/dev/null; chmod 700 /d /d/e"
         self.assertEqual(self.sandbox("run", "--name", "kept", "busybox", "sh", "-c", script).returncode, 0)

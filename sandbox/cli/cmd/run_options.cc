@@ -1,18 +1,20 @@
-// See run_options.h. Pure.
+// See run_options.h.
 #include "sandbox/cli/cmd/run_options.h"
+
+#include <stdio.h>
 
 #include "sandbox/base/error.h"
 
 namespace sandbox::cli {
 
-engine::RunRequest run_request(const Arguments& arguments) {
+engine::RunRequest run_request(const Arguments& arguments, const char* command) {
   engine::RunRequest request;
   request.rootfs = arguments.text("rootfs");
   request.command = arguments.positional;
   if (request.rootfs.empty()) {
     if (request.command.empty()) {
-      throw UsageError("'sandbox run' requires at least 1 argument\n\nUsage: sandbox run [OPTIONS] IMAGE [COMMAND] "
-                       "[ARG...]\n\nRun 'sandbox run --help' for more information");
+      throw UsageError(fmt::format("'sandbox {0}' requires at least 1 argument\n\nUsage: sandbox {0} [OPTIONS] IMAGE "
+                                   "[COMMAND] [ARG...]\n\nRun 'sandbox {0} --help' for more information", command));
     }
     request.image = request.command.front();
     request.command.erase(request.command.begin());
@@ -39,9 +41,6 @@ engine::RunRequest run_request(const Arguments& arguments) {
   request.dns = arguments.all("dns");
   request.add_hosts = arguments.all("add-host");
   request.userns = arguments.text("userns");
-  if (!request.userns.empty() && request.userns != "keep-id" && request.userns != "host") {
-    throw UsageError(fmt::format("--userns: invalid USER mode: {}", request.userns));
-  }
   request.ipc = arguments.text("ipc");
   request.pid = arguments.text("pid");
   request.uts = arguments.text("uts");
@@ -64,5 +63,7 @@ engine::RunRequest run_request(const Arguments& arguments) {
   request.print_plan = arguments.flag("print-plan");
   return request;
 }
+
+void notice(const std::string& line) { ::fprintf(stderr, "%s\n", line.c_str()); }
 
 }  // namespace sandbox::cli

@@ -1,4 +1,4 @@
-// The flags of `run`, and their translation into a request.
+// The flags of `run` and `create`, and their translation into a request.
 #pragma once
 
 #include "sandbox/cli/options.h"
@@ -51,7 +51,10 @@ inline constexpr Option kRunOptions[] = {
     {"workdir", 'w', "string", "Working directory inside the container"},
 };
 
-/// Throws UsageError, in particular without an image.
-engine::RunRequest run_request(const Arguments& arguments);
+/// Throws UsageError, in particular without an image; `command` is the word it was called by.
+engine::RunRequest run_request(const Arguments& arguments, const char* command);
+
+/// Lines for the user's eyes while a command works.
+void notice(const std::string& line);
 
 }  // namespace sandbox::cli

@@ -1,0 +1,22 @@
+// `create`: makes a container without starting it.
+#include "sandbox/base/error.h"
+#include "sandbox/cli/cmd/run_options.h"
+#include "sandbox/cli/command.h"
+#include "sandbox/engine/create.h"
+
+namespace sandbox::cli {
+namespace {
+
+int run(const Arguments& arguments) {
+  const Places places = find_places();
+  make_places(places);
+  print(engine::create_container(places, run_request(arguments, "create"), notice).spec.id + "\n");
+  return 0;
+}
+
+}  // namespace
+
+const Command kCreate{"create", "create [OPTIONS] IMAGE [COMMAND] [ARG...]", "Create a new container", kRunOptions, run,
+                      0, -1, false};
+
+}  // namespace sandbox::cli

@@ -1,0 +1,139 @@
+// See create.h.
+#include "sandbox/engine/create.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "sandbox/base/error.h"
+#include "sandbox/base/file.h"
+#include "sandbox/base/identifier.h"
+#include "sandbox/container/supervisor.h"
+#include "sandbox/engine/environment.h"
+#include "sandbox/engine/id_range.h"
+#include "sandbox/engine/names.h"
+#include "sandbox/engine/network_files.h"
+#include "sandbox/engine/plan_container.h"
+#include "sandbox/engine/security.h"
+#include "sandbox/image/registry.h"
+
+namespace sandbox::engine {
+namespace {
+
+void check_words(const RunRequest& request, const Notice& notice) {
+  if (const auto warning = check_request(request); !warning.empty()) notice("WARNING: " + warning);
+  if (!request.name.empty() && !is_valid_name(request.name)) {
+    throw UsageError(fmt::format("invalid container name ({}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", request.name));
+  }
+  if (request.pull != "missing" && request.pull != "always" && request.pull != "never") {
+    throw UsageError(fmt::format("invalid pull option: '{}': must be one of \"always\", \"missing\" or \"never\"", request.pull));
+  }
+  if (!request.cidfile.empty() && path_exists(request.cidfile)) {
+    throw Conflict(fmt::format("container ID file found, make sure the other container isn't running or delete {}",
+                               request.cidfile));
+  }
+}
+
+void pull_image(image::ImageStore& store, const RunRequest& request, const Notice& notice) {
+  image::pull(store, image::parse_reference(request.image), {.platform = request.platform, .progress = notice});
+}
+
+image::Image find_image(image::ImageStore& store, const RunRequest& request, const Notice& notice) {
+  if (request.pull == "always") pull_image(store, request, notice);
+  try {
+    return store.find(request.image);
+  } catch (const NotFound&) {
+    if (request.pull != "missing") throw;
+  }
+  notice(fmt::format("Unable to find image '{}' locally", image::parse_reference(request.image).familiar()));
+  pull_image(store, request, notice);
+  return store.find(request.image);
+}
+
+HostIdentity host_identity(const FoundRange& range) {
+  char name[256] = {};
+  if (::gethostname(name, sizeof name - 1) != 0) throw SysError(Errno{errno}, "reading the host's name");
+  HostIdentity host{.uid = ::getuid(), .gid = ::getgid(), .hostname = name, .range_uids = {}, .range_gids = {}};
+  if (range.kept) {
+    host.range_uids = range.kept->uid_map;
+    host.range_gids = range.kept->gid_map;
+  }
+  return host;
+}
+
+User choose_user(const PlanInput& input) {
+  const RunRequest& request = input.request;
+  std::string words = request.user.empty() ? config_string(input.image, "User") : request.user;
+  if (request.userns == "keep-id" && request.user.empty()) words = fmt::format("{}:{}", input.host.uid, input.host.gid);
+  const auto layers = input.lower.empty() ? std::vector{parse_rootfs(request.rootfs).directory} : input.lower;
+  return resolve_user(words, read_layer_file(layers, "etc/passwd"), read_layer_file(layers, "etc/group"));
+}
+
+/// Makes the --rootfs directory absolute, and the lower layer when writes are to stay out of it.
+void locate_rootfs(PlanInput& input) {
+  const Rootfs rootfs = parse_rootfs(input.request.rootfs);
+  const std::unique_ptr<char, decltype(&::free)> real(::realpath(rootfs.directory.c_str(), nullptr), ::free);
+  if (!real) throw SysError(Errno{errno}, fmt::format("root directory '{}'", rootfs.directory));
+  input.request.rootfs = std::string(real.get()) + (rootfs.overlay ? ":O" : "");
+  if (rootfs.overlay) input.lower = {real.get()};
+}
+
+}  // namespace
+
+container::Spec decide(const Places& places, const RunRequest& request, const Notice& notice) {
+  check_words(request, notice);
+  const FoundRange range = find_id_range(places);
+  if (range.refused) notice(fmt::format("WARNING: running with one user id: {}", range.reason));
+  PlanInput input;
+  input.request = request;
+  input.host = host_identity(range);
+  input.data = places.data;
+  input.id = random_hex(64);
+  input.name = request.name.empty() ? random_name() : request.name;
+  input.now = ::time(nullptr);
+  input.env = read_environment(request.env, request.env_files);
+  image::Image image;
+  if (request.rootfs.empty()) {
+    image::ImageStore store(places);
+    image = find_image(store, request, notice);
+    input.image = &image;
+    input.lower = store.ensure_unpacked(image, range.kept ? &*range.kept : nullptr);
+  } else {
+    locate_rootfs(input);
+  }
+  input.user = choose_user(input);
+  input.seccomp = seccomp_filter(parse_security_options(request.security_options), planned_capabilities(request), places.data);
+  return plan(input);
+}
+
+container::Container create_container(const Places& places, const RunRequest& request, const Notice& notice) {
+  const container::Spec spec = decide(places, request, notice);
+  prepare_sources(user_mounts(request, places.data));
+  container::ContainerStore store(places);
+  container::Container created = store.create(spec);
+  try {
+    write_network_files(created.directory, created.spec, request);
+    if (!request.cidfile.empty()) write_file_atomic(request.cidfile, created.spec.id, false, 0644);
+  } catch (...) {
+    store.remove(created);  // it never ran: nothing of it is worth keeping
+    throw;
+  }
+  return created;
+}
+
+Fd start_container(const Places& places, const container::Container& container) {
+  if (container.state.status == container::Status::running) {
+    throw Conflict(fmt::format("container {} is already running", container.spec.name));
+  }
+  if (!container.spec.plan.identity.nested) return container::spawn_supervisor(places, container);
+  const FoundRange range = find_id_range(places);
+  if (!range.kept) {
+    throw Unsupported(fmt::format("container {} needs a range of ids: {}", container.spec.name, range.reason), range.fix);
+  }
+  return container::spawn_supervisor(places, container, range.kept->user_ns.get());
+}
+
+}  // namespace sandbox::engine

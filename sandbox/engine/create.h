@@ -1,0 +1,29 @@
+// From a request to a container on disk, and from there to a running one. Runs in the client.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "sandbox/base/fd.h"
+#include "sandbox/base/places.h"
+#include "sandbox/container/container_store.h"
+#include "sandbox/engine/requests.h"
+
+namespace sandbox::engine {
+
+/// One line for the user while the work goes on: progress of a pull, a warning.
+using Notice = std::function<void(const std::string& line)>;
+
+/// Finds or pulls the image, unpacks its layers and decides everything; leaves no container behind. Throws UsageError,
+/// NotFound, Unsupported.
+container::Spec decide(const Places& places, const RunRequest& request, const Notice& notice);
+
+/// decide(), and the container made of it, with its generated files. Throws Conflict when the name is taken.
+container::Container create_container(const Places& places, const RunRequest& request, const Notice& notice);
+
+/// Spawns the supervisor of a container that doesn't run; returns the first client's connection to it, for
+/// container::attach or wait_started. Throws Conflict when it runs, Unsupported when the container needs a range of ids
+/// that is there no more.
+Fd start_container(const Places& places, const container::Container& container);
+
+}  // namespace sandbox::engine
