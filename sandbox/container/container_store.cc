@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -192,7 +193,7 @@ void ContainerStore::remove(const Container& container) const {
     if (load_state(container.directory).status == Status::running) {
       throw Conflict(fmt::format("container {} is running", container.spec.name), "stop it first, or use 'rm --force'");
     }
-    const SupervisorLock idle(container);
+    const SupervisorLock idle(container, supervisor_ending_time);
     sys::renameat2(AT_FDCWD, container.directory.c_str(), AT_FDCWD, hidden.c_str()) |
         or_throw("removing container {}", container.spec.name);
   }
@@ -209,15 +210,20 @@ std::vector<std::byte> read_seccomp(const Container& container) {
   return bytes;
 }
 
-SupervisorLock::SupervisorLock(const Container& container) {
+SupervisorLock::SupervisorLock(const Container& container, std::chrono::milliseconds patience) {
   const std::string path = container.directory + "/supervisor.lock";
   fd_ = sys::openat(AT_FDCWD, path.c_str(), O_RDWR | O_CREAT, 0600) | or_throw("opening '{}'", path);
   struct flock whole {};
   whole.l_type = F_WRLCK;
   whole.l_whence = SEEK_SET;
-  if (::fcntl(fd_.get(), F_SETLK, &whole) < 0) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (::fcntl(fd_.get(), F_SETLK, &whole) < 0) {
     if (errno != EAGAIN && errno != EACCES) throw SysError(Errno{errno}, fmt::format("locking '{}'", path));
-    throw Conflict(fmt::format("container {} is already running", container.spec.name));
+    if (std::chrono::steady_clock::now() >= deadline) {
+      throw Conflict(fmt::format("container {} is already running", container.spec.name));
+    }
+    const timespec pause{0, 2'000'000};
+    ::nanosleep(&pause, nullptr);
   }
 }
 

@@ -1,6 +1,7 @@
 // Containers on disk: containers/<id>/{container.json,state.json,upper,work,log,…}. Readers take no lock.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -56,11 +57,14 @@ class ContainerStore {
 std::vector<std::byte> read_seccomp(const Container& container);
 inline std::string log_path(const Container& container) { return container.directory + "/log"; }
 
+/// A supervisor says "exited" shortly before it lets its lock go: whoever follows it waits so long.
+inline constexpr auto supervisor_ending_time = std::chrono::seconds(5);
+
 /// Taken by the supervisor for its life: at most one per container. A record lock of fcntl(2), so
-/// that no forked child holds it on. Throws Conflict when another process has it.
+/// that no forked child holds it on. Throws Conflict when another process still has it after `patience`.
 class SupervisorLock {
  public:
-  explicit SupervisorLock(const Container& container);
+  explicit SupervisorLock(const Container& container, std::chrono::milliseconds patience = {});
 
  private:
   Fd fd_;

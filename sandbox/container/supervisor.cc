@@ -94,7 +94,7 @@ class Supervisor {
   Supervisor(const Places& places, Container container, const std::shared_ptr<Connection>& first)
       : places_(places),
         container_(std::move(container)),
-        lock_(std::in_place, container_),
+        lock_(std::in_place, container_, supervisor_ending_time),
         signals_(take_signals()),
         log_(log_path(container_)),
         first_(first) {
