@@ -22,8 +22,8 @@ int number_from(const Json& document, const char* key, int least, int most) {
   return static_cast<int>(number);
 }
 
-std::uint16_t port_from(const Json& document, const char* key) {
-  return static_cast<std::uint16_t>(number_from(document, key, 1, std::numeric_limits<std::uint16_t>::max()));
+std::uint16_t port_from(const Json& document, const char* key, int least) {
+  return static_cast<std::uint16_t>(number_from(document, key, least, std::numeric_limits<std::uint16_t>::max()));
 }
 
 }  // namespace
@@ -55,8 +55,8 @@ Config config_from_json(const Json& document) {
     config.mtu = number_from(document, "mtu", kSmallestMtu, kLargestMtu);
     for (const Json& entry : document.at("forwards")) {
       config.forwards.push_back({.host_ip = entry.at("hostIp").get<std::string>(),
-                                 .host_port = port_from(entry, "hostPort"),
-                                 .guest_port = port_from(entry, "guestPort"),
+                                 .host_port = port_from(entry, "hostPort", 0),
+                                 .guest_port = port_from(entry, "guestPort", 1),
                                  .udp = entry.at("udp").get<bool>()});
     }
     config.allow_host_loopback = document.at("allowHostLoopback").get<bool>();

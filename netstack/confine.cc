@@ -2,8 +2,8 @@
 // Applied in the helper after set-up. What remains: its descriptors, Internet sockets, memory,
 // and reading the resolver's configuration, which libslirp reads again for every change.
 //
-// Landlock binds a rule to the file found now: where /etc/resolv.conf is a plain file that is later
-// replaced by rename, names stop resolving through libslirp until the helper is started again.
+// Landlock binds a rule to what a path names now. /etc/resolv.conf may be replaced by rename at any time, so the
+// rule is about its directory: files in /etc that any user may read stay readable, and nothing can be listed.
 #include "netstack/confine.h"
 
 #include <errno.h>
@@ -82,7 +82,7 @@ void restrict_files() {
   const Fd ruleset(static_cast<int>(
       ::syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes.handled_access_fs, 0)));
   if (!ruleset) throw SysError(Errno{errno}, "making the Landlock rules of the network helper");
-  for (const char* path : {"/etc/resolv.conf", "/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf"}) {
+  for (const char* path : {"/etc", "/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf"}) {
     allow_reading(ruleset.get(), path);
   }
   checked(::syscall(SYS_landlock_restrict_self, ruleset.get(), 0)) | or_throw("applying Landlock");

@@ -1,7 +1,10 @@
 // "Whom does it reach": one libslirp per private network, in a process of its own that holds only
-// the tap descriptor, its listening sockets and nothing of the user's.
+// the interface's descriptor, its listening sockets and nothing of the user's.
 #pragma once
 
+#include <sys/types.h>
+
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -13,7 +16,8 @@ namespace sandbox::netstack {
 
 struct PortForward {
   std::string host_ip = "0.0.0.0";
-  std::uint16_t host_port = 0, guest_port = 0;
+  std::uint16_t host_port = 0;  ///< 0: a free one, chosen when the helper binds it.
+  std::uint16_t guest_port = 0;
   bool udp = false;
 };
 
@@ -28,17 +32,40 @@ struct Config {
 Json to_json(const Config& config);
 Config config_from_json(const Json& document);
 
-/// Opens /dev/net/tun in the caller's network namespace, makes interface `name` with the address,
-/// MTU and default route, brings it and `lo` up, and returns the tap. Runs in the container's
-/// bootstrap child. Throws SysError (hint when /dev/net/tun is missing or not permitted).
-Fd create_tap(const std::string& name, const std::string& address, int prefix, const std::string& gateway, int mtu);
+/// Makes interface `name` in the caller's network namespace with the address, MTU and default route, brings it and
+/// `lo` up, and returns a descriptor that carries one Ethernet frame per read and write: a tap or, where /dev/net/tun
+/// is missing or not permitted, the outer end of a veth pair. Runs in the container's bootstrap child, as root of its
+/// user namespace. Throws Unsupported with both reasons when neither works.
+Fd create_nic(const std::string& name, const std::string& address, int prefix, const std::string& gateway, int mtu);
 void bring_up_loopback();
 
-/// Spawns `sandbox helper netstack`; returns when it serves. The process ends when the returned
-/// lifetime descriptor closes. Throws Error with its reason (port in use, libslirp missing …).
-Fd spawn_netstack(const Config& config, Fd tap);
+/// What create_nic() would use here, for `doctor`. Leaves the caller's network namespaces in an undefined state: for
+/// a child that ends afterwards.
+struct NicRung {
+  enum Kind { tap, veth, none } kind = none;
+  int tap_error = 0, veth_error = 0;  ///< errno(3); 0: worked, or was not needed.
+};
+NicRung probe_nic();
+/// The remedy for a failed attempt to use /dev/net/tun; "" when none is known.
+std::string tun_hint(int error);
 
-/// Body of `sandbox helper netstack CONFIG_FD TAP_FD READY_FD LIFETIME_FD`.
-int netstack_main(Fd config, Fd tap, Fd ready, Fd lifetime);
+/// The network helper of one container, from the side of its supervisor. It ends when this object does.
+class Helper {
+ public:
+  /// Starts `sandbox helper netstack`, which prepares itself while the caller makes the container. Throws SysError.
+  explicit Helper(const Config& config);
+
+  /// Gives the helper its interface; returns when it serves, with the host's port of each forward. Throws Error with
+  /// the helper's reason (port in use, libslirp missing …).
+  std::vector<std::uint16_t> connect(Fd nic);
+
+ private:
+  std::size_t forwards_;
+  Fd channel_;
+  pid_t pid_ = -1;
+};
+
+/// Body of `sandbox helper netstack CONFIG_FD CHANNEL_FD`.
+int netstack_main(Fd config, Fd channel);
 
 }  // namespace sandbox::netstack

@@ -1,6 +1,6 @@
-// The network helper: one libslirp between the container's tap and ordinary sockets. Runs in a
-// process of its own, started by spawn.cc. One thread; after confine() it only moves frames. It
-// ends when the lifetime descriptor hangs up or the tap fails.
+// The network helper: one libslirp between the container's interface and ordinary sockets. Runs in a
+// process of its own, started by spawn.cc. One thread; after confine(), which comes before the interface
+// arrives, it only moves frames. It ends when its channel to the supervisor hangs up or the interface fails.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
@@ -11,9 +11,11 @@
 #include <array>
 #include <limits>
 #include <list>
+#include <optional>
+#include <span>
 
 #include "netstack/confine.h"
-#include "netstack/frame.h"
+#include "netstack/frame_gate.h"
 #include "netstack/netstack.h"
 #include "netstack/slirp_library.h"
 #include "sandbox/base/error.h"
@@ -40,6 +42,8 @@ std::int64_t now_ns() noexcept {
   return now.tv_sec * 1'000'000'000 + now.tv_nsec;
 }
 
+std::int64_t now_ms() noexcept { return now_ns() / kNanosecondsPerMillisecond; }
+
 struct Timer {
   SlirpTimerCb callback;
   void* argument;
@@ -49,13 +53,15 @@ struct Timer {
 /// State behind libslirp's opaque pointer. Nothing may be thrown through libslirp, hence noexcept.
 class Stack {
  public:
-  Stack(const Config& config, Fd tap, Fd lifetime);
+  explicit Stack(const Config& config);
   ~Stack() { library_.cleanup(slirp_); }
   Stack(const Stack&) = delete;
   Stack& operator=(const Stack&) = delete;
 
-  void forward(const PortForward& forward);
-  void serve();
+  /// Listens; returns the host's port.
+  std::uint16_t forward(const PortForward& forward);
+  /// Returns when `lifetime` has hung up or `nic` has failed.
+  void serve(Fd nic, const Fd& lifetime);
 
  private:
   static Stack& of(void* opaque) noexcept { return *static_cast<Stack*>(opaque); }
@@ -63,22 +69,41 @@ class Stack {
   static int add_poll(int fd, int events, void* opaque) noexcept;
   static int returned_events(int index, void* opaque) noexcept;
 
-  int prepare_poll();
-  bool read_tap();
+  int listen(const PortForward& forward, std::uint16_t port);
+  int prepare_poll(int lifetime);
+  bool read_frames();
   void run_timers();
 
   static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 
   const SlirpLibrary& library_ = slirp_library();
   const SlirpCb callbacks_ = callbacks();
-  Fd tap_, lifetime_;
-  in_addr guest_;
-  bool allow_host_loopback_;
+  const int mtu_;
+  const in_addr guest_;
+  FrameGate gate_;
+  Fd nic_;
   std::list<Timer> timers_;
   std::vector<pollfd> polled_;
-  std::array<std::uint8_t, 65536> frame_{};
+  std::array<std::uint8_t, 65536 + 64> frame_{};
   Slirp* slirp_ = nullptr;
 };
+
+/// Ports in the container that are published over UDP where a client on the host's loopback can reach them.
+std::vector<std::uint16_t> loopback_udp_ports(const Config& config) {
+  std::vector<std::uint16_t> ports;
+  for (const PortForward& forward : config.forwards) {
+    const std::uint32_t host = ntohl(parse_address(forward.host_ip).s_addr);
+    if (forward.udp && (host == INADDR_ANY || host >> 24 == IN_LOOPBACKNET)) ports.push_back(forward.guest_port);
+  }
+  return ports;
+}
+
+GateRules gate_rules(const Config& config) {
+  return {.gateway = ntohl(parse_address(config.gateway).s_addr),
+          .guest = ntohl(parse_address(config.guest_address).s_addr),
+          .loopback_allowed = config.allow_host_loopback,
+          .udp_ports = loopback_udp_ports(config)};
+}
 
 SlirpConfig slirp_config(const Config& config) {
   SlirpConfig settings{};
@@ -97,16 +122,13 @@ SlirpConfig slirp_config(const Config& config) {
     }
   }
   settings.if_mtu = settings.if_mru = static_cast<std::size_t>(config.mtu);
-  settings.disable_host_loopback = !config.allow_host_loopback;
+  // Where it stays open for the answers of published UDP ports, the gate closes it (frame_gate.h).
+  settings.disable_host_loopback = !config.allow_host_loopback && loopback_udp_ports(config).empty();
   return settings;
 }
 
-Stack::Stack(const Config& config, Fd tap, Fd lifetime)
-    : tap_(std::move(tap)),
-      lifetime_(std::move(lifetime)),
-      guest_(parse_address(config.guest_address)),
-      allow_host_loopback_(config.allow_host_loopback) {
-  sys::set_nonblocking(tap_.get(), true) | or_throw("making the tap non-blocking");
+Stack::Stack(const Config& config)
+    : mtu_(config.mtu), guest_(parse_address(config.guest_address)), gate_(gate_rules(config)) {
   const SlirpConfig settings = slirp_config(config);
   slirp_ = library_.create(&settings, &callbacks_, this);
   if (slirp_ == nullptr) throw Error("libslirp refused the network configuration");
@@ -115,8 +137,10 @@ Stack::Stack(const Config& config, Fd tap, Fd lifetime)
 SlirpCb Stack::callbacks() noexcept {
   SlirpCb table{};
   table.send_packet = [](const void* data, std::size_t size, void* opaque) noexcept -> ssize_t {
-    // A frame that the tap refuses (full, interface down) is lost, as on a wire.
-    static_cast<void>(sys::write(of(opaque).tap_.get(), data, size));
+    Stack& stack = of(opaque);
+    const auto frame = stack.gate_.deliver({static_cast<const std::uint8_t*>(data), size}, now_ms());
+    // A frame that the interface refuses (full, down) is lost, as on a wire.
+    static_cast<void>(sys::write(stack.nic_.get(), frame.data(), frame.size()));
     return static_cast<ssize_t>(size);
   };
   table.guest_error = [](const char*, void*) noexcept {};  // The container must not fill the log.
@@ -134,11 +158,21 @@ SlirpCb Stack::callbacks() noexcept {
   return table;
 }
 
-void Stack::forward(const PortForward& forward) {
-  const in_addr host = parse_address(forward.host_ip);
-  errno = 0;
-  if (library_.add_hostfwd(slirp_, forward.udp ? 1 : 0, host, forward.host_port, guest_, forward.guest_port) == 0) return;
-  const Errno reason{errno != 0 ? errno : EIO};
+/// A port that nobody listens on at `host`, as the kernel chooses one (ip_local_port_range).
+std::uint16_t free_port(const in_addr& host, bool udp) {
+  const Fd socket(::socket(AF_INET, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr = host;
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  if (!socket || ::bind(socket.get(), generic, size) < 0 || ::getsockname(socket.get(), generic, &size) < 0) {
+    throw SysError(Errno{errno}, "looking for a free port");
+  }
+  return ntohs(address.sin_port);
+}
+
+[[noreturn]] void refuse(const PortForward& forward, Errno reason) {
   std::string hint;
   if (reason.value == EACCES && forward.host_port < 1024) {
     hint = fmt::format("let users bind low ports: sysctl net.ipv4.ip_unprivileged_port_start={}", forward.host_port);
@@ -147,6 +181,27 @@ void Stack::forward(const PortForward& forward) {
   if (reason.value == EADDRINUSE) text = "address already in use";
   throw Error(fmt::format("port {}:{}/{}: {}", forward.host_ip, forward.host_port, forward.udp ? "udp" : "tcp", text),
               hint);
+}
+
+/// 0, or the error number.
+int Stack::listen(const PortForward& forward, std::uint16_t port) {
+  const in_addr host = parse_address(forward.host_ip);
+  errno = 0;
+  if (library_.add_hostfwd(slirp_, forward.udp ? 1 : 0, host, port, guest_, forward.guest_port) == 0) return 0;
+  return errno != 0 ? errno : EIO;
+}
+
+std::uint16_t Stack::forward(const PortForward& forward) {
+  constexpr int kTries = 16;  // Somebody else may take a port between our look and libslirp's bind(2).
+  int error = 0;
+  for (int i = 0; i < kTries; ++i) {
+    const bool choose = forward.host_port == 0;
+    const std::uint16_t port = choose ? free_port(parse_address(forward.host_ip), forward.udp) : forward.host_port;
+    error = listen(forward, port);
+    if (error == 0) return port;
+    if (!choose || error != EADDRINUSE) break;
+  }
+  refuse(forward, Errno{error});
 }
 
 constexpr std::array<std::pair<int, short>, 5> kEvents{{{SLIRP_POLL_IN, POLLIN},
@@ -174,52 +229,56 @@ int Stack::returned_events(int index, void* opaque) noexcept {
   return events;
 }
 
-/// Fills `polled_` (first the lifetime, then the tap, then libslirp's sockets); returns poll's timeout.
-int Stack::prepare_poll() {
+/// Fills `polled_` (first the lifetime, then the interface, then libslirp's sockets); returns poll's timeout.
+int Stack::prepare_poll(int lifetime) {
   polled_.clear();
-  polled_.push_back({.fd = lifetime_.get(), .events = 0, .revents = 0});
-  polled_.push_back({.fd = tap_.get(), .events = POLLIN, .revents = 0});
+  polled_.push_back({.fd = lifetime, .events = 0, .revents = 0});
+  polled_.push_back({.fd = nic_.get(), .events = POLLIN, .revents = 0});
   std::uint32_t wanted = std::numeric_limits<std::uint32_t>::max();
   library_.pollfds_fill(slirp_, &wanted, &Stack::add_poll, this);
   std::int64_t timeout = wanted;
-  const std::int64_t now_ms = now_ns() / kNanosecondsPerMillisecond;
+  const std::int64_t now = now_ms();
   for (const Timer& timer : timers_) {
-    if (timer.due_ms != kNever) timeout = std::min(timeout, std::max<std::int64_t>(timer.due_ms - now_ms, 0));
+    if (timer.due_ms != kNever) timeout = std::min(timeout, std::max<std::int64_t>(timer.due_ms - now, 0));
   }
   return timeout > std::numeric_limits<int>::max() ? -1 : static_cast<int>(timeout);
 }
 
 void Stack::run_timers() {
-  const std::int64_t now_ms = now_ns() / kNanosecondsPerMillisecond;
+  const std::int64_t now = now_ms();
   for (Timer& timer : timers_) {
-    if (timer.due_ms > now_ms) continue;
+    if (timer.due_ms > now) continue;
     timer.due_ms = kNever;
     timer.callback(timer.argument);
   }
 }
 
-/// False when the tap is gone.
-bool Stack::read_tap() {
+/// False when the interface is gone.
+bool Stack::read_frames() {
+  // A packet socket hands out frames of any size that the container's side was set to; a tap keeps to its MTU.
+  const std::size_t largest = static_cast<std::size_t>(mtu_) + 14;
   for (int i = 0; i < kFramesPerTurn; ++i) {
-    const Result<std::size_t> size = sys::read(tap_.get(), frame_.data(), frame_.size());
+    const Result<std::size_t> size = sys::read(nic_.get(), frame_.data(), frame_.size());
     if (!size) return size.error().value == EAGAIN;
     if (*size == 0) return false;
-    if (!allow_host_loopback_ && is_for_loopback({frame_.data(), *size})) continue;
+    if (*size > largest || !gate_.admits({frame_.data(), *size}, now_ms())) continue;
     library_.input(slirp_, frame_.data(), static_cast<int>(*size));
   }
   return true;
 }
 
-void Stack::serve() {
+void Stack::serve(Fd nic, const Fd& lifetime) {
+  nic_ = std::move(nic);
+  sys::set_nonblocking(nic_.get(), true) | or_throw("making the interface non-blocking");
   for (;;) {
-    const int timeout = prepare_poll();
+    const int timeout = prepare_poll(lifetime.get());
     const int count = ::poll(polled_.data(), polled_.size(), timeout);
     if (count < 0 && errno != EINTR) throw SysError(Errno{errno}, "waiting for network traffic");
-    const short lifetime = count < 0 ? short{0} : polled_[0].revents;
-    const short tap = count < 0 ? short{0} : polled_[1].revents;
-    if (lifetime != 0 || (tap & (POLLERR | POLLHUP | POLLNVAL)) != 0) return;
+    const short hung_up = count < 0 ? short{0} : polled_[0].revents;
+    const short frames = count < 0 ? short{0} : polled_[1].revents;
+    if (hung_up != 0 || (frames & (POLLERR | POLLHUP | POLLNVAL)) != 0) return;
     library_.pollfds_poll(slirp_, count < 0 ? 1 : 0, &Stack::returned_events, this);
-    if ((tap & POLLIN) != 0 && !read_tap()) return;
+    if ((frames & POLLIN) != 0 && !read_frames()) return;
     run_timers();
   }
 }
@@ -236,30 +295,42 @@ Config read_config(const Fd& file) {
   }
 }
 
-/// Tells the parent why the helper can't serve. A parent that has gone needs no answer.
-void answer(Fd& ready, const std::string& message, const std::string& hint) {
-  const std::string text = hint.empty() ? message : message + "\n" + hint;
-  if (ready) static_cast<void>(sys::write_all(ready.get(), text.data(), text.size()));
-  ready.reset();
+/// A supervisor that has gone needs no answer.
+void answer(const Fd& channel, const std::string& text) {
+  static_cast<void>(sys::send_message(channel.get(), std::as_bytes(std::span(text)), {}));
+}
+
+/// The interface, once the container has one; no value when the supervisor gave up before.
+std::optional<Fd> receive_nic(const Fd& channel) {
+  sys::Message message = sys::receive_message(channel.get(), 16) | or_throw("receiving the network interface");
+  if (message.fds.empty()) return std::nullopt;
+  return std::move(message.fds.front());
+}
+
+void run(Fd config, const Fd& channel) {
+  const Config settings = read_config(config);
+  config.reset();
+  Stack stack(settings);
+  std::string ready = "R";
+  for (const PortForward& forward : settings.forwards) ready += fmt::format(" {}", stack.forward(forward));
+  confine();
+  std::optional<Fd> nic = receive_nic(channel);
+  if (!nic) return;
+  answer(channel, ready);
+  stack.serve(std::move(*nic), channel);
 }
 
 }  // namespace
 
-int netstack_main(Fd config, Fd tap, Fd ready, Fd lifetime) {
+int netstack_main(Fd config, Fd channel) {
   try {
     ::signal(SIGPIPE, SIG_IGN);
-    const Config settings = read_config(config);
-    config.reset();
-    Stack stack(settings, std::move(tap), std::move(lifetime));
-    for (const PortForward& forward : settings.forwards) stack.forward(forward);
-    confine();
-    answer(ready, "R", {});
-    stack.serve();
+    run(std::move(config), channel);
     return 0;
   } catch (const Error& error) {
-    answer(ready, error.what(), error.hint());
+    answer(channel, error.hint().empty() ? error.what() : fmt::format("{}\n{}", error.what(), error.hint()));
   } catch (const std::exception& error) {
-    answer(ready, error.what(), {});
+    answer(channel, error.what());
   }
   return 1;
 }

@@ -1,7 +1,7 @@
 // Starts the network helper from the container's supervisor. Between fork and exec only
-// async-signal-safe calls run. The helper is a child of the caller: after the lifetime descriptor
+// async-signal-safe calls run. The helper is a child of the caller: after the channel
 // has closed it ends by itself, and the caller, who waits for any child (a subreaper), reaps it.
-// Every copy of the lifetime descriptor keeps the helper alive, also one in a forked child.
+// Every copy of the channel's end keeps the helper alive, also one in a forked child before it executes a program.
 #include <errno.h>
 #include <linux/close_range.h>
 #include <signal.h>
@@ -11,7 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <sstream>
 
 #include "netstack/netstack.h"
 #include "sandbox/base/error.h"
@@ -30,12 +32,12 @@ Fd memory_file(const std::string& content) {
 
 /// Everything that the child needs, made before the fork.
 struct Plan {
-  std::array<int, 4> fds;  // config, tap, ready, lifetime
-  std::array<std::string, 4> numbers;
+  std::array<int, 2> fds;  // config, channel
+  std::array<std::string, 2> numbers;
   std::string library_path;
   Fd null;
 
-  explicit Plan(const std::array<int, 4>& descriptors) : fds(descriptors) {
+  explicit Plan(const std::array<int, 2>& descriptors) : fds(descriptors) {
     for (std::size_t i = 0; i < fds.size(); ++i) numbers[i] = std::to_string(fds[i]);
     if (const char* path = ::getenv("LD_LIBRARY_PATH")) library_path = std::string("LD_LIBRARY_PATH=") + path;
     null = sys::openat(AT_FDCWD, "/dev/null", O_RDWR) | or_throw("opening '/dev/null'");
@@ -48,8 +50,6 @@ struct Plan {
                              const_cast<char*>("netstack"),
                              const_cast<char*>(plan.numbers[0].c_str()),
                              const_cast<char*>(plan.numbers[1].c_str()),
-                             const_cast<char*>(plan.numbers[2].c_str()),
-                             const_cast<char*>(plan.numbers[3].c_str()),
                              nullptr};
   // The user's environment may hold secrets; the loader's search path is all that helps here.
   char* const environment[] = {plan.library_path.empty() ? nullptr : const_cast<char*>(plan.library_path.c_str()),
@@ -68,15 +68,13 @@ struct Plan {
   ::_exit(127);
 }
 
-std::string read_answer(int ready) {
-  std::string answer;
-  std::array<char, 1024> chunk{};
-  while (answer.size() < 16 * chunk.size()) {
-    const std::size_t size =
-        sys::read(ready, chunk.data(), chunk.size()) | or_throw("reading the answer of the network helper");
-    if (size == 0) break;
-    answer.append(chunk.data(), size);
-  }
+std::string read_answer(int channel, std::size_t limit) {
+  auto message = sys::receive_message(channel, limit);
+  // unix(7): a helper that ended with our word unread; what it said before comes after this error.
+  if (!message && message.error().value == ECONNRESET) message = sys::receive_message(channel, limit);
+  if (!message) throw SysError(message.error(), "reading the answer of the network helper");
+  std::string answer(message->data.size(), '\0');
+  std::ranges::transform(message->data, answer.begin(), [](std::byte byte) { return static_cast<char>(byte); });
   return answer;
 }
 
@@ -90,9 +88,16 @@ std::string describe_end(pid_t child) {
   return fmt::format("exit status {}", WEXITSTATUS(status));
 }
 
-/// The answer is "R", or an error's message and, after a newline, its hint.
-void expect_ready(const std::string& answer, pid_t child) {
-  if (answer == "R") return;
+/// An answer is "R" and the ports' numbers, a space before each, or an error's message and, after a newline, its hint.
+std::vector<std::uint16_t> ports_from(const std::string& answer, std::size_t count) {
+  std::vector<std::uint16_t> ports;
+  std::istringstream words(answer.substr(1));
+  for (unsigned port = 0; words >> port;) ports.push_back(static_cast<std::uint16_t>(port));
+  if (ports.size() != count) throw Error("the network helper's answer lacks ports");
+  return ports;
+}
+
+[[noreturn]] void throw_failure(const std::string& answer, pid_t child) {
   const std::string end = describe_end(child);
   if (answer.empty()) throw Error(fmt::format("the network helper ended before it was ready: {}", end));
   const std::size_t newline = answer.find('\n');
@@ -101,18 +106,25 @@ void expect_ready(const std::string& answer, pid_t child) {
 
 }  // namespace
 
-Fd spawn_netstack(const Config& config, Fd tap) {
+Helper::Helper(const Config& config) : forwards_(config.forwards.size()) {
   const Fd document = memory_file(to_json(config).dump());
-  sys::Pair ready = sys::pipe() | or_throw("making a pipe for the network helper");
-  sys::Pair lifetime = sys::pipe() | or_throw("making a pipe for the network helper");
-  const Plan plan({document.get(), tap.get(), ready.second.get(), lifetime.first.get()});
+  sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("connecting the network helper");
+  const Plan plan({document.get(), channel.second.get()});
+  pid_ = ::fork();
+  if (pid_ < 0) throw SysError(Errno{errno}, "starting the network helper");
+  if (pid_ == 0) become_helper(plan);
+  channel_ = std::move(channel.first);
+}
 
-  const pid_t child = ::fork();
-  if (child < 0) throw SysError(Errno{errno}, "starting the network helper");
-  if (child == 0) become_helper(plan);
-  ready.second.reset();
-  expect_ready(read_answer(ready.first.get()), child);
-  return std::move(lifetime.second);
+std::vector<std::uint16_t> Helper::connect(Fd nic) {
+  const std::byte word{};
+  const int fd = nic.get();
+  // A helper that has failed by now has left its reason in the channel before it closed it.
+  static_cast<void>(sys::send_message(channel_.get(), {&word, 1}, {&fd, 1}));
+  nic.reset();
+  const std::string answer = read_answer(channel_.get(), 4096 + forwards_ * std::size(" 65535"));
+  if (!answer.starts_with('R')) throw_failure(answer, pid_);
+  return ports_from(answer, forwards_);
 }
 
 }  // namespace sandbox::netstack

@@ -42,6 +42,16 @@ std::string quoted(const std::string& text) {
   return result + "\"";
 }
 
+std::string port_range(unsigned first, std::size_t count) {
+  return count == 1 ? fmt::format("{}", first) : fmt::format("{}-{}", first, first + count - 1);
+}
+
+/// True when `port` is number `distance` after `first` on both sides.
+bool continues(const container::PublishedPort& first, const container::PublishedPort& port, std::size_t distance) {
+  return port.udp == first.udp && port.host_ip == first.host_ip && port.host_port == first.host_port + distance &&
+         port.container_port == first.container_port + distance;
+}
+
 }  // namespace
 
 std::string render_table(const std::vector<std::vector<std::string>>& rows) {
@@ -82,10 +92,14 @@ std::string status_cell(const container::State& state, std::int64_t now) {
 
 std::string ports_cell(const std::vector<container::PublishedPort>& ports) {
   std::string text;
-  for (const auto& port : ports) {
+  for (std::size_t first = 0, count = 1; first < ports.size(); first += count) {
+    const auto& port = ports[first];
+    count = 1;
+    while (first + count < ports.size() && continues(port, ports[first + count], count)) ++count;
     const bool v6 = port.host_ip.find(':') != std::string::npos;
     text += fmt::format("{}{}:{}->{}/{}", text.empty() ? "" : ", ", v6 ? "[" + port.host_ip + "]" : port.host_ip,
-                        port.host_port, port.container_port, port.udp ? "udp" : "tcp");
+                        port_range(port.host_port, count), port_range(port.container_port, count),
+                        port.udp ? "udp" : "tcp");
   }
   return text;
 }
@@ -93,10 +107,12 @@ std::string ports_cell(const std::vector<container::PublishedPort>& ports) {
 std::string render_ps(const std::vector<container::Container>& containers, bool whole, std::int64_t now) {
   std::vector<std::vector<std::string>> rows{
       {"CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"}};
-  for (const auto& [spec, state, directory] : containers) {
+  for (const container::Container& container : containers) {
+    const auto& [spec, state, directory] = container;
     rows.push_back({whole ? spec.id : short_id(spec.id), spec.image, command_cell(spec.plan.process.argv, whole),
                     engine::human_duration(now - spec.created) + " ago", status_cell(state, now),
-                    state.status == container::Status::running ? ports_cell(spec.ports) : "", spec.name});
+                    state.status == container::Status::running ? ports_cell(container::published_ports(container)) : "",
+                    spec.name});
   }
   return render_table(rows);
 }

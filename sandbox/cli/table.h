@@ -18,7 +18,7 @@ std::string short_id(const std::string& id);  ///< 12 digits, without "sha256:".
 std::string command_cell(const std::vector<std::string>& argv, bool whole);
 /// "Up 3 minutes", "Exited (0) About an hour ago", "Created".
 std::string status_cell(const container::State& state, std::int64_t now);
-/// "0.0.0.0:8080->80/tcp", comma separated.
+/// "0.0.0.0:8080->80/tcp", comma separated; neighbours as one: "0.0.0.0:8000-8002->80-82/tcp".
 std::string ports_cell(const std::vector<container::PublishedPort>& ports);
 
 /// The whole text of `ps`.

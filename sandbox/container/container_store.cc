@@ -48,7 +48,8 @@ Json state_to_json(const State& state) {
           {"exit_code", state.exit_code},
           {"started", state.started},
           {"finished", state.finished},
-          {"error", state.error}};
+          {"error", state.error},
+          {"host_ports", state.host_ports}};
 }
 
 State state_from_json(const Json& document) {
@@ -65,6 +66,7 @@ State state_from_json(const Json& document) {
     document.at("started").get_to(state.started);
     document.at("finished").get_to(state.finished);
     document.at("error").get_to(state.error);
+    document.at("host_ports").get_to(state.host_ports);
   } catch (const Json::exception& error) {
     throw InvalidInput(fmt::format("state.json: {}", error.what()));
   }
@@ -198,6 +200,13 @@ void ContainerStore::remove(const Container& container) const {
         or_throw("removing container {}", container.spec.name);
   }
   userns::remove_tree_of_all_ids(hidden);
+}
+
+std::vector<PublishedPort> published_ports(const Container& container) {
+  std::vector<PublishedPort> ports = container.spec.ports;
+  const auto& bound = container.state.host_ports;
+  for (std::size_t i = 0; i < ports.size() && i < bound.size(); ++i) ports[i].host_port = bound[i];
+  return ports;
 }
 
 std::vector<std::byte> read_seccomp(const Container& container) {

@@ -24,6 +24,7 @@ struct State {
   int exit_code = 0;
   std::int64_t started = 0, finished = 0;
   std::string error;                   ///< Why it could not start; empty otherwise.
+  std::vector<std::uint16_t> host_ports;  ///< Bound for Spec::ports, in their order; empty before the start.
 };
 
 struct Container {
@@ -52,6 +53,9 @@ class ContainerStore {
 
   Places places_;
 };
+
+/// The published ports as they are bound now, or as asked for (host port 0: any) when nothing is bound.
+std::vector<PublishedPort> published_ports(const Container& container);
 
 /// The container's filter bytes, kept beside container.json as seccomp.bpf; empty when it has none.
 std::vector<std::byte> read_seccomp(const Container& container);

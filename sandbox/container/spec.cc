@@ -235,7 +235,6 @@ void describe(A& field, Of<Spec> auto& spec) {
   field("labels", spec.labels);
   field("plan", spec.plan);
   field("ports", spec.ports);
-  field("dns", spec.dns);
   field("auto_remove", spec.auto_remove);
   field("open_stdin", spec.open_stdin);
   field("stop_signal", spec.stop_signal);

@@ -14,7 +14,8 @@ namespace sandbox::container {
 /// `-p [ip:]host:container[/udp]`
 struct PublishedPort {
   std::string host_ip = "0.0.0.0";
-  std::uint16_t host_port = 0, container_port = 0;
+  std::uint16_t host_port = 0;  ///< 0: a free one at every start; State::host_ports tells which.
+  std::uint16_t container_port = 0;
   bool udp = false;
 };
 
@@ -27,7 +28,6 @@ struct Spec {
   std::map<std::string, std::string> labels;
   userns::LaunchPlan plan;
   std::vector<PublishedPort> ports;
-  std::vector<std::string> dns;  ///< Name servers; empty: the network stack's own forwarder.
   bool auto_remove = false;
   bool open_stdin = false;       ///< -i
   int stop_signal = 15;

@@ -43,7 +43,6 @@ netstack::Config network_config(const Spec& spec) {
   config.gateway = network.gateway;
   config.prefix = network.prefix;
   config.mtu = network.mtu;
-  if (!spec.dns.empty()) config.dns = spec.dns.front();
   for (const auto& port : spec.ports) {
     config.forwards.push_back({port.host_ip, port.host_port, port.container_port, port.udp});
   }
@@ -52,7 +51,7 @@ netstack::Config network_config(const Spec& spec) {
 
 userns::LaunchHooks launch_hooks() {
   return {.create_nic = [](const userns::NetworkInterface& nic) {
-            return netstack::create_tap(nic.name, nic.address, nic.prefix, nic.gateway, nic.mtu);
+            return netstack::create_nic(nic.name, nic.address, nic.prefix, nic.gateway, nic.mtu);
           },
           .bring_up_loopback = [] { netstack::bring_up_loopback(); }};
 }
@@ -141,7 +140,8 @@ class Supervisor {
   std::vector<std::shared_ptr<Connection>> clients_;
   std::unique_ptr<Process> main_;
   std::vector<Exec> execs_;
-  Fd network_, listener_;
+  std::optional<netstack::Helper> network_;
+  Fd listener_;
   State state_;
 };
 
@@ -149,11 +149,10 @@ void Supervisor::start() {
   auto& spec = container_.spec;
   spec.plan.process.seccomp = read_seccomp(container_);
   Stdio stdio = make_stdio(spec.open_stdin);
+  if (spec.plan.network) network_.emplace(network_config(spec));  // prepares itself while the container is made
   auto launched = userns::Launched::begin(spec.plan, stdio.child(), launch_hooks());
   main_ = std::make_unique<Process>(std::move(launched), std::move(stdio));
-  if (spec.plan.network) {
-    network_ = netstack::spawn_netstack(network_config(spec), main_->launched().take_nic());
-  }
+  if (network_) state_.host_ports = network_->connect(main_->launched().take_nic());
   make_places(places_);
   listener_ = listen_on(control_socket_path(places_, spec.id));
   main_->launched().start();

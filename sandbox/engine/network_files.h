@@ -9,7 +9,8 @@
 namespace sandbox::engine {
 
 std::string render_hosts(const RunRequest& request, const std::string& hostname);
-std::string render_resolv_conf(const RunRequest& request);
+/// `host_text`: the host's resolv.conf, whose search domains and options hold unless others are asked for.
+std::string render_resolv_conf(const RunRequest& request, const std::string& host_text);
 
 /// Writes hosts, hostname and resolv.conf into the container's directory, which the plan binds.
 void write_network_files(const std::string& directory, const container::Spec& spec, const RunRequest& request);

@@ -142,6 +142,21 @@ std::map<std::string, std::string> plan_labels(const PlanInput& input) {
   return labels;
 }
 
+std::vector<container::PublishedPort> plan_ports(const PlanInput& input) {
+  std::vector<container::PublishedPort> ports;
+  for (const auto& text : input.request.publish) {
+    const auto parsed = parse_publish(text);
+    ports.insert(ports.end(), parsed.begin(), parsed.end());
+  }
+  const Json* exposed = config_value(input.image, "ExposedPorts");
+  if (input.request.publish_all && exposed != nullptr && exposed->is_object()) {
+    std::vector<std::string> names;
+    for (const auto& [name, nothing] : exposed->items()) names.push_back(name);
+    publish_exposed(names, ports);
+  }
+  return ports;
+}
+
 }  // namespace
 
 std::string config_string(const image::Image* image, const char* key) {
@@ -163,7 +178,7 @@ std::string check_request(const RunRequest& request) {
   if (request.network != "none" && request.network != "private" && request.network != "host") {
     throw UsageError(fmt::format("network {} not found", request.network), "networks: none, private, host");
   }
-  if (!request.publish.empty() && request.network != "private") {
+  if ((!request.publish.empty() || request.publish_all) && request.network != "private") {
     throw UsageError(fmt::format("published ports need the private network, not '{}'", request.network));
   }
   if (!request.limits.empty() && request.limits != "best-effort" && request.limits != "strict") {
@@ -195,11 +210,7 @@ container::Spec plan(const PlanInput& input) {
   if (input.image != nullptr) spec.image_id = input.image->id();
   spec.created = input.now;
   spec.labels = plan_labels(input);
-  for (const auto& text : request.publish) {
-    const auto ports = parse_publish(text);
-    spec.ports.insert(spec.ports.end(), ports.begin(), ports.end());
-  }
-  spec.dns = request.dns;
+  spec.ports = plan_ports(input);
   spec.auto_remove = request.auto_remove;
   spec.open_stdin = request.interactive;
   std::string signal = request.stop_signal.empty() ? config_string(input.image, "StopSignal") : request.stop_signal;

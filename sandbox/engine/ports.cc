@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <charconv>
 #include <string>
 
@@ -62,25 +63,46 @@ std::vector<container::PublishedPort> parse_publish(std::string_view whole) {
   }
   const auto last_colon = text.rfind(':');
   const Range inside = parse_range(last_colon == std::string_view::npos ? text : text.substr(last_colon + 1), whole);
-  Range outside = inside;
+  Range outside{0, static_cast<std::uint16_t>(inside.last - inside.first)};
+  bool chosen = false;  // the host's ports are named
   if (last_colon != std::string_view::npos) {
     std::string_view host = text.substr(0, last_colon);
     if (const auto colon = host.rfind(':'); colon != std::string_view::npos) {
       port.host_ip = parse_address(host.substr(0, colon), whole);
       host = host.substr(colon + 1);
     }
-    if (!host.empty()) outside = parse_range(host, whole);
+    if (!host.empty()) {
+      outside = parse_range(host, whole);
+      chosen = true;
+    }
   }
   if (outside.last - outside.first != inside.last - inside.first) {
     throw UsageError(fmt::format("invalid publish '{}': the ranges have different lengths", whole));
   }
   std::vector<container::PublishedPort> ports;
   for (unsigned i = 0; i <= unsigned{inside.last} - inside.first; ++i) {
-    port.host_port = static_cast<std::uint16_t>(outside.first + i);
+    port.host_port = chosen ? static_cast<std::uint16_t>(outside.first + i) : std::uint16_t{0};
     port.container_port = static_cast<std::uint16_t>(inside.first + i);
     ports.push_back(port);
   }
   return ports;
+}
+
+void publish_exposed(const std::vector<std::string>& exposed, std::vector<container::PublishedPort>& ports) {
+  for (const auto& text : exposed) {
+    std::vector<container::PublishedPort> found;
+    try {
+      if (text.find(':') == std::string::npos) found = parse_publish(text);
+    } catch (const UsageError&) {
+      continue;
+    }
+    for (const auto& port : found) {
+      const auto same = [&](const auto& other) {
+        return other.container_port == port.container_port && other.udp == port.udp;
+      };
+      if (std::ranges::none_of(ports, same)) ports.push_back(port);
+    }
+  }
 }
 
 }  // namespace sandbox::engine

@@ -8,8 +8,12 @@
 
 namespace sandbox::engine {
 
-/// One entry per port of a range. A missing host port is the container's own number; a missing
+/// One entry per port of a range. A missing host port is 0, any free one; a missing
 /// address is 0.0.0.0. Throws UsageError with Docker's wording.
 std::vector<container::PublishedPort> parse_publish(std::string_view text);
+
+/// For -P: an entry with a free host port for each of the image's `exposed` ports ("80/tcp", "53/udp", "80") that
+/// `ports` does not publish. The image is a stranger: what is no port is left out.
+void publish_exposed(const std::vector<std::string>& exposed, std::vector<container::PublishedPort>& ports);
 
 }  // namespace sandbox::engine

@@ -21,7 +21,8 @@ struct RunRequest {
   std::vector<std::string> volumes, mounts, tmpfs;
   std::vector<std::string> cap_add, cap_drop, security_options, ulimits;
   std::string network = "private";
-  std::vector<std::string> publish, dns, add_hosts;
+  std::vector<std::string> publish, dns, dns_search, dns_options, add_hosts;
+  bool publish_all = false;
   std::string userns, ipc, pid, uts, cgroupns;
   std::string stop_signal, shm_size, platform, cidfile;
   std::string pull = "missing";

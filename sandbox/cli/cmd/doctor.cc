@@ -1,13 +1,11 @@
 // `doctor`: tries what containers need, in a child of its own, and names reason and remedy.
 // Exit status 1 when containers can't run at all (no user namespace or no overlay).
-#include <linux/if.h>
-#include <linux/if_tun.h>
 #include <linux/magic.h>
-#include <sys/ioctl.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "netstack/netstack.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/identifier.h"
@@ -25,10 +23,11 @@ struct Finding {
   std::string reason, fix;
 };
 
-enum class Stage : int { none, user_namespace, id_map, overlay, network_namespace, tun };
+enum class Stage : int { none, user_namespace, id_map, overlay };
 struct ProbeResult {
   Stage stage = Stage::none;  ///< Where it failed; none: all worked.
   int error = 0;
+  netstack::NicRung network;
 };
 
 bool write_text(const char* path, std::string_view text) {
@@ -36,7 +35,7 @@ bool write_text(const char* path, std::string_view text) {
   return file && sys::write_all(file->get(), text.data(), text.size());
 }
 
-ProbeResult failed(Stage stage) { return {stage, errno}; }
+ProbeResult failed(Stage stage) { return {stage, errno, {}}; }
 
 ProbeResult enter_user_namespace(int flags) {
   const std::string uid_map = fmt::format("0 {} 1", ::getuid()), gid_map = fmt::format("0 {} 1", ::getgid());
@@ -53,16 +52,14 @@ ProbeResult try_overlay(const std::string& directory) {
   const std::string data =
       fmt::format("lowerdir={0}/lower,upperdir={0}/upper,workdir={0}/work,userxattr", directory);
   const auto mounted = sys::mount("overlay", (directory + "/merged").c_str(), "overlay", 0, data.c_str());
-  return mounted ? ProbeResult{} : ProbeResult{Stage::overlay, mounted.error().value};
+  return mounted ? ProbeResult{} : ProbeResult{Stage::overlay, mounted.error().value, {}};
 }
 
-ProbeResult try_tun(const std::string&) {
+ProbeResult try_network(const std::string&) {
   if (const auto entered = enter_user_namespace(CLONE_NEWNET); entered.stage != Stage::none) return entered;
-  const auto device = sys::openat(AT_FDCWD, "/dev/net/tun", O_RDWR);
-  if (!device) return {Stage::tun, device.error().value};
-  ifreq request{};
-  request.ifr_flags = IFF_TAP | IFF_NO_PI;
-  return ::ioctl(device->get(), TUNSETIFF, &request) == 0 ? ProbeResult{} : failed(Stage::tun);
+  ProbeResult result;
+  result.network = netstack::probe_nic();
+  return result;
 }
 
 /// Runs `probe` in a child: what it enters and mounts ends with it.
@@ -76,7 +73,7 @@ ProbeResult in_child(ProbeResult (*probe)(const std::string&), const std::string
     ::_exit(0);
   }
   ::waitpid(pid, nullptr, 0);
-  ProbeResult result{Stage::user_namespace, EIO};
+  ProbeResult result{Stage::user_namespace, EIO, {}};
   (void)sys::set_nonblocking(pipe.first.get(), true);
   (void)sys::read(pipe.first.get(), &result, sizeof result);
   return result;
@@ -102,13 +99,21 @@ Finding judge_overlay(const ProbeResult& result, const std::string& directory) {
   return finding;
 }
 
-Finding probe_tun() {
-  const ProbeResult result = in_child(try_tun, {});
-  Finding finding{"private network (/dev/net/tun)", result.stage == Stage::none, false, {}, {}};
-  if (finding.works) return finding;
-  finding.reason = Errno{result.error}.message();
-  finding.fix = "as root: modprobe tun; without it use --network none or host";
-  return finding;
+/// The rungs of the private network, best first; the second is of interest only without the first.
+std::vector<Finding> judge_network(const ProbeResult& result) {
+  using netstack::NicRung;
+  const NicRung& network = result.network;
+  const bool namespaces = result.stage == Stage::none;
+  Finding tap{"private network (tap)", namespaces && network.kind == NicRung::tap, false, {}, {}};
+  if (tap.works) return {tap};
+  tap.reason = namespaces ? fmt::format("/dev/net/tun: {}", Errno{network.tap_error}.message()) : "no network namespace";
+  tap.fix = namespaces ? netstack::tun_hint(network.tap_error) : "see user namespaces above";
+  Finding veth{"private network (veth pair)", namespaces && network.kind == NicRung::veth, false, {}, {}};
+  if (!veth.works && namespaces) {
+    veth.reason = fmt::format("making a veth pair: {}", Errno{network.veth_error}.message());
+    veth.fix = "as root: modprobe veth; without both rungs use --network none or host";
+  }
+  return {tap, veth};
 }
 
 Finding probe_subordinate_ids(const Places& places) {
@@ -140,8 +145,10 @@ int run(const Arguments&) {
   for (const char* name : {"lower", "upper", "work", "merged"}) make_directories(directory + "/" + name);
   const ProbeResult overlay = in_child(try_overlay, directory);
   remove_tree(directory);
-  const Finding findings[] = {judge_namespace(overlay), judge_overlay(overlay, places.data), probe_tun(),
-                              probe_subordinate_ids(places), probe_cgroup()};
+  std::vector<Finding> findings{judge_namespace(overlay), judge_overlay(overlay, places.data)};
+  for (Finding& rung : judge_network(in_child(try_network, {}))) findings.push_back(std::move(rung));
+  findings.push_back(probe_subordinate_ids(places));
+  findings.push_back(probe_cgroup());
   int status = 0;
   for (const Finding& finding : findings) {
     print(fmt::format("{}  {}\n", finding.works ? "[ok]  " : finding.required ? "[FAIL]" : "[no]  ", finding.rung));

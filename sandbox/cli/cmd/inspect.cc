@@ -10,9 +10,9 @@ namespace {
 
 constexpr const char* kStatusNames[] = {"created", "running", "exited"};
 
-Json describe_ports(const container::Spec& spec) {
+Json describe_ports(const container::Container& container) {
   Json ports = Json::object();
-  for (const auto& port : spec.ports) {
+  for (const auto& port : container::published_ports(container)) {
     ports[fmt::format("{}/{}", port.container_port, port.udp ? "udp" : "tcp")].push_back(
         {{"HostIp", port.host_ip}, {"HostPort", fmt::format("{}", port.host_port)}});
   }
@@ -62,7 +62,7 @@ Json describe(const container::Container& found) {
             {"WorkingDir", process.cwd},
             {"Labels", spec.labels}}},
           {"NetworkSettings",
-           {{"Ports", describe_ports(spec)},
+           {{"Ports", describe_ports(found)},
             {"IPAddress", spec.plan.network ? spec.plan.network->address : ""},
             {"Gateway", spec.plan.network ? spec.plan.network->gateway : ""}}}};
 }

@@ -38,7 +38,10 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   // Docker's names for the network of one's own.
   if (request.network == "default" || request.network == "bridge") request.network = "private";
   request.publish = arguments.all("publish");
+  request.publish_all = arguments.flag("publish-all");
   request.dns = arguments.all("dns");
+  request.dns_search = arguments.all("dns-search");
+  request.dns_options = arguments.all("dns-option");
   request.add_hosts = arguments.all("add-host");
   request.userns = arguments.text("userns");
   request.ipc = arguments.text("ipc");

@@ -41,5 +41,14 @@ TEST_CASE("ps shows a running container's ports and an ended one's exit status")
         "(3) 2 minutes ago                                            old\n");
 }
 
+TEST_CASE("neighbouring ports are shown as ranges, and a chosen port by its number") {
+  container::Container container;
+  container.spec.ports = {{"0.0.0.0", 8000, 80, false}, {"0.0.0.0", 8001, 81, false}, {"0.0.0.0", 8002, 82, true},
+                          {"0.0.0.0", 0, 83, true}};
+  container.state.host_ports = {8000, 8001, 8002, 40000};
+  CHECK(ports_cell(container::published_ports(container)) ==
+        "0.0.0.0:8000-8001->80-81/tcp, 0.0.0.0:8002->82/udp, 0.0.0.0:40000->83/udp");
+}
+
 }  // namespace
 }  // namespace sandbox::cli

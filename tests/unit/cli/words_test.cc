@@ -25,7 +25,8 @@ TEST_CASE("a published port has an optional address, host port and protocol") {
   CHECK(ports[0].host_ip == "127.0.0.1");
   CHECK(ports[0].udp);
   CHECK(parse_publish("[::1]:80:80")[0].host_ip == "::1");
-  CHECK(parse_publish("80")[0].host_port == 80);
+  CHECK(parse_publish("80")[0].host_port == 0);
+  CHECK(parse_publish("127.0.0.1::80")[0].host_port == 0);
 }
 
 TEST_CASE("a range of ports is one entry per port") {
@@ -34,6 +35,16 @@ TEST_CASE("a range of ports is one entry per port") {
   CHECK(ports[2].host_port == 8002);
   CHECK(ports[2].container_port == 82);
   CHECK(parse_publish("65535-65535:1-1").size() == 1);
+}
+
+TEST_CASE("exposed ports are published once each, and what is no port is left out") {
+  auto ports = parse_publish("8080:80");
+  publish_exposed({"80/tcp", "53/udp", "7000-7001", "evil:1:2", "nonsense", "80/icmp"}, ports);
+  REQUIRE(ports.size() == 4);
+  CHECK(ports[0].host_port == 8080);
+  CHECK(ports[1].udp);
+  CHECK(ports[1].host_port == 0);
+  CHECK(ports[3].container_port == 7001);
 }
 
 TEST_CASE("a malformed port is refused") {
@@ -142,8 +153,35 @@ TEST_CASE("the hosts file names the container and the added hosts") {
   CHECK(hosts.find("10.0.2.100\tbox\n10.1.2.3\tdb\n10.0.2.2\tup\n") != std::string::npos);
   request.add_hosts = {"db:10.1.2.3\n6.6.6.6 x"};
   CHECK_THROWS_AS(render_hosts(request, "box"), UsageError);
-  request.dns = {"1.1.1.1"};
-  CHECK(render_resolv_conf(request) == "nameserver 1.1.1.1\n");
+}
+
+TEST_CASE("resolv.conf names the forwarder or all --dns servers, and the host's search and options unless replaced") {
+  const std::string host = "nameserver 127.0.0.53\n# nameserver 9.9.9.9\nsearch corp.example lan\noptions edns0 trust-ad\n";
+  RunRequest request;
+  CHECK(render_resolv_conf(request, host) == "search corp.example lan\nnameserver 10.0.2.3\noptions edns0 trust-ad\n");
+  request.dns = {"1.1.1.1", "8.8.8.8", "2001:db8::1"};
+  request.dns_search = {"a.example", "b.example"};
+  request.dns_options = {"ndots:2"};
+  CHECK(render_resolv_conf(request, host) ==
+        "search a.example b.example\nnameserver 1.1.1.1\nnameserver 8.8.8.8\nnameserver 2001:db8::1\noptions ndots:2\n");
+  request.dns_search = {"."};
+  CHECK(render_resolv_conf(request, host).find("search") == std::string::npos);
+  request.network = "host";
+  CHECK(render_resolv_conf(request, host).find("nameserver 1.1.1.1\n") == 0);
+  CHECK(render_resolv_conf({.network = "host"}, host) == host);
+  CHECK(render_resolv_conf({.network = "none"}, host).empty());
+}
+
+TEST_CASE("--dns takes addresses only, and no word of resolv.conf can bring a line of its own") {
+  RunRequest request;
+  request.dns = {"dns.example"};
+  CHECK_THROWS_AS(render_resolv_conf(request, ""), UsageError);
+  request.dns.clear();
+  request.dns_search = {"a.example\nnameserver 6.6.6.6"};
+  CHECK_THROWS_AS(render_resolv_conf(request, ""), UsageError);
+  request.dns_search.clear();
+  request.dns_options = {"ndots:1 x"};
+  CHECK_THROWS_AS(render_resolv_conf(request, ""), UsageError);
 }
 
 }  // namespace

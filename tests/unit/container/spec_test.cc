@@ -24,7 +24,6 @@ Spec example() {
   spec.plan.process.capabilities = 1ULL << 40;
   spec.plan.process.rlimits = {{7, 1024, UINT64_MAX}};
   spec.ports = {{"127.0.0.1", 8080, 80, true}};
-  spec.dns = {"9.9.9.9"};
   spec.auto_remove = true;
   return spec;
 }

@@ -1,8 +1,5 @@
 #include <doctest/doctest.h>
 
-#include <array>
-
-#include "netstack/frame.h"
 #include "netstack/netstack.h"
 #include "sandbox/base/error.h"
 
@@ -35,19 +32,4 @@ TEST_CASE("a configuration with a missing field, a wrong type or a number out of
   document["mtu"] = 65521;
   CHECK_THROWS_AS(config_from_json(document), InvalidInput);
   CHECK_THROWS_AS(config_from_json(Json::array()), InvalidInput);
-}
-
-TEST_CASE("frames to 127.0.0.0/8 and 0.0.0.0/8 count as meant for the host's loopback, others not") {
-  std::array<std::uint8_t, 34> frame{};
-  frame[12] = 0x08;
-  frame[30] = 127;
-  CHECK(is_for_loopback(frame));
-  frame[30] = 0;
-  CHECK(is_for_loopback(frame));
-  frame[30] = 10;
-  CHECK_FALSE(is_for_loopback(frame));
-  frame[30] = 127;
-  frame[13] = 0x06;  // ARP
-  CHECK_FALSE(is_for_loopback(frame));
-  CHECK_FALSE(is_for_loopback({frame.data(), 20}));
 }

@@ -1,4 +1,5 @@
-// Test runner that is also the network helper, as the real program is.
+// Test runner that is also the network helper, as the real program is, and the victim that tries what the helper
+// must not be able to do.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
@@ -9,9 +10,9 @@
 
 int main(int count, char** arguments) {
   using sandbox::Fd;
-  if (count == 7 && std::string_view(arguments[1]) == "helper" && std::string_view(arguments[2]) == "netstack") {
+  if (count == 5 && std::string_view(arguments[1]) == "helper" && std::string_view(arguments[2]) == "netstack") {
     const auto fd = [&](int i) { return Fd(std::stoi(arguments[i])); };
-    return sandbox::netstack::netstack_main(fd(3), fd(4), fd(5), fd(6));
+    return sandbox::netstack::netstack_main(fd(3), fd(4));
   }
   doctest::Context context(count, arguments);
   return context.run();
