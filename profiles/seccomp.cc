@@ -1,5 +1,6 @@
 // Docker's seccomp profile format to a BPF program, by libseccomp. Pure but for a memfd and
-// uname(2); runs in the command's process, before any namespace exists.
+// uname(2); runs in the command's process, before any namespace exists. A profile whose rules contradict each other
+// is refused.
 //
 // Invariants of every program: the i386 calls of an x86_64 kernel pass through the same rules, and
 // a foreign architecture (x32 among them) gets ENOSYS for every call, even when the profile allows
@@ -43,6 +44,14 @@ struct Rule {
   std::vector<std::string> names;
   std::uint32_t action = 0;
   std::vector<scmp_arg_cmp> args;
+};
+
+/// What a rule says about one system call; several when comparisons are alternatives.
+struct Verdict {
+  std::string where, name;
+  int number = 0;
+  std::uint32_t action = 0;
+  std::vector<scmp_arg_cmp> args;  ///< All of them; empty: always.
 };
 
 [[noreturn]] void fail(const std::string& where, const std::string& reason) {
@@ -217,26 +226,80 @@ bool repeats_argument(const std::vector<scmp_arg_cmp>& args) {
   return false;
 }
 
-void check(int result, const std::string& what) {
-  // The same rule may stand in two blocks of a profile.
-  if (result < 0 && result != -EEXIST) throw SysError(Errno{-result}, "seccomp profile: " + what);
-}
-
-void add_rule(scmp_filter_ctx filter, const Rule& rule) {
+/// The verdicts of a rule. System calls that are newer than libseccomp stay with the default action.
+void append_verdicts(const Rule& rule, std::vector<Verdict>& verdicts) {
   for (const std::string& name : rule.names) {
     const int number = ::seccomp_syscall_resolve_name(name.c_str());
-    if (number == __NR_SCMP_ERROR) continue;  // Newer than libseccomp: stays with the default action.
-    const std::string what = fmt::format("{}: adding '{}'", rule.where, name);
-    const auto add = [&](const scmp_arg_cmp* args, std::size_t count) {
-      check(::seccomp_rule_add_array(filter, rule.action, number, static_cast<unsigned>(count), args), what);
-    };
+    if (number == __NR_SCMP_ERROR) continue;
+    const Verdict verdict{rule.where, name, number, rule.action, rule.args};
     if (!repeats_argument(rule.args)) {
-      add(rule.args.data(), rule.args.size());
+      verdicts.push_back(verdict);
       continue;
     }
     // runc's reading, which profiles rely on: comparisons of one argument are alternatives.
-    for (const scmp_arg_cmp& arg : rule.args) add(&arg, 1);
+    for (const scmp_arg_cmp& arg : rule.args) {
+      verdicts.push_back(verdict);
+      verdicts.back().args = {arg};
+    }
   }
+}
+
+bool holds_for(const scmp_arg_cmp& comparison, std::uint64_t value) {
+  switch (comparison.op) {
+    case SCMP_CMP_NE: return value != comparison.datum_a;
+    case SCMP_CMP_LT: return value < comparison.datum_a;
+    case SCMP_CMP_LE: return value <= comparison.datum_a;
+    case SCMP_CMP_EQ: return value == comparison.datum_a;
+    case SCMP_CMP_GE: return value >= comparison.datum_a;
+    case SCMP_CMP_GT: return value > comparison.datum_a;
+    case SCMP_CMP_MASKED_EQ: return (value & comparison.datum_a) == (comparison.datum_b & comparison.datum_a);
+    default: return true;
+  }
+}
+
+/// True only when no value satisfies both comparisons.
+bool exclude_each_other(const scmp_arg_cmp& a, const scmp_arg_cmp& b) {
+  if (a.arg != b.arg) return false;
+  if (a.op == SCMP_CMP_EQ) return !holds_for(b, a.datum_a);
+  if (b.op == SCMP_CMP_EQ) return !holds_for(a, b.datum_a);
+  if (a.op == SCMP_CMP_MASKED_EQ && b.op == SCMP_CMP_MASKED_EQ) {
+    return ((a.datum_b ^ b.datum_b) & a.datum_a & b.datum_a) != 0;
+  }
+  const auto is_upper = [](const scmp_arg_cmp& c) { return c.op == SCMP_CMP_LT || c.op == SCMP_CMP_LE; };
+  const auto is_lower = [](const scmp_arg_cmp& c) { return c.op == SCMP_CMP_GT || c.op == SCMP_CMP_GE; };
+  // A bound from below and one from above have a value in common unless each rules the other's limit out.
+  if (is_upper(a) && is_lower(b)) return a.datum_a <= b.datum_a && !(holds_for(a, b.datum_a) && holds_for(b, b.datum_a));
+  if (is_upper(b) && is_lower(a)) return exclude_each_other(b, a);
+  return false;
+}
+
+bool can_both_hold(const Verdict& a, const Verdict& b) {
+  return std::ranges::none_of(a.args, [&](const scmp_arg_cmp& left) {
+    return std::ranges::any_of(b.args, [&](const scmp_arg_cmp& right) { return exclude_each_other(left, right); });
+  });
+}
+
+/// libseccomp resolves a contradiction by dropping one side without a word, which may be a denial. A profile that
+/// says two things about one call is therefore refused.
+void refuse_contradictions(const std::vector<Verdict>& verdicts) {
+  for (std::size_t later = 0; later < verdicts.size(); ++later) {
+    for (std::size_t earlier = 0; earlier < later; ++earlier) {
+      const Verdict &a = verdicts[earlier], &b = verdicts[later];
+      if (a.number != b.number || a.action == b.action || !can_both_hold(a, b)) continue;
+      fail(b.where, fmt::format("'{}' contradicts {}: a call can meet both, and their actions differ", b.name, a.where));
+    }
+  }
+}
+
+void check(int result, const std::string& what) {
+  if (result < 0) throw SysError(Errno{-result}, "seccomp profile: " + what);
+}
+
+void add_verdict(scmp_filter_ctx filter, const Verdict& verdict) {
+  const int result = ::seccomp_rule_add_array(filter, verdict.action, verdict.number,
+                                              static_cast<unsigned>(verdict.args.size()), verdict.args.data());
+  // The same may be said twice, and a condition beside "always"; nothing that is dropped differs in its action.
+  if (result != -EEXIST) check(result, fmt::format("{}: adding '{}'", verdict.where, verdict.name));
 }
 
 std::vector<std::byte> export_program(scmp_filter_ctx filter) {
@@ -258,7 +321,9 @@ std::vector<std::byte> compile_seccomp(const Json& profile, std::uint64_t capabi
   if (!name) fail("document", "'defaultAction' is missing");
   const std::uint32_t default_action =
       parse_action(*name, number_member(profile, "defaultErrnoRet", 0xffff, "document"), "document");
-  const std::vector<Rule> rules = parse_rules(profile, capabilities);
+  std::vector<Verdict> verdicts;
+  for (const Rule& rule : parse_rules(profile, capabilities)) append_verdicts(rule, verdicts);
+  refuse_contradictions(verdicts);
 
   const Context filter(::seccomp_init(default_action));
   if (!filter) fail("document", fmt::format("'{}' can't be the default action", *name));
@@ -266,9 +331,9 @@ std::vector<std::byte> compile_seccomp(const Json& profile, std::uint64_t capabi
   check(::seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS)),
         "denying foreign architectures");
   check(::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2), "choosing the search tree");
-  for (const Rule& rule : rules) {
+  for (const Verdict& verdict : verdicts) {
     // libseccomp refuses a rule that says what the default says already.
-    if (rule.action != default_action) add_rule(filter.get(), rule);
+    if (verdict.action != default_action) add_verdict(filter.get(), verdict);
   }
   return export_program(filter.get());
 }

@@ -52,7 +52,10 @@ std::vector<int> wanted_signals(const AttachOptions& options) {
 
 StartFailure start_failure(const Frame& frame) {
   if (frame.payload.empty()) return {"the container could not start", 125};
-  return {frame.payload.substr(1), static_cast<unsigned char>(frame.payload[0])};
+  const std::string text = frame.payload.substr(1);
+  const std::size_t newline = text.find('\n');
+  return {text.substr(0, newline), static_cast<unsigned char>(frame.payload[0]),
+          newline == std::string::npos ? std::string() : text.substr(newline + 1)};
 }
 
 [[noreturn]] void supervisor_gone() { throw Error("the container's supervisor ended unexpectedly"); }

@@ -22,7 +22,7 @@ enum class FrameType : std::uint8_t {
   exec_request = 6,  ///< u32 size of the JSON, JSON, bytes of the seccomp filter
   // supervisor to client
   started = 16,
-  start_failure = 17,  ///< u8 exit code, text
+  start_failure = 17,  ///< u8 exit code, message, and after a newline its hint
   stdout_data = 18,
   stderr_data = 19,
   exit_status = 20,  ///< u8

@@ -104,7 +104,7 @@ class Supervisor {
   void start();
   void run();
   /// The end of a container that never ran.
-  void fail(const std::string& message, int exit_code);
+  void fail(const Error& error, int exit_code);
 
  private:
   struct Watch {
@@ -358,10 +358,11 @@ void Supervisor::finish() {
   flush_clients();
 }
 
-void Supervisor::fail(const std::string& message, int exit_code) {
+void Supervisor::fail(const Error& error, int exit_code) {
   main_.reset();  // kills what has not started
+  const std::string message = error.what();
   end(exit_code, message);
-  first_->queue(FrameType::start_failure, (encode_code(exit_code) + message).substr(0, max_payload));
+  first_->queue(FrameType::start_failure, (encode_code(exit_code) + message + "\n" + error.hint()).substr(0, max_payload));
   flush_clients();
 }
 
@@ -421,10 +422,10 @@ int supervisor_main(const Places& places, const std::string& id, Fd first_client
     try {
       supervisor.start();
     } catch (const userns::LaunchError& error) {
-      supervisor.fail(error.what(), error.exit_code());
+      supervisor.fail(error, error.exit_code());
       return 0;
     } catch (const Error& error) {
-      supervisor.fail(error.what(), 125);
+      supervisor.fail(error, 125);
       return 0;
     }
     supervisor.run();

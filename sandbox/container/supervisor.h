@@ -44,7 +44,8 @@ int wait_exit(Fd supervisor);
 /// The container could not start: Docker's exit code beside the message.
 class StartFailure : public Error {
  public:
-  StartFailure(const std::string& message, int exit_code) : Error(message), exit_code_(exit_code) {}
+  StartFailure(const std::string& message, int exit_code, std::string hint = {})
+      : Error(message, std::move(hint)), exit_code_(exit_code) {}
   int exit_code() const { return exit_code_; }
 
  private:

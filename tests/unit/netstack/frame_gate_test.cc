@@ -74,16 +74,35 @@ TEST_CASE("the table of clients is bounded: the one that has been silent for lon
   CHECK(gate->admits(udp_frame(kGuest, 7000, kGateway, 10000 + FrameGate::kMostClients)));
 }
 
-TEST_CASE("a later fragment passes to the gateway, a first one without a whole header does not") {
+TEST_CASE("fragments and datagrams without a whole header don't pass") {
   const auto gate = publishing();
-  Bytes fragment = udp_frame(kGuest, 7000, kGateway, 40000);
-  set_fragment_offset(fragment, 1);
-  CHECK(gate->admits(fragment));
-  set_fragment_offset(fragment, 0);
   gate->deliver(udp_frame(kGateway, 40000, kGuest, 7000));
-  CHECK(gate->admits(fragment));
-  set_ip_length(fragment, 20 + 7);
-  CHECK_FALSE(gate->admits(fragment));
+  for (const std::uint32_t to : {kGateway, kElsewhere}) {
+    Bytes frame = udp_frame(kGuest, 7000, to, 40000);
+    CHECK(gate->admits(frame));
+    set_fragment(frame, 1);
+    CHECK_FALSE(gate->admits(frame));
+    set_fragment(frame, 0, true);
+    CHECK_FALSE(gate->admits(frame));
+  }
+  Bytes cut = udp_frame(kGuest, 7000, kGateway, 40000);
+  set_ip_length(cut, 20 + 7);
+  CHECK_FALSE(gate->admits(cut));
+}
+
+TEST_CASE("no connection to the gateway can be begun, and those that a client on the host began go on") {
+  const auto gate = publishing();
+  constexpr std::uint8_t kFin = 0x01, kSyn = 0x02, kPush = 0x08, kAck = 0x10, kEcho = 0x40;
+  for (const std::uint8_t flags : {kSyn, std::uint8_t(kSyn | kPush), std::uint8_t(kSyn | kEcho)}) {
+    CHECK_FALSE(gate->admits(tcp_frame(kGuest, 80, kGateway, 40000, flags)));
+  }
+  for (const std::uint8_t flags : {kAck, std::uint8_t(kSyn | kAck), std::uint8_t(kFin | kAck)}) {
+    CHECK(gate->admits(tcp_frame(kGuest, 80, kGateway, 40000, flags)));
+    CHECK(gate->admits(with_ip_options(tcp_frame(kGuest, 80, kGateway, 40000, flags))));
+  }
+  Bytes cut = tcp_frame(kGuest, 80, kGateway, 40000, kAck);
+  set_ip_length(cut, 20 + 19);
+  CHECK_FALSE(gate->admits(cut));
 }
 
 TEST_CASE("headers that lie about their lengths stop a frame") {

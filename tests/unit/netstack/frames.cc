@@ -71,13 +71,14 @@ Bytes udp_frame(std::uint32_t source, std::uint16_t source_port, std::uint32_t d
   return ip_frame(IPPROTO_UDP, source, destination, udp(source_port, port), 6);
 }
 
-Bytes tcp_syn_frame(std::uint32_t source, std::uint16_t source_port, std::uint32_t destination, std::uint16_t port) {
+Bytes tcp_frame(std::uint32_t source, std::uint16_t source_port, std::uint32_t destination, std::uint16_t port,
+                std::uint8_t flags) {
   Bytes segment(20);
   put16(segment, 0, source_port);
   put16(segment, 2, port);
   put32(segment, 4, 12345);
   segment[12] = 5 << 4;
-  segment[13] = 0x02;  // SYN
+  segment[13] = flags;
   put16(segment, 14, 65535);
   return ip_frame(IPPROTO_TCP, source, destination, segment, 16);
 }
@@ -108,8 +109,8 @@ Bytes with_ip_options(Bytes frame) {
   return frame;
 }
 
-void set_fragment_offset(Bytes& frame, std::uint16_t units_of_eight) {
-  put16(frame, kIp + 6, units_of_eight);
+void set_fragment(Bytes& frame, std::uint16_t units_of_eight, bool more) {
+  put16(frame, kIp + 6, static_cast<std::uint16_t>(units_of_eight | (more ? 0x2000 : 0)));
   seal_ip(frame);
 }
 

@@ -167,6 +167,19 @@ TEST_CASE("a UDP server in the container answers several clients on the host's l
   }
 }
 
+TEST_CASE("a published TCP port serves beside a published UDP port") {
+  Guest guest(guest_server(SOCK_STREAM));
+  Config config = forwarding(0, false);
+  config.forwards.push_back(forwarding(0, true).forwards[0]);
+  std::optional<Helper> helper(std::in_place, config);
+  const auto ports = helper->connect(guest.take_nic());
+  await_byte(guest.socket());
+  CHECK(ask(SOCK_STREAM, "127.0.0.1", ports.at(0)) == "pong");
+  send_byte(guest.socket());
+  CHECK(guest.exit_status() == 0);
+  end(helper);
+}
+
 TEST_CASE("a port of the host's choice is free, reported and serves") {
   Guest guest(guest_server(SOCK_STREAM));
   std::optional<Helper> helper(std::in_place, forwarding(0, false));

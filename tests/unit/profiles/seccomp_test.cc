@@ -66,6 +66,40 @@ TEST_CASE("nulls, unknown system calls, repeated rules and rules equal to the de
     {"name":"bpf","action":"SCMP_ACT_ERRNO"}]})") == "accepted");
 }
 
+TEST_CASE("a profile that says two things about one call is refused, whatever their order") {
+  const char* always = R"({"name":"socket","action":"SCMP_ACT_ALLOW"})";
+  const char* vsock = R"({"name":"socket","action":"SCMP_ACT_ERRNO","args":[{"index":0,"value":40,"op":"SCMP_CMP_EQ"}]})";
+  const auto both = [](const char* first, const char* second, const char* otherwise) {
+    return refusal(fmt::format(R"({{"defaultAction":"{}","syscalls":[{},{}]}})", otherwise, first, second).c_str());
+  };
+  for (const char* otherwise : {"SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS"}) {
+    CHECK(mentions(both(always, vsock, otherwise), "syscalls[1]: 'socket' contradicts syscalls[0]"));
+    CHECK(mentions(both(vsock, always, otherwise), "syscalls[1]: 'socket' contradicts syscalls[0]"));
+  }
+}
+
+TEST_CASE("rules with different actions are accepted when no call can meet both") {
+  const auto pair = [](const char* first, const char* second) {
+    return refusal(fmt::format(R"({{"defaultAction":"SCMP_ACT_KILL_PROCESS","syscalls":[
+      {{"name":"socket","action":"SCMP_ACT_ALLOW","args":[{{"index":0,{}}}]}},
+      {{"name":"socket","action":"SCMP_ACT_ERRNO","args":[{{"index":0,{}}}]}}]}})",
+                               first, second)
+                       .c_str());
+  };
+  const char* eq40 = R"("value":40,"op":"SCMP_CMP_EQ")";
+  CHECK(pair(R"("value":41,"op":"SCMP_CMP_EQ")", eq40) == "accepted");
+  CHECK(pair(R"("value":40,"op":"SCMP_CMP_NE")", eq40) == "accepted");
+  CHECK(pair(R"("value":40,"op":"SCMP_CMP_LT")", eq40) == "accepted");
+  CHECK(pair(R"("value":40,"op":"SCMP_CMP_LT")", R"("value":40,"op":"SCMP_CMP_GE")") == "accepted");
+  CHECK(pair(R"("value":1,"valueTwo":0,"op":"SCMP_CMP_MASKED_EQ")", R"("value":3,"valueTwo":1,"op":"SCMP_CMP_MASKED_EQ")") ==
+        "accepted");
+  CHECK(pair(R"("value":40,"op":"SCMP_CMP_LE")", eq40) != "accepted");
+  CHECK(pair(R"("value":40,"op":"SCMP_CMP_LE")", R"("value":40,"op":"SCMP_CMP_GE")") != "accepted");
+  CHECK(pair(R"("value":41,"op":"SCMP_CMP_LT")", R"("value":39,"op":"SCMP_CMP_GT")") != "accepted");
+  CHECK(pair(R"("value":1,"valueTwo":0,"op":"SCMP_CMP_MASKED_EQ")", R"("value":2,"valueTwo":2,"op":"SCMP_CMP_MASKED_EQ")") !=
+        "accepted");
+}
+
 TEST_CASE("every action is understood") {
   for (const char* action :
        {"ALLOW", "ERRNO", "KILL", "KILL_THREAD", "KILL_PROCESS", "TRAP", "TRACE", "LOG", "NOTIFY"}) {

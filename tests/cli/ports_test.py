@@ -1,0 +1,211 @@
+"""Published ports and names through the real executable, as the ordinary user who calls it."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+SANDBOX = sys.argv.pop(1)
+SERVER = ["sh", "-c", "echo page > /tmp/index.html; exec httpd -f -p 8080 -h /tmp"]
+
+
+def free_ports(count=1):
+    """The first of `count` neighbouring TCP ports that nobody listens on."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            first = probe.getsockname()[1]
+        listeners = []
+        try:
+            for port in range(first, first + count):
+                listeners.append(socket.socket())
+                listeners[-1].bind(("0.0.0.0", port))
+            return first
+        except OSError:
+            continue
+        finally:
+            for listener in listeners:
+                listener.close()
+
+
+def listening(port):
+    """The local addresses of TCP listeners and UDP sockets on `port`, as /proc/net writes them."""
+    found = set()
+    for table, state in (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07")):
+        with open("/proc/net/" + table) as lines:
+            for line in list(lines)[1:]:
+                address, number = line.split()[1].rsplit(":", 1)
+                if int(number, 16) == port and line.split()[3] == state:
+                    found.add(table + " " + address)
+    return found
+
+
+def fetch(address, port):
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            with socket.create_connection((address, port), 2) as peer:
+                peer.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                answer = b"".join(iter(lambda: peer.recv(4096), b""))
+            if answer:
+                return answer.rsplit(b"\r\n", 1)[-1]
+        except OSError:
+            pass
+        time.sleep(0.05)
+    return b""
+
+
+class Ports(unittest.TestCase):
+    def setUp(self):
+        self.home = tempfile.mkdtemp(prefix="sbx-ports-")
+        self.env = dict(os.environ, SANDBOX_STORE_DIR=self.home + "/data", SANDBOX_RUNTIME_DIR=self.home + "/run")
+        os.mkdir(self.home + "/run", 0o700)
+
+    def tearDown(self):
+        for container in self.sandbox("ps", "-aq").stdout.split():
+            self.sandbox("rm", "-f", container)
+        subprocess.run(["chmod", "-R", "u+rwX", self.home], check=False)
+        shutil.rmtree(self.home)
+
+    def sandbox(self, *words, timeout=60):
+        return subprocess.run([SANDBOX, *words], env=self.env, text=True, capture_output=True, timeout=timeout,
+                              stdin=subprocess.DEVNULL)
+
+    def started(self, *options, image="busybox", command=SERVER):
+        done = self.sandbox("run", "-d", *options, image, *command)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.strip()
+
+    def test_a_port_on_the_loopback_is_there_and_nowhere_else(self):
+        port = free_ports()
+        self.started("-p", f"127.0.0.1:{port}:8080", "-p", f"127.0.0.1:{port}:8080/udp")
+        self.assertEqual(fetch("127.0.0.1", port), b"page\n")
+        self.assertEqual(listening(port), {"tcp 0100007F", "udp 0100007F"})
+
+    def test_a_port_without_an_address_is_on_all_of_them(self):
+        port = free_ports()
+        self.started("-p", f"{port}:8080")
+        self.assertEqual(fetch("127.0.0.1", port), b"page\n")
+        self.assertEqual(listening(port), {"tcp 00000000"})
+
+    def test_a_port_of_the_hosts_choice_is_shown_and_serves(self):
+        container = self.started("-p", "8080", "-p", "127.0.0.1::8080/udp")
+        ports = json.loads(self.sandbox("inspect", container).stdout)[0]["NetworkSettings"]["Ports"]
+        tcp, udp = ports["8080/tcp"][0], ports["8080/udp"][0]
+        self.assertEqual((tcp["HostIp"], udp["HostIp"]), ("0.0.0.0", "127.0.0.1"))
+        self.assertIn(f"0.0.0.0:{tcp['HostPort']}->8080/tcp, 127.0.0.1:{udp['HostPort']}->8080/udp",
+                      self.sandbox("ps").stdout)
+        self.assertEqual(fetch("127.0.0.1", int(tcp["HostPort"])), b"page\n")
+        self.assertEqual(listening(int(udp["HostPort"])), {"udp 0100007F"})
+
+    def test_a_range_is_published_whole_and_shown_as_one(self):
+        first = free_ports(3)
+        self.started("-p", f"127.0.0.1:{first}-{first + 2}:8079-8081")
+        self.assertEqual(fetch("127.0.0.1", first + 1), b"page\n")
+        self.assertIn(f"127.0.0.1:{first}-{first + 2}->8079-8081/tcp", self.sandbox("ps").stdout)
+
+    def test_all_exposed_ports_are_published_on_request(self):
+        layout = self.home + "/exposing"
+        source = os.path.join(os.path.dirname(SANDBOX), "../share/sandbox/store/images")
+        shutil.copytree(source, layout)
+        self.make_exposing(layout)
+        archive = self.home + "/exposing.tar"
+        subprocess.run(["tar", "-C", layout, "-cf", archive, "."], check=True)
+        loaded = self.sandbox("load", "-i", archive)
+        self.assertEqual(loaded.returncode, 0, loaded.stderr)
+        container = self.started("-P", image="localhost/exposing:latest")
+        ports = json.loads(self.sandbox("inspect", container).stdout)[0]["NetworkSettings"]["Ports"]
+        self.assertEqual(set(ports), {"8080/tcp", "5353/udp"})
+        self.assertEqual(fetch("127.0.0.1", int(ports["8080/tcp"][0]["HostPort"])), b"page\n")
+
+    @staticmethod
+    def make_exposing(layout):
+        """Rewrites the shipped image's configuration to expose ports, under a name of its own."""
+        import hashlib
+
+        def blob(digest):
+            return os.path.join(layout, "blobs", *digest.split(":"))
+
+        def store(document):
+            data = json.dumps(document).encode()
+            digest = "sha256:" + hashlib.sha256(data).hexdigest()
+            with open(blob(digest), "wb") as file:
+                file.write(data)
+            return digest, len(data)
+
+        with open(layout + "/index.json") as file:
+            index = json.load(file)
+        entry = index["manifests"][0]
+        with open(blob(entry["digest"])) as file:
+            manifest = json.load(file)
+        with open(blob(manifest["config"]["digest"])) as file:
+            config = json.load(file)
+        config["config"]["ExposedPorts"] = {"8080/tcp": {}, "5353/udp": {}}
+        manifest["config"]["digest"], manifest["config"]["size"] = store(config)
+        entry["digest"], entry["size"] = store(manifest)
+        entry["annotations"] = {"org.opencontainers.image.ref.name": "localhost/exposing:latest"}
+        index["manifests"] = [entry]
+        with open(layout + "/index.json", "w") as file:
+            json.dump(index, file)
+
+    def test_a_port_in_use_is_named_with_its_address(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            refused = self.sandbox("run", "--rm", "-p", f"127.0.0.1:{port}:80", "busybox", "true")
+        self.assertEqual(refused.returncode, 125)
+        self.assertIn(f"port 127.0.0.1:{port}/tcp: address already in use", refused.stderr)
+        self.assertEqual(self.sandbox("ps", "-aq").stdout, "")
+
+    def test_a_low_port_is_refused_with_the_name_of_the_sysctl(self):
+        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start") as file:
+            low = int(file.read()) - 1
+        self.assertGreater(low, 0, "every port is free for users here, so nothing can be shown")
+        refused = self.sandbox("run", "--rm", "-p", f"127.0.0.1:{low}:80", "busybox", "true")
+        self.assertEqual(refused.returncode, 125)
+        self.assertIn(f"port 127.0.0.1:{low}/tcp: Permission denied", refused.stderr)
+        self.assertIn("net.ipv4.ip_unprivileged_port_start", refused.stderr)
+
+    def test_no_listener_survives_the_death_of_its_container(self):
+        port = free_ports()
+        for end in (["kill"], ["rm", "-f"]) * 10:
+            container = self.started("-p", f"127.0.0.1:{port}:8080", "-p", f"127.0.0.1:{port}:8080/udp",
+                                     command=["sleep", "1000"])
+            self.assertEqual(len(listening(port)), 2)
+            self.assertEqual(self.sandbox(*end, container).returncode, 0)
+            if end == ["kill"]:
+                self.sandbox("wait", container)
+            self.assertEqual(listening(port), set())
+
+    def test_name_servers_search_domains_and_options_reach_the_container(self):
+        shown = self.sandbox("run", "--rm", "--dns", "192.0.2.1", "--dns", "192.0.2.2", "--dns-search", "a.example",
+                             "--dns-option", "ndots:2", "busybox", "cat", "/etc/resolv.conf")
+        self.assertEqual(shown.stdout, "search a.example\nnameserver 192.0.2.1\nnameserver 192.0.2.2\noptions ndots:2\n",
+                         shown.stderr)
+        refused = self.sandbox("run", "--rm", "--dns", "one.one", "busybox", "true")
+        self.assertEqual(refused.returncode, 125)
+
+    def test_without_the_tun_device_a_veth_pair_serves_and_doctor_says_why(self):
+        port = free_ports()
+        script = (f'mount -t tmpfs none /dev/net && {SANDBOX} doctor; {SANDBOX} run -d --name web '
+                  f'-p 127.0.0.1:{port}:8080 busybox sh -c "{SERVER[2]}"')
+        done = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script], env=self.env,
+                              text=True, capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("[no]    private network (tap)\n        reason: /dev/net/tun: No such file or directory\n"
+                      "        fix: the tun device is missing here", done.stdout)
+        self.assertIn("[ok]    private network (veth pair)", done.stdout)
+        self.assertEqual(fetch("127.0.0.1", port), b"page\n")
+        inside = self.sandbox("exec", "web", "ip", "link")
+        self.assertIn("eth0", inside.stdout, inside.stderr)
+        self.assertNotIn("outer0", inside.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

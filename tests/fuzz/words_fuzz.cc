@@ -1,0 +1,47 @@
+// The words of the command line: sizes, signals, limits, ports, volumes, mounts, hosts and resolver settings.
+#include <algorithm>
+
+#include "sandbox/engine/mounts.h"
+#include "sandbox/engine/network_files.h"
+#include "sandbox/engine/ports.h"
+#include "sandbox/engine/units.h"
+#include "target.h"
+
+using namespace sandbox;
+
+namespace {
+
+void check_resolver(const std::string& text) {
+  fuzz::attempt([&] {
+    engine::RunRequest request;
+    request.dns_search = {text};
+    request.dns_options = {text};
+    const std::string rendered = engine::render_resolv_conf(request, text);
+    const auto lines = std::ranges::count(rendered, '\n');
+    fuzz::require(lines <= 3, "a word makes no line of its own");
+  });
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string text(fuzz::as_text(data, size));
+  fuzz::attempt([&] { static_cast<void>(engine::parse_size(text)); });
+  fuzz::attempt([&] {
+    const int signal = engine::parse_signal(text);
+    fuzz::require(signal >= 1 && signal <= 64, "a signal is one");
+  });
+  fuzz::attempt([&] {
+    const userns::Rlimit limit = engine::parse_ulimit(text);
+    fuzz::require(limit.soft <= limit.hard, "a soft limit is within the hard one");
+  });
+  fuzz::attempt([&] {
+    for (const auto& port : engine::parse_publish(text)) fuzz::require(port.container_port != 0, "a port is one");
+  });
+  fuzz::attempt([&] { static_cast<void>(engine::parse_volume(text, "/data")); });
+  fuzz::attempt([&] { static_cast<void>(engine::parse_mount(text, "/data")); });
+  fuzz::attempt([&] { static_cast<void>(engine::parse_tmpfs(text)); });
+  static_cast<void>(engine::parse_time(text));
+  check_resolver(text);
+  return 0;
+}
