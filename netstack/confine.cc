@@ -79,8 +79,8 @@ void restrict_files() {
   if (abi < 1) return;
   landlock_ruleset_attr attributes{};
   attributes.handled_access_fs = landlock_rights(abi);
-  const Fd ruleset(static_cast<int>(
-      ::syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes.handled_access_fs, 0)));
+  const Fd ruleset(
+      static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes.handled_access_fs, 0)));
   if (!ruleset) throw SysError(Errno{errno}, "making the Landlock rules of the network helper");
   for (const char* path : {"/etc", "/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf"}) {
     allow_reading(ruleset.get(), path);

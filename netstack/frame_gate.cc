@@ -29,9 +29,9 @@ void write16(std::span<std::uint8_t> bytes, std::size_t at, std::uint16_t value)
 struct Packet {
   std::uint32_t source = 0, destination = 0;
   std::uint8_t protocol = 0;
-  bool whole = true;           ///< No fragment.
-  bool first = true;           ///< Not a later fragment, so that its transport header is here.
-  std::size_t transport = 0;   ///< Offset of the transport header in the frame.
+  bool whole = true;          ///< No fragment.
+  bool first = true;          ///< Not a later fragment, so that its transport header is here.
+  std::size_t transport = 0;  ///< Offset of the transport header in the frame.
   std::size_t end = 0;
   bool has_udp_header() const { return protocol == IPPROTO_UDP && first && end - transport >= kUdpHeader; }
 };
@@ -47,7 +47,7 @@ std::optional<Packet> parse_ip(Frame frame) {
   packet.destination = read32(frame, kIpSource + 4);
   packet.protocol = frame[kEthernet + 9];
   const std::uint16_t fragment = read16(frame, kEthernet + 6);
-  packet.first = (fragment & 0x1fff) == 0;  // its offset
+  packet.first = (fragment & 0x1fff) == 0;                  // its offset
   packet.whole = packet.first && (fragment & 0x2000) == 0;  // and no more to come
   packet.transport = kEthernet + header;
   packet.end = kEthernet + length;

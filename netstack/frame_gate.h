@@ -3,8 +3,8 @@
 // libslirp can close the host's loopback to the container, but then it also drops the answers of published UDP ports
 // to clients on the host. So where such ports exist libslirp leaves the loopback open, and this gate is what guards
 // it: no connection to the gateway's address can be begun, and the only datagrams that pass to it are answers from a
-// published port to a client that has sent to it before. libslirp takes the gateway's address and 255.255.255.255 for the host, and the host's kernel
-// 127.0.0.0/8 and 0.0.0.0/8. IPv6 is off in libslirp and stopped here, too.
+// published port to a client that has sent to it before. libslirp takes the gateway's address and 255.255.255.255 for
+// the host, and the host's kernel 127.0.0.0/8 and 0.0.0.0/8. IPv6 is off in libslirp and stopped here, too.
 #pragma once
 
 #include <array>

@@ -109,10 +109,13 @@ std::string tun_hint(int error) {
   switch (error) {
     case ENOENT:
     case ENODEV:
-    case ENXIO: return "the tun device is missing here: as root, modprobe tun";
+    case ENXIO:
+      return "the tun device is missing here: as root, modprobe tun";
     case EACCES:
-    case EPERM: return "let users open the tun device: as root, chmod 0666 /dev/net/tun";
-    default: return {};
+    case EPERM:
+      return "let users open the tun device: as root, chmod 0666 /dev/net/tun";
+    default:
+      return {};
   }
 }
 
@@ -137,8 +140,7 @@ Fd create_nic(const std::string& name, const std::string& address, int prefix, c
   request.ifr_addr = parse_address(address);
   device_ioctl(socket.get(), SIOCSIFADDR, &request) | or_throw("giving address {} to interface '{}'", address, name);
   request.ifr_netmask = as_sockaddr(htonl(~std::uint32_t{0} << (32 - prefix)));
-  device_ioctl(socket.get(), SIOCSIFNETMASK, &request) |
-      or_throw("setting prefix {} of interface '{}'", prefix, name);
+  device_ioctl(socket.get(), SIOCSIFNETMASK, &request) | or_throw("setting prefix {} of interface '{}'", prefix, name);
   request.ifr_mtu = mtu;
   device_ioctl(socket.get(), SIOCSIFMTU, &request) | or_throw("setting MTU {} of interface '{}'", mtu, name);
 

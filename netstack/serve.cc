@@ -151,7 +151,9 @@ SlirpCb Stack::callbacks() noexcept {
   table.timer_free = [](void* timer, void* opaque) noexcept {
     of(opaque).timers_.remove_if([timer](const Timer& entry) { return &entry == timer; });
   };
-  table.timer_mod = [](void* timer, std::int64_t due_ms, void*) noexcept { static_cast<Timer*>(timer)->due_ms = due_ms; };
+  table.timer_mod = [](void* timer, std::int64_t due_ms, void*) noexcept {
+    static_cast<Timer*>(timer)->due_ms = due_ms;
+  };
   table.register_poll_fd = [](int, void*) noexcept {};
   table.unregister_poll_fd = [](int, void*) noexcept {};
   table.notify = [](void*) noexcept {};

@@ -246,14 +246,22 @@ void append_verdicts(const Rule& rule, std::vector<Verdict>& verdicts) {
 
 bool holds_for(const scmp_arg_cmp& comparison, std::uint64_t value) {
   switch (comparison.op) {
-    case SCMP_CMP_NE: return value != comparison.datum_a;
-    case SCMP_CMP_LT: return value < comparison.datum_a;
-    case SCMP_CMP_LE: return value <= comparison.datum_a;
-    case SCMP_CMP_EQ: return value == comparison.datum_a;
-    case SCMP_CMP_GE: return value >= comparison.datum_a;
-    case SCMP_CMP_GT: return value > comparison.datum_a;
-    case SCMP_CMP_MASKED_EQ: return (value & comparison.datum_a) == (comparison.datum_b & comparison.datum_a);
-    default: return true;
+    case SCMP_CMP_NE:
+      return value != comparison.datum_a;
+    case SCMP_CMP_LT:
+      return value < comparison.datum_a;
+    case SCMP_CMP_LE:
+      return value <= comparison.datum_a;
+    case SCMP_CMP_EQ:
+      return value == comparison.datum_a;
+    case SCMP_CMP_GE:
+      return value >= comparison.datum_a;
+    case SCMP_CMP_GT:
+      return value > comparison.datum_a;
+    case SCMP_CMP_MASKED_EQ:
+      return (value & comparison.datum_a) == (comparison.datum_b & comparison.datum_a);
+    default:
+      return true;
   }
 }
 
@@ -268,7 +276,8 @@ bool exclude_each_other(const scmp_arg_cmp& a, const scmp_arg_cmp& b) {
   const auto is_upper = [](const scmp_arg_cmp& c) { return c.op == SCMP_CMP_LT || c.op == SCMP_CMP_LE; };
   const auto is_lower = [](const scmp_arg_cmp& c) { return c.op == SCMP_CMP_GT || c.op == SCMP_CMP_GE; };
   // A bound from below and one from above have a value in common unless each rules the other's limit out.
-  if (is_upper(a) && is_lower(b)) return a.datum_a <= b.datum_a && !(holds_for(a, b.datum_a) && holds_for(b, b.datum_a));
+  if (is_upper(a) && is_lower(b))
+    return a.datum_a <= b.datum_a && !(holds_for(a, b.datum_a) && holds_for(b, b.datum_a));
   if (is_upper(b) && is_lower(a)) return exclude_each_other(b, a);
   return false;
 }
@@ -286,7 +295,8 @@ void refuse_contradictions(const std::vector<Verdict>& verdicts) {
     for (std::size_t earlier = 0; earlier < later; ++earlier) {
       const Verdict &a = verdicts[earlier], &b = verdicts[later];
       if (a.number != b.number || a.action == b.action || !can_both_hold(a, b)) continue;
-      fail(b.where, fmt::format("'{}' contradicts {}: a call can meet both, and their actions differ", b.name, a.where));
+      fail(b.where,
+           fmt::format("'{}' contradicts {}: a call can meet both, and their actions differ", b.name, a.where));
     }
   }
 }

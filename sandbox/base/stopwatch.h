@@ -25,7 +25,8 @@ class Stopwatch {
   std::string text(std::string_view who) const {
     std::string lines;
     for (const auto& [what, time] : laps_) {
-      lines += fmt::format("{:11} {:24} {:8.2f} ms\n", who, what, std::chrono::duration<double, std::milli>(time).count());
+      lines +=
+          fmt::format("{:11} {:24} {:8.2f} ms\n", who, what, std::chrono::duration<double, std::milli>(time).count());
     }
     return lines;
   }

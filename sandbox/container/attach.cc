@@ -147,6 +147,9 @@ class Client {
     switch (frame.type) {
       case FrameType::stdout_data: out_ += frame.payload; break;
       case FrameType::stderr_data: err_ += frame.payload; break;
+      case FrameType::started:
+        if (options_.started) options_.started(frame.payload);
+        break;
       case FrameType::start_failure: throw start_failure(frame);
       case FrameType::exit_status:
         finish(frame.payload.empty() ? 125 : static_cast<unsigned char>(frame.payload[0]));
@@ -220,7 +223,7 @@ Frame wait_for(int socket, FrameType wanted) {
 
 int attach(Fd supervisor, const AttachOptions& options) { return Client(std::move(supervisor), options).run(); }
 
-void wait_started(Fd supervisor) { wait_for(supervisor.get(), FrameType::started); }
+std::string wait_started(Fd supervisor) { return wait_for(supervisor.get(), FrameType::started).payload; }
 
 int wait_exit(Fd supervisor) {
   const Frame frame = wait_for(supervisor.get(), FrameType::exit_status);

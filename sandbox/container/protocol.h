@@ -21,7 +21,7 @@ enum class FrameType : std::uint8_t {
   signal = 5,        ///< u8
   exec_request = 6,  ///< u32 size of the JSON, JSON, bytes of the seccomp filter
   // supervisor to client
-  started = 16,
+  started = 16,        ///< text: where the time of the start went (Stopwatch); empty for an exec
   start_failure = 17,  ///< u8 exit code, message, and after a newline its hint
   stdout_data = 18,
   stderr_data = 19,

@@ -19,6 +19,7 @@
 #include "netstack/netstack.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
+#include "sandbox/base/stopwatch.h"
 #include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/container/connection.h"
@@ -143,26 +144,34 @@ class Supervisor {
   std::optional<netstack::Helper> network_;
   Fd listener_;
   State state_;
+  Stopwatch watch_;
 };
 
 void Supervisor::start() {
   auto& spec = container_.spec;
   spec.plan.process.seccomp = read_seccomp(container_);
   Stdio stdio = make_stdio(spec.open_stdin);
+  watch_.lap("filter and streams");
   if (spec.plan.network) network_.emplace(network_config(spec));  // prepares itself while the container is made
+  watch_.lap("spawning the network");
   auto launched = userns::Launched::begin(spec.plan, stdio.child(), launch_hooks());
   main_ = std::make_unique<Process>(std::move(launched), std::move(stdio));
+  watch_.lap("namespaces and mounts");
   if (network_) state_.host_ports = network_->connect(main_->launched().take_nic());
+  watch_.lap("waiting for the network");
   make_places(places_);
   listener_ = listen_on(control_socket_path(places_, spec.id));
+  watch_.lap("control socket");
   main_->launched().start();
+  watch_.lap("exec");
   state_.status = Status::running;
   state_.supervisor_pid = ::getpid();
   state_.supervisor_start = process_start_time(::getpid());
   state_.pid = main_->pid();
   state_.started = std::time(nullptr);
   ContainerStore(places_).write_state(container_, state_);
-  first_->queue(FrameType::started);
+  watch_.lap("state");
+  first_->queue(FrameType::started, watch_.text("supervisor"));
 }
 
 void Supervisor::run() {

@@ -4,6 +4,7 @@
 // {u8 type, u32 little-endian size, payload}; see protocol.h.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "sandbox/base/error.h"
@@ -32,12 +33,13 @@ struct AttachOptions {
   bool forward_stdin = false;
   bool terminal = false;     ///< Raw mode, window size, detach keys ctrl-p ctrl-q.
   bool forward_signals = true;
+  std::function<void(const std::string&)> started = {};  ///< When the container runs, with the supervisor's timings.
 };
 /// Ends with the container's exit status, or 0 after detaching. Throws Error (LaunchError's text
 /// and exit code arrive as `StartFailure`).
 int attach(Fd supervisor, const AttachOptions& options);
-/// Waits until the container has started (for -d) and goes. Throws StartFailure.
-void wait_started(Fd supervisor);
+/// Waits until the container has started (for -d) and goes; returns the supervisor's timings. Throws StartFailure.
+std::string wait_started(Fd supervisor);
 /// Waits for the container's end without its output; returns its exit status.
 int wait_exit(Fd supervisor);
 

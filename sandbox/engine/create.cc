@@ -83,9 +83,10 @@ void locate_rootfs(PlanInput& input) {
 
 }  // namespace
 
-container::Spec decide(const Places& places, const RunRequest& request, const Notice& notice) {
+container::Spec decide(const Places& places, const RunRequest& request, const Notice& notice, Stopwatch& watch) {
   check_words(request, notice);
   const FoundRange range = find_id_range(places);
+  watch.lap("range of ids");
   if (range.refused) notice(fmt::format("WARNING: running with one user id: {}", range.reason));
   PlanInput input;
   input.request = request;
@@ -100,20 +101,27 @@ container::Spec decide(const Places& places, const RunRequest& request, const No
     image::ImageStore store(places);
     image = find_image(store, request, notice);
     input.image = &image;
+    watch.lap("image");
     input.lower = store.ensure_unpacked(image, range.kept ? &*range.kept : nullptr);
   } else {
     locate_rootfs(input);
   }
+  watch.lap("layers");
   input.user = choose_user(input);
+  watch.lap("user");
   input.seccomp = seccomp_filter(parse_security_options(request.security_options), planned_capabilities(request), places.data);
+  watch.lap("seccomp filter");
   return plan(input);
 }
 
-container::Container create_container(const Places& places, const RunRequest& request, const Notice& notice) {
-  const container::Spec spec = decide(places, request, notice);
+container::Container create_container(const Places& places, const RunRequest& request, const Notice& notice,
+                                      Stopwatch& watch) {
+  const container::Spec spec = decide(places, request, notice, watch);
   prepare_sources(user_mounts(request, places.data));
   container::ContainerStore store(places);
+  watch.lap("plan");
   container::Container created = store.create(spec);
+  watch.lap("container on disk");
   try {
     write_network_files(created.directory, created.spec, request);
     if (!request.cidfile.empty()) write_file_atomic(request.cidfile, created.spec.id, false, 0644);
@@ -121,6 +129,7 @@ container::Container create_container(const Places& places, const RunRequest& re
     store.remove(created);  // it never ran: nothing of it is worth keeping
     throw;
   }
+  watch.lap("generated files");
   return created;
 }
 

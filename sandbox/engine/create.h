@@ -6,6 +6,7 @@
 
 #include "sandbox/base/fd.h"
 #include "sandbox/base/places.h"
+#include "sandbox/base/stopwatch.h"
 #include "sandbox/container/container_store.h"
 #include "sandbox/engine/requests.h"
 
@@ -15,11 +16,12 @@ namespace sandbox::engine {
 using Notice = std::function<void(const std::string& line)>;
 
 /// Finds or pulls the image, unpacks its layers and decides everything; leaves no container behind. Throws UsageError,
-/// NotFound, Unsupported.
-container::Spec decide(const Places& places, const RunRequest& request, const Notice& notice);
+/// NotFound, Unsupported. `watch` gets a lap per step.
+container::Spec decide(const Places& places, const RunRequest& request, const Notice& notice, Stopwatch& watch);
 
 /// decide(), and the container made of it, with its generated files. Throws Conflict when the name is taken.
-container::Container create_container(const Places& places, const RunRequest& request, const Notice& notice);
+container::Container create_container(const Places& places, const RunRequest& request, const Notice& notice,
+                                      Stopwatch& watch);
 
 /// Spawns the supervisor of a container that doesn't run; returns the first client's connection to it, for
 /// container::attach or wait_started. Throws Conflict when it runs, Unsupported when the container needs a range of ids

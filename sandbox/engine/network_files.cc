@@ -28,13 +28,15 @@ std::string copy_of(const char* path) { return path_exists(path) ? read_file(pat
 
 std::string host_line(const std::string& word) {
   const auto separator = word.find_first_of(":=");
-  if (separator == 0 || separator == std::string::npos) throw UsageError(fmt::format("bad format for add-host: \"{}\"", word));
+  if (separator == 0 || separator == std::string::npos)
+    throw UsageError(fmt::format("bad format for add-host: \"{}\"", word));
   std::string address = word.substr(separator + 1);
   if (address == "host-gateway") address = netstack::Config().gateway;
   if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
   const std::string name = word.substr(0, separator);
   if (!is_address(address)) throw UsageError(fmt::format("invalid IP address in add-host: \"{}\"", address));
-  if (name.find_first_of(" \t\n") != std::string::npos) throw UsageError(fmt::format("bad format for add-host: \"{}\"", word));
+  if (name.find_first_of(" \t\n") != std::string::npos)
+    throw UsageError(fmt::format("bad format for add-host: \"{}\"", word));
   return address + "\t" + name + "\n";
 }
 
@@ -60,7 +62,8 @@ ResolverSettings parse_resolv_conf(const std::string& text) {
 
 std::vector<std::string> checked_servers(const std::vector<std::string>& servers) {
   for (const auto& server : servers) {
-    if (!is_address(server)) throw UsageError(fmt::format("invalid argument \"{}\" for \"--dns\" flag: no IP address", server));
+    if (!is_address(server))
+      throw UsageError(fmt::format("invalid argument \"{}\" for \"--dns\" flag: no IP address", server));
   }
   return servers;
 }

@@ -29,7 +29,7 @@ struct RunRequest {
   std::string rootfs;                 ///< PATH or PATH:O
   std::string memory, cpus, pids_limit, limits;
   bool read_only = false, init = false, auto_remove = false, detach = false, interactive = false, terminal = false;
-  bool print_plan = false;
+  bool print_plan = false, timings = false;
 };
 
 /// Who asks, and on which machine.

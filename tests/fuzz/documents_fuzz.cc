@@ -8,7 +8,8 @@ using namespace sandbox;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text(fuzz::as_text(data, size));
-  for (const char* type : {"", "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"}) {
+  for (const char* type :
+       {"", "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"}) {
     fuzz::attempt([&] {
       const image::RegistryDocument document = image::parse_registry_document(text, type);
       if (document.is_index) {

@@ -42,7 +42,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text = fuzz::as_text(data, size);
   fuzz::attempt([&] {
     const std::string path = overlay::normalize_entry_path(text);
-    fuzz::require(!path.starts_with('/') && ("/" + path + "/").find("/../") == std::string::npos, "a path stays inside");
+    fuzz::require(!path.starts_with('/') && ("/" + path + "/").find("/../") == std::string::npos,
+                  "a path stays inside");
     fuzz::require(path.empty() || overlay::normalize_entry_path(path) == path, "a normal path is a fixed point");
   });
   const Scratch scratch;
@@ -50,7 +51,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Fd archive(::memfd_create("archive", MFD_CLOEXEC));
     sys::write_all(archive.get(), data, size) | or_throw("writing the archive");
     ::lseek(archive.get(), 0, SEEK_SET);
-    const Fd layer = sys::openat(AT_FDCWD, scratch.layer().c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening the layer");
+    const Fd layer =
+        sys::openat(AT_FDCWD, scratch.layer().c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening the layer");
     static_cast<void>(overlay::apply_layer(archive.get(), layer.get(), {.max_bytes = 1U << 20, .max_entries = 1000}));
   });
   fuzz::require(scratch.untouched(), "nothing beside the layer is touched");

@@ -17,23 +17,35 @@ namespace sandbox::testing {
 
 inline std::uint32_t bpf_operate(std::uint16_t operation, std::uint32_t a, std::uint32_t b) {
   switch (operation) {
-    case BPF_ADD: return a + b;
-    case BPF_SUB: return a - b;
-    case BPF_AND: return a & b;
-    case BPF_OR: return a | b;
-    case BPF_LSH: return a << (b & 31);
-    case BPF_RSH: return a >> (b & 31);
-    default: throw std::runtime_error("an arithmetic instruction that no filter of ours has");
+    case BPF_ADD:
+      return a + b;
+    case BPF_SUB:
+      return a - b;
+    case BPF_AND:
+      return a & b;
+    case BPF_OR:
+      return a | b;
+    case BPF_LSH:
+      return a << (b & 31);
+    case BPF_RSH:
+      return a >> (b & 31);
+    default:
+      throw std::runtime_error("an arithmetic instruction that no filter of ours has");
   }
 }
 
 inline bool bpf_holds(std::uint16_t comparison, std::uint32_t a, std::uint32_t b) {
   switch (comparison) {
-    case BPF_JEQ: return a == b;
-    case BPF_JGT: return a > b;
-    case BPF_JGE: return a >= b;
-    case BPF_JSET: return (a & b) != 0;
-    default: throw std::runtime_error("a jump that is none of classic BPF");
+    case BPF_JEQ:
+      return a == b;
+    case BPF_JGT:
+      return a > b;
+    case BPF_JGE:
+      return a >= b;
+    case BPF_JSET:
+      return (a & b) != 0;
+    default:
+      throw std::runtime_error("a jump that is none of classic BPF");
   }
 }
 
@@ -54,14 +66,22 @@ inline std::uint32_t evaluate_filter(std::span<const std::byte> program, const s
           throw std::runtime_error("a load that seccomp forbids");
         }
         break;
-      case BPF_ST: memory[step.k % BPF_MEMWORDS] = accumulator; break;
-      case BPF_ALU: accumulator = bpf_operate(BPF_OP(step.code), accumulator, step.k); break;
-      case BPF_JMP:
-        if (BPF_OP(step.code) == BPF_JA) at += step.k;
-        else at += bpf_holds(BPF_OP(step.code), accumulator, step.k) ? step.jt : step.jf;
+      case BPF_ST:
+        memory[step.k % BPF_MEMWORDS] = accumulator;
         break;
-      case BPF_RET: return step.k;
-      default: throw std::runtime_error("an instruction that no filter of ours has");
+      case BPF_ALU:
+        accumulator = bpf_operate(BPF_OP(step.code), accumulator, step.k);
+        break;
+      case BPF_JMP:
+        if (BPF_OP(step.code) == BPF_JA)
+          at += step.k;
+        else
+          at += bpf_holds(BPF_OP(step.code), accumulator, step.k) ? step.jt : step.jf;
+        break;
+      case BPF_RET:
+        return step.k;
+      default:
+        throw std::runtime_error("an instruction that no filter of ours has");
     }
   }
   throw std::runtime_error("the filter ends without a verdict");

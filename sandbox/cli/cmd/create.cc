@@ -8,9 +8,13 @@ namespace sandbox::cli {
 namespace {
 
 int run(const Arguments& arguments) {
+  Stopwatch watch;
+  const engine::RunRequest request = run_request(arguments, "create");
   const Places places = find_places();
   make_places(places);
-  print(engine::create_container(places, run_request(arguments, "create"), notice).spec.id + "\n");
+  watch.lap("places");
+  print(engine::create_container(places, request, notice, watch).spec.id + "\n");
+  if (request.timings) print_timings(watch.text("client"));
   return 0;
 }
 

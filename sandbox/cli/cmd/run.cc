@@ -10,14 +10,14 @@
 namespace sandbox::cli {
 namespace {
 
-int print_plan(const Places& places, const engine::RunRequest& request) {
-  const container::Spec spec = engine::decide(places, request, notice);
+int print_plan(const Places& places, const engine::RunRequest& request, Stopwatch& watch) {
+  const container::Spec spec = engine::decide(places, request, notice, watch);
   print(container::to_json(spec.plan).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   return 0;
 }
 
-Fd create_and_start(const Places& places, const engine::RunRequest& request, std::string& id) {
-  const container::Container created = engine::create_container(places, request, notice);
+Fd create_and_start(const Places& places, const engine::RunRequest& request, std::string& id, Stopwatch& watch) {
+  const container::Container created = engine::create_container(places, request, notice, watch);
   id = created.spec.id;
   try {
     return engine::start_container(places, created);
@@ -27,22 +27,40 @@ Fd create_and_start(const Places& places, const engine::RunRequest& request, std
   }
 }
 
+/// Stays with the container as the request says. `started` gets the supervisor's report when the container runs.
+int accompany(Fd supervisor, const engine::RunRequest& request, const std::string& id,
+              const std::function<void(const std::string&)>& started) {
+  if (request.detach) {
+    started(container::wait_started(std::move(supervisor)));
+    print(id + "\n");
+    return 0;
+  }
+  return container::attach(std::move(supervisor), {.forward_stdin = request.interactive,
+                                                   .terminal = request.terminal,
+                                                   .started = started});
+}
+
 int run(const Arguments& arguments) {
+  Stopwatch watch;
   const engine::RunRequest request = run_request(arguments, "run");
   if (request.terminal && request.interactive && !request.detach && ::isatty(STDIN_FILENO) == 0) {
     throw UsageError("the input device is not a TTY");
   }
   const Places places = find_places();
   make_places(places);
-  if (request.print_plan) return print_plan(places, request);
+  watch.lap("places");
+  if (request.print_plan) return print_plan(places, request, watch);
   std::string id;
-  Fd supervisor = create_and_start(places, request, id);
-  if (request.detach) {
-    container::wait_started(std::move(supervisor));
-    print(id + "\n");
-    return 0;
-  }
-  return container::attach(std::move(supervisor), {.forward_stdin = request.interactive, .terminal = request.terminal});
+  Fd supervisor = create_and_start(places, request, id, watch);
+  watch.lap("spawning the supervisor");
+  std::string report;
+  const int status = accompany(std::move(supervisor), request, id, [&](const std::string& supervisors) {
+    watch.lap("until the start");
+    report = supervisors;
+  });
+  watch.lap("until the end");
+  if (request.timings) print_timings(watch.text("client") + report);
+  return status;
 }
 
 }  // namespace

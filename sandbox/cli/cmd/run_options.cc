@@ -7,6 +7,8 @@
 
 namespace sandbox::cli {
 
+void print_timings(const std::string& text) { fmt::print(stderr, "{}", text); }
+
 engine::RunRequest run_request(const Arguments& arguments, const char* command) {
   engine::RunRequest request;
   request.rootfs = arguments.text("rootfs");
@@ -64,6 +66,7 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.interactive = arguments.flag("interactive");
   request.terminal = arguments.flag("tty");
   request.print_plan = arguments.flag("print-plan");
+  request.timings = arguments.flag("timings");
   return request;
 }
 

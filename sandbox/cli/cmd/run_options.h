@@ -44,6 +44,7 @@ inline constexpr Option kRunOptions[] = {
     {"security-opt", '\0', "list", "Security Options"},
     {"shm-size", '\0', "bytes", "Size of /dev/shm"},
     {"stop-signal", '\0', "string", "Signal to stop the container"},
+    {"timings", '\0', nullptr, "Print on standard error where the time of the start went"},
     {"tmpfs", '\0', "list", "Mount a tmpfs directory"},
     {"tty", 't', nullptr, "Allocate a pseudo-TTY"},
     {"ulimit", '\0', "ulimit", "Ulimit options"},
@@ -53,6 +54,9 @@ inline constexpr Option kRunOptions[] = {
     {"volume", 'v', "list", "Bind mount a volume"},
     {"workdir", 'w', "string", "Working directory inside the container"},
 };
+
+/// On standard error, for --timings.
+void print_timings(const std::string& text);
 
 /// Throws UsageError, in particular without an image; `command` is the word it was called by.
 engine::RunRequest run_request(const Arguments& arguments, const char* command);

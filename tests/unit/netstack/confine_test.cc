@@ -41,7 +41,9 @@ int verdict(const std::function<long()>& call) {
 /// A field of /proc/PID/status of our only child.
 std::string status_field(const std::string& status, const std::string& name) {
   const auto at = status.find("\n" + name + ":\t");
-  return at == std::string::npos ? "" : status.substr(at + name.size() + 3, status.find('\n', at + 1) - at - name.size() - 3);
+  return at == std::string::npos
+             ? ""
+             : status.substr(at + name.size() + 3, status.find('\n', at + 1) - at - name.size() - 3);
 }
 
 std::string status_of_only_child() {
@@ -110,7 +112,8 @@ TEST_CASE("the confined helper can't make namespaces, mounts or executable memor
   CHECK(verdict([] { return ::unshare(CLONE_NEWUSER); }) == kKilled);
   CHECK(verdict([] { return ::mount("none", "/tmp", "tmpfs", 0, nullptr); }) == kKilled);
   CHECK(verdict([] {
-          return ::mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0;
+          return ::mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1
+                                                                                                                : 0;
         }) == kKilled);
 }
 

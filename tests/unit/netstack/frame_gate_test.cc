@@ -19,7 +19,10 @@ constexpr std::int64_t kNow = 1'000'000;
 struct Gate {
   FrameGate gate;
   explicit Gate(std::vector<std::uint16_t> udp_ports, bool loopback_allowed = false)
-      : gate({.gateway = kGateway, .guest = kGuest, .loopback_allowed = loopback_allowed, .udp_ports = std::move(udp_ports)}) {}
+      : gate({.gateway = kGateway,
+              .guest = kGuest,
+              .loopback_allowed = loopback_allowed,
+              .udp_ports = std::move(udp_ports)}) {}
   bool admits(const Bytes& frame, std::int64_t now = kNow) { return gate.admits(frame, now); }
   Bytes deliver(const Bytes& frame, std::int64_t now = kNow) {
     const auto out = gate.deliver(frame, now);
@@ -67,7 +70,8 @@ TEST_CASE("a datagram to a port that is not published, or from elsewhere than th
 TEST_CASE("the table of clients is bounded: the one that has been silent for longest goes first") {
   const auto gate = publishing();
   for (std::size_t i = 0; i <= FrameGate::kMostClients; ++i) {
-    gate->deliver(udp_frame(kGateway, static_cast<std::uint16_t>(10000 + i), kGuest, 7000), kNow + static_cast<std::int64_t>(i));
+    gate->deliver(udp_frame(kGateway, static_cast<std::uint16_t>(10000 + i), kGuest, 7000),
+                  kNow + static_cast<std::int64_t>(i));
   }
   CHECK_FALSE(gate->admits(udp_frame(kGuest, 7000, kGateway, 10000)));
   CHECK(gate->admits(udp_frame(kGuest, 7000, kGateway, 10001)));

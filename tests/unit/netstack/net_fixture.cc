@@ -34,7 +34,8 @@ void hide_tun(Tun tun) {
 }  // namespace
 
 void write_text(const std::string& path, const std::string& text) {
-  const Fd file = sys::openat(AT_FDCWD, path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644) | or_throw("opening '{}'", path);
+  const Fd file =
+      sys::openat(AT_FDCWD, path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644) | or_throw("opening '{}'", path);
   sys::write_all(file.get(), text.data(), text.size()) | or_throw("writing '{}'", path);
 }
 
@@ -169,7 +170,8 @@ void answer_once(const Fd& socket, int type, const std::string& answer) {
   char buffer[64];
   if (type == SOCK_STREAM) {
     const Fd peer(::accept(socket.get(), nullptr, nullptr));
-    if (::recv(peer.get(), buffer, sizeof buffer, 0) > 0) ::send(peer.get(), answer.data(), answer.size(), MSG_NOSIGNAL);
+    if (::recv(peer.get(), buffer, sizeof buffer, 0) > 0)
+      ::send(peer.get(), answer.data(), answer.size(), MSG_NOSIGNAL);
     return;
   }
   sockaddr_in from{};

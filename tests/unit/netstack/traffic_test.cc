@@ -1,8 +1,8 @@
 // End to end: traffic of a guest through the real helper, on every rung of its interface.
+#include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <errno.h>
 #include <ifaddrs.h>
-#include <arpa/inet.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,7 +47,8 @@ std::string outer_address() {
     if (entry->ifa_addr == nullptr || entry->ifa_addr->sa_family != AF_INET) continue;
     const auto* address = reinterpret_cast<const sockaddr_in*>(entry->ifa_addr);
     char text[INET_ADDRSTRLEN];
-    if (ntohl(address->sin_addr.s_addr) >> 24 != 127) found = ::inet_ntop(AF_INET, &address->sin_addr, text, sizeof text);
+    if (ntohl(address->sin_addr.s_addr) >> 24 != 127)
+      found = ::inet_ntop(AF_INET, &address->sin_addr, text, sizeof text);
   }
   ::freeifaddrs(list);
   return found;
@@ -216,7 +217,8 @@ TEST_CASE("a port below the unprivileged ones is refused with the sysctl that he
         helper.connect(guest.take_nic());
         return 1;
       } catch (const Error& error) {
-        if (std::string(error.what()) != fmt::format("port 127.0.0.1:81/{}: Permission denied", udp ? "udp" : "tcp")) return 2;
+        if (std::string(error.what()) != fmt::format("port 127.0.0.1:81/{}: Permission denied", udp ? "udp" : "tcp"))
+          return 2;
         if (error.hint() != "let users bind low ports: sysctl net.ipv4.ip_unprivileged_port_start=81") return 3;
       }
     }

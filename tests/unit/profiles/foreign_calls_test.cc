@@ -42,9 +42,9 @@ TEST_CASE("i386 numbers have the same rules as the kernel's own") {
   const auto i386 = [&](int number, std::uint64_t first = 0, std::uint64_t second = 0) {
     return verdict(program, AUDIT_ARCH_I386, number, first, second);
   };
-  CHECK(i386(20) == kAllowed);          // getpid
-  CHECK(i386(357) == refused(EPERM));   // bpf
-  CHECK(i386(21) == refused(EPERM));    // mount
+  CHECK(i386(20) == kAllowed);         // getpid
+  CHECK(i386(357) == refused(EPERM));  // bpf
+  CHECK(i386(21) == refused(EPERM));   // mount
   CHECK(i386(9999) == refused(ENOSYS));
   CHECK(i386(359, 38, 5) == refused(EPERM));  // socket(AF_ALG)
   CHECK(i386(359, 2, 1) == kAllowed);         // socket(AF_INET)
