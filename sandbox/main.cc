@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
     if (words.size() >= 2 && std::string_view(words[0]) == "helper") {
       const std::string_view helper = words[1];
       if (helper == "supervisor") return sandbox::helpers::supervisor(words.subspan(2));
+      if (helper == "overlay") return sandbox::helpers::overlay(words.subspan(2));
       if (helper == "netstack") return sandbox::helpers::netstack(words.subspan(2));
       if (helper == "park") return sandbox::helpers::park(words.subspan(2));
     }

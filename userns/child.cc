@@ -136,7 +136,10 @@ void set_up_container(const LaunchPlan& plan, const StdioFds& stdio, const Launc
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a change of ids has cleared it (prctl(2))
   set_up_network(plan, hooks, channel);
   ::umask(0);
-  const Fd root = mount_root(plan.root);
+  const Fd root = mount_root(plan.root, [channel](const Fd& device, const Fd& user_namespace) {
+    const int fds[] = {device.get(), user_namespace.get()};
+    send_word(channel, Word::root, fds);
+  });
   for (const MountOp& op : plan.mounts) {
     apply_mount(root.get(), op);
     if (op.target == "/dev" && op.kind == MountKind::tmpfs) populate_dev(root.get());

@@ -105,7 +105,7 @@ Launched::~Launched() {
   (void)sys::wait_pidfd(pidfd_.get());
 }
 
-void Launched::receive_until_ready(const std::string& what) {
+void Launched::receive_until_ready(const std::string& what, const LaunchHooks& hooks) {
   bool ready = false;
   // When joining, two processes send: the new one's "ready" may come before the word that names it.
   while (!ready || !pidfd_) {
@@ -115,6 +115,11 @@ void Launched::receive_until_ready(const std::string& what) {
     switch (static_cast<Word>(text[0])) {
       case Word::nic:
         if (!message.fds.empty()) nic_ = std::move(message.fds[0]);
+        break;
+      case Word::root:
+        if (message.fds.size() != 2) throw LaunchError(what + ": no device came with the root", 125);
+        if (!hooks.serve_root) throw LaunchError(what + ": nothing here can serve a FUSE root", 125);
+        hooks.serve_root(std::move(message.fds[0]), std::move(message.fds[1]));
         break;
       case Word::console:
         if (!message.fds.empty()) console_ = std::move(message.fds[0]);
@@ -154,7 +159,7 @@ Launched Launched::begin(const LaunchPlan& plan, const StdioFds& stdio, const La
     write_id_maps(launched.pid_, plan.identity);
   }
   send_word(launched.channel_.get(), Word::maps_written);
-  launched.receive_until_ready("setting up the container");
+  launched.receive_until_ready("setting up the container", hooks);
   return launched;
 }
 
@@ -183,7 +188,7 @@ Launched join(int container_pidfd, const ProcessPlan& process, const StdioFds& s
   launched.channel_ = std::move(channel.first);
   channel.second.reset();
   (void)sys::wait_pidfd(middle.pidfd.get());
-  launched.receive_until_ready("joining the container");
+  launched.receive_until_ready("joining the container", {});
   launched.start();
   return launched;
 }

@@ -21,6 +21,9 @@ struct StdioFds {
 struct LaunchHooks {
   std::function<Fd(const NetworkInterface&)> create_nic;  ///< Called when plan.network is set.
   std::function<void()> bring_up_loopback;                ///< Called when only loopback exists.
+  /// Called in the parent when the root is mounted through FUSE: begins to serve it, given the mount's device
+  /// and user namespace. The new process waits for it at its first access.
+  std::function<void(Fd device, Fd user_namespace)> serve_root;
 };
 
 /// Set-up of the container failed. `exit_code` is Docker's: 126 not executable, 127 not found, 125 else.
@@ -52,7 +55,7 @@ class Launched {
  private:
   friend Launched join(int, const ProcessPlan&, const StdioFds&);
   Launched() = default;
-  void receive_until_ready(const std::string& what);
+  void receive_until_ready(const std::string& what, const LaunchHooks& hooks);
   pid_t pid_ = -1;
   Fd pidfd_, channel_, console_, nic_;
   bool started_ = false;

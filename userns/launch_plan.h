@@ -33,13 +33,18 @@ struct NamespacePlan {
   bool pid = true, network = true, ipc = true, uts = true, cgroup = true;
 };
 
-/// The root file system: kernel overlayfs (userxattr) over layers, or a directory as it is.
+/// Who merges the layers: kernel overlayfs (userxattr, Linux 5.11), our FUSE server, or the first that works.
+enum class RootDriver { automatic, overlay, fuse };
+
+/// The root file system: a merge of layers, or a directory as it is.
 struct RootPlan {
   std::vector<std::string> lower;  ///< Layer directories, top-most first. Empty: `directory` is the root.
   std::string upper, work;         ///< Writable layer; empty with `lower` set: read-only merge.
   std::string directory;           ///< A root directory used as it is (--rootfs PATH).
   bool read_only = false;
   bool no_suid = true;             ///< Set-user-ID bits and file capabilities in it mean nothing.
+  RootDriver driver = RootDriver::automatic;  ///< Of a merge.
+  bool lower_may_change = false;              ///< Others write to the lower directories (a host's own tree).
 };
 
 enum class MountKind { bind, tmpfs, proc, sysfs, devpts, mqueue };

@@ -19,6 +19,10 @@ Fd open_directory(const std::string& path) {
 /// A name without special characters for a directory that overlayfs should use.
 std::string fd_path(const Fd& fd) { return fmt::format("/proc/self/fd/{}", fd.get()); }
 
+unsigned attributes_of(const RootPlan& root) {
+  return static_cast<unsigned>(MOUNT_ATTR_NODEV) | (root.no_suid ? static_cast<unsigned>(MOUNT_ATTR_NOSUID) : 0U);
+}
+
 struct OverlayDirectories {
   std::vector<Fd> lower;
   Fd upper, work;
@@ -61,9 +65,60 @@ Fd mount_overlay(const RootPlan& root, const std::string& staging) {
                        ? "in a user namespace a directory with other mounts below it can't be a lower layer"
                        : "");
   }
-  const Fd mount = sys::fsmount(fs.get(), MOUNT_ATTR_NODEV | (root.no_suid ? MOUNT_ATTR_NOSUID : 0U)) | or_throw("mounting overlayfs");
+  const Fd mount = sys::fsmount(fs.get(), attributes_of(root)) | or_throw("mounting overlayfs");
   sys::move_mount(mount.get(), AT_FDCWD, staging.c_str(), 0) | or_throw("attaching overlayfs");
   return open_directory(staging);
+}
+
+/// The device's opener has to be of the mount's user namespace (fuse_get_tree in fs/fuse/inode.c), so it is us.
+Fd mount_fuse(const RootPlan& root, const std::string& staging, const HandOver& hand_over) {
+  auto opened = sys::openat(AT_FDCWD, "/dev/fuse", O_RDWR);
+  if (!opened) {
+    throw SysError(opened.error(), "opening '/dev/fuse'", "as root: modprobe fuse, and chmod 666 /dev/fuse");
+  }
+  const Fd device = std::move(*opened);
+  const Fd user_namespace = sys::openat(AT_FDCWD, "/proc/self/ns/user", O_RDONLY) | or_throw("opening '/proc/self/ns/user'");
+  const Fd fs = sys::fsopen("fuse") | or_throw("fsopen fuse");
+  const std::pair<const char*, std::string> options[] = {{"source", "sandbox"},
+                                                         {"subtype", "sandbox"},
+                                                         {"fd", std::to_string(device.get())},
+                                                         {"rootmode", "40000"},
+                                                         {"user_id", std::to_string(::getuid())},
+                                                         {"group_id", std::to_string(::getgid())}};
+  for (const auto& [key, value] : options) {
+    sys::fsconfig_string(fs.get(), key, value.c_str()) | or_throw("FUSE mount option {}={}", key, value);
+  }
+  for (const char* flag : {"default_permissions", "allow_other"}) {
+    sys::fsconfig_flag(fs.get(), flag) | or_throw("FUSE mount option {}", flag);
+  }
+  sys::fsconfig_create(fs.get()) | or_throw("mounting through FUSE");
+  const Fd mount = sys::fsmount(fs.get(), attributes_of(root)) | or_throw("mounting through FUSE");
+  hand_over(device, user_namespace);
+  sys::move_mount(mount.get(), AT_FDCWD, staging.c_str(), 0) | or_throw("attaching the FUSE mount");
+  return open_directory(staging);
+}
+
+/// Whether the error says that these directories, or this kernel, are not for overlayfs.
+bool is_unsuitable(int error) {
+  return error == EINVAL || error == EPERM || error == EACCES || error == EOPNOTSUPP || error == ENODEV ||
+         error == EXDEV || error == ELOOP;
+}
+
+Fd mount_merge(const RootPlan& root, const std::string& staging, const HandOver& hand_over) {
+  if (root.driver == RootDriver::fuse) return mount_fuse(root, staging, hand_over);
+  if (root.driver == RootDriver::overlay) return mount_overlay(root, staging);
+  std::string reason;
+  try {
+    return mount_overlay(root, staging);
+  } catch (const SysError& error) {
+    if (!is_unsuitable(error.code())) throw;
+    reason = error.what();
+  }
+  try {
+    return mount_fuse(root, staging, hand_over);
+  } catch (const Error& error) {
+    throw Error(fmt::format("{} (and {})", error.what(), reason), error.hint());
+  }
 }
 
 Fd bind_directory(const std::string& path) {
@@ -75,11 +130,11 @@ Fd bind_directory(const std::string& path) {
 
 }  // namespace
 
-Fd mount_root(const RootPlan& root) {
+Fd mount_root(const RootPlan& root, const HandOver& hand_over) {
   sys::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) | or_throw("making the mounts private");
   if (root.lower.empty()) return bind_directory(root.directory);
   // Any directory of ours serves as the place of attachment; the overlay keeps its own reference to it.
-  return mount_overlay(root, root.upper.empty() ? root.lower.front() : root.work);
+  return mount_merge(root, root.upper.empty() ? root.lower.front() : root.work, hand_over);
 }
 
 void enter_root(int root) {

@@ -1,13 +1,18 @@
 // The container's root file system, made and entered by descriptor. Zone B.
 #pragma once
 
+#include <functional>
+
 #include "sandbox/base/fd.h"
 #include "userns/launch_plan.h"
 
 namespace sandbox::userns {
 
+/// Takes the device of a FUSE mount and the user namespace that it belongs to, to whoever shall serve it.
+using HandOver = std::function<void(const Fd& device, const Fd& user_namespace)>;
+
 /// Makes all mounts private, mounts the root and returns an O_PATH descriptor of it.
-Fd mount_root(const RootPlan& root);
+Fd mount_root(const RootPlan& root, const HandOver& hand_over);
 /// pivot_root(2) into the root; the host's tree is gone afterwards.
 void enter_root(int root);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <array>
@@ -36,6 +37,11 @@ Result<void> done(long status) noexcept {
 Result<Fd> made(long fd) noexcept {
   if (fd < 0) return failed();
   return Fd(static_cast<int>(fd));
+}
+
+Result<std::size_t> counted(long count) noexcept {
+  if (count < 0) return failed();
+  return static_cast<std::size_t>(count);
 }
 
 template <class Call>
@@ -101,14 +107,10 @@ Result<std::string> readlinkat(int dir, const char* path) noexcept {
   return std::string(buffer.data(), static_cast<std::size_t>(size));
 }
 Result<std::size_t> read(int fd, void* data, std::size_t size) noexcept {
-  const long count = retrying([&] { return ::read(fd, data, size); });
-  if (count < 0) return failed();
-  return static_cast<std::size_t>(count);
+  return counted(retrying([&] { return ::read(fd, data, size); }));
 }
 Result<std::size_t> write(int fd, const void* data, std::size_t size) noexcept {
-  const long count = retrying([&] { return ::write(fd, data, size); });
-  if (count < 0) return failed();
-  return static_cast<std::size_t>(count);
+  return counted(retrying([&] { return ::write(fd, data, size); }));
 }
 Result<void> write_all(int fd, const void* data, std::size_t size) noexcept {
   const char* next = static_cast<const char*>(data);
@@ -120,7 +122,47 @@ Result<void> write_all(int fd, const void* data, std::size_t size) noexcept {
   }
   return {};
 }
+Result<std::size_t> pread(int fd, void* data, std::size_t size, off_t offset) noexcept {
+  return counted(retrying([&] { return ::pread(fd, data, size, offset); }));
+}
+Result<void> pwrite_all(int fd, const void* data, std::size_t size, off_t offset) noexcept {
+  const char* next = static_cast<const char*>(data);
+  while (size > 0) {
+    const auto count = counted(retrying([&] { return ::pwrite(fd, next, size, offset); }));
+    if (!count) return std::unexpected(count.error());
+    next += *count;
+    size -= *count;
+    offset += static_cast<off_t>(*count);
+  }
+  return {};
+}
+Result<std::size_t> copy_file_range(int from, off_t* from_offset, int to, off_t* to_offset, std::size_t size) noexcept {
+  return counted(retrying([&] { return ::copy_file_range(from, from_offset, to, to_offset, size, 0); }));
+}
+Result<off_t> lseek(int fd, off_t offset, int whence) noexcept {
+  const off_t position = ::lseek(fd, offset, whence);
+  if (position < 0) return failed();
+  return position;
+}
+Result<void> fallocate(int fd, int mode, off_t offset, off_t size) noexcept {
+  return done(retrying([&] { return ::fallocate(fd, mode, offset, size); }));
+}
+Result<struct statfs> fstatfs(int fd) noexcept {
+  struct statfs status {};
+  if (::fstatfs(fd, &status) < 0) return failed();
+  return status;
+}
+Result<struct statvfs> fstatvfs(int fd) noexcept {
+  struct statvfs status {};
+  if (::fstatvfs(fd, &status) < 0) return failed();
+  return status;
+}
+Result<void> fchmodat(int dir, const char* path, mode_t mode) noexcept { return done(::fchmodat(dir, path, mode, 0)); }
+Result<void> utimensat(int dir, const char* path, const timespec (&times)[2], int flags) noexcept {
+  return done(::utimensat(dir, path, times, flags));
+}
 Result<void> fsync(int fd) noexcept { return done(::fsync(fd)); }
+Result<void> fdatasync(int fd) noexcept { return done(::fdatasync(fd)); }
 Result<void> syncfs(int fd) noexcept { return done(::syncfs(fd)); }
 Result<void> ftruncate(int fd, off_t size) noexcept { return done(::ftruncate(fd, size)); }
 Result<Fd> dup(int fd) noexcept { return made(::fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
@@ -129,6 +171,20 @@ Result<void> set_nonblocking(int fd, bool on) noexcept {
   const int flags = ::fcntl(fd, F_GETFL);
   if (flags < 0) return failed();
   return done(::fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK));
+}
+
+Result<std::size_t> getxattr(const char* path, const char* name, void* value, std::size_t size, bool follow) noexcept {
+  return counted(follow ? ::getxattr(path, name, value, size) : ::lgetxattr(path, name, value, size));
+}
+Result<std::size_t> listxattr(const char* path, char* names, std::size_t size, bool follow) noexcept {
+  return counted(follow ? ::listxattr(path, names, size) : ::llistxattr(path, names, size));
+}
+Result<void> setxattr(const char* path, const char* name, const void* value, std::size_t size, int flags,
+                      bool follow) noexcept {
+  return done(follow ? ::setxattr(path, name, value, size, flags) : ::lsetxattr(path, name, value, size, flags));
+}
+Result<void> removexattr(const char* path, const char* name, bool follow) noexcept {
+  return done(follow ? ::removexattr(path, name) : ::lremovexattr(path, name));
 }
 
 Result<Fd> fsopen(const char* type) noexcept { return made(::syscall(SYS_fsopen, type, FSOPEN_CLOEXEC)); }

@@ -9,7 +9,9 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/types.h>
+#include <sys/vfs.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -46,12 +48,32 @@ using Bytes = std::span<const std::byte>;
 [[nodiscard]] Result<std::size_t> read(int fd, void* data, std::size_t size) noexcept;
 [[nodiscard]] Result<std::size_t> write(int fd, const void* data, std::size_t size) noexcept;
 [[nodiscard]] Result<void> write_all(int fd, const void* data, std::size_t size) noexcept;
+[[nodiscard]] Result<std::size_t> pread(int fd, void* data, std::size_t size, off_t offset) noexcept;
+[[nodiscard]] Result<void> pwrite_all(int fd, const void* data, std::size_t size, off_t offset) noexcept;
+/// copy_file_range(2); nullptr: at the descriptor's own position.
+[[nodiscard]] Result<std::size_t> copy_file_range(int from, off_t* from_offset, int to, off_t* to_offset,
+                                                  std::size_t size) noexcept;
+[[nodiscard]] Result<off_t> lseek(int fd, off_t offset, int whence) noexcept;
+[[nodiscard]] Result<void> fallocate(int fd, int mode, off_t offset, off_t size) noexcept;
+[[nodiscard]] Result<struct statfs> fstatfs(int fd) noexcept;
+[[nodiscard]] Result<struct statvfs> fstatvfs(int fd) noexcept;
+[[nodiscard]] Result<void> fchmodat(int dir, const char* path, mode_t mode) noexcept;
+[[nodiscard]] Result<void> utimensat(int dir, const char* path, const timespec (&times)[2], int flags) noexcept;
 [[nodiscard]] Result<void> fsync(int fd) noexcept;
+[[nodiscard]] Result<void> fdatasync(int fd) noexcept;
 [[nodiscard]] Result<void> syncfs(int fd) noexcept;
 [[nodiscard]] Result<void> ftruncate(int fd, off_t size) noexcept;
 [[nodiscard]] Result<Fd> dup(int fd) noexcept;             ///< F_DUPFD_CLOEXEC, number ≥ 3.
 [[nodiscard]] Result<void> set_cloexec(int fd, bool on) noexcept;
 [[nodiscard]] Result<void> set_nonblocking(int fd, bool on) noexcept;
+
+// --- extended attributes (getxattr(2) …); without `follow` of a final symbolic link itself (lgetxattr) --
+[[nodiscard]] Result<std::size_t> getxattr(const char* path, const char* name, void* value, std::size_t size,
+                                           bool follow) noexcept;
+[[nodiscard]] Result<std::size_t> listxattr(const char* path, char* names, std::size_t size, bool follow) noexcept;
+[[nodiscard]] Result<void> setxattr(const char* path, const char* name, const void* value, std::size_t size, int flags,
+                                    bool follow) noexcept;
+[[nodiscard]] Result<void> removexattr(const char* path, const char* name, bool follow) noexcept;
 
 // --- mounts (by descriptor; Linux 5.2, mount_setattr 5.12) ---------------------------------------
 [[nodiscard]] Result<Fd> fsopen(const char* type) noexcept;

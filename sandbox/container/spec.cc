@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -14,6 +15,7 @@
 namespace sandbox::container {
 namespace {
 
+constexpr const char* root_drivers[] = {"auto", "overlay", "fuse"};
 constexpr const char* mount_kinds[] = {"bind", "tmpfs", "proc", "sysfs", "devpts", "mqueue"};
 
 template <class T>
@@ -51,11 +53,12 @@ T read_number(const Json& json, const std::string& path) {
   fail(path, "is out of range");
 }
 
-userns::MountKind read_mount_kind(const Json& json, const std::string& path) {
-  const std::string name = read_text(json, path);
-  const auto found = std::find(std::begin(mount_kinds), std::end(mount_kinds), name);
-  if (found == std::end(mount_kinds)) fail(path, "is no kind of mount");
-  return static_cast<userns::MountKind>(found - std::begin(mount_kinds));
+/// The position of a word in a list.
+std::size_t read_choice(const Json& json, const std::string& path, std::span<const char* const> words) {
+  const std::string word = read_text(json, path);
+  const auto found = std::find(words.begin(), words.end(), word);
+  if (found == words.end()) fail(path, "has an unknown value");
+  return static_cast<std::size_t>(found - words.begin());
 }
 
 struct Writer {
@@ -70,6 +73,8 @@ struct Writer {
       return value;
     } else if constexpr (std::is_same_v<T, userns::MountKind>) {
       return mount_kinds[static_cast<std::size_t>(value)];
+    } else if constexpr (std::is_same_v<T, userns::RootDriver>) {
+      return root_drivers[static_cast<std::size_t>(value)];
     } else if constexpr (IsOptional<T>::value) {
       return value ? encode(*value) : Json(nullptr);
     } else if constexpr (IsVector<T>::value) {
@@ -104,7 +109,9 @@ struct Reader {
     } else if constexpr (std::is_integral_v<T>) {
       value = read_number<T>(json, path);
     } else if constexpr (std::is_same_v<T, userns::MountKind>) {
-      value = read_mount_kind(json, path);
+      value = static_cast<T>(read_choice(json, path, mount_kinds));
+    } else if constexpr (std::is_same_v<T, userns::RootDriver>) {
+      value = static_cast<T>(read_choice(json, path, root_drivers));
     } else if constexpr (std::is_same_v<T, Labels>) {
       if (!json.is_object()) fail(path, "is not an object");
       for (const auto& [key, text] : json.items()) value[key] = read_text(text, path + "." + key);
@@ -158,6 +165,8 @@ void describe(A& field, Of<userns::RootPlan> auto& root) {
   field("directory", root.directory);
   field("read_only", root.read_only);
   field("no_suid", root.no_suid);
+  field("driver", root.driver);
+  field("lower_may_change", root.lower_may_change);
 }
 
 template <class A>

@@ -16,6 +16,7 @@
 #include <ctime>
 #include <memory>
 
+#include "fuse-overlay/overlay_server.h"
 #include "netstack/netstack.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
@@ -50,11 +51,24 @@ netstack::Config network_config(const Spec& spec) {
   return config;
 }
 
-userns::LaunchHooks launch_hooks() {
+overlay::ServerConfig overlay_config(const userns::LaunchPlan& plan) {
+  overlay::ServerConfig config{plan.root.lower, plan.root.upper, plan.root.work, {}, plan.root.lower_may_change};
+  const auto maps_one = [](const auto& map) { return map.size() == 1 && map.front().count == 1; };
+  if (maps_one(plan.identity.uid_map) && maps_one(plan.identity.gid_map)) {
+    config.squash = {plan.identity.uid_map.front().inside, plan.identity.gid_map.front().inside};
+  }
+  return config;
+}
+
+/// `overlay` gets the process that serves the root, where one is needed.
+userns::LaunchHooks launch_hooks(const userns::LaunchPlan& plan, HelperProcess& overlay) {
   return {.create_nic = [](const userns::NetworkInterface& nic) {
             return netstack::create_nic(nic.name, nic.address, nic.prefix, nic.gateway, nic.mtu);
           },
-          .bring_up_loopback = [] { netstack::bring_up_loopback(); }};
+          .bring_up_loopback = [] { netstack::bring_up_loopback(); },
+          .serve_root = [&plan, &overlay](Fd device, Fd user_namespace) {
+            overlay = overlay::spawn_overlay(overlay_config(plan), device, user_namespace);
+          }};
 }
 
 Fd listen_on(const std::string& path) {
@@ -121,6 +135,7 @@ class Supervisor {
   void accept_clients();
   void handle_signals();
   void reap();
+  void root_lost(int status);
   void serve(const std::shared_ptr<Connection>& client);
   void handle(const std::shared_ptr<Connection>& client, const Frame& frame);
   void start_exec(const std::shared_ptr<Connection>& client, const Frame& frame);
@@ -143,6 +158,8 @@ class Supervisor {
   std::vector<Exec> execs_;
   std::optional<netstack::Helper> network_;
   Fd listener_;
+  HelperProcess overlay_;  ///< Serves the root; pid -1 where the kernel does, or when it has died.
+  std::string failure_;    ///< Why the container was ended by us.
   State state_;
   Stopwatch watch_;
 };
@@ -154,7 +171,7 @@ void Supervisor::start() {
   watch_.lap("filter and streams");
   if (spec.plan.network) network_.emplace(network_config(spec));  // prepares itself while the container is made
   watch_.lap("spawning the network");
-  auto launched = userns::Launched::begin(spec.plan, stdio.child(), launch_hooks());
+  auto launched = userns::Launched::begin(spec.plan, stdio.child(), launch_hooks(spec.plan, overlay_));
   main_ = std::make_unique<Process>(std::move(launched), std::move(stdio));
   watch_.lap("namespaces and mounts");
   if (network_) state_.host_ports = network_->connect(main_->launched().take_nic());
@@ -263,10 +280,21 @@ void Supervisor::reap() {
   // As a subreaper we also get orphans, which nobody else asks about.
   while ((pid = ::waitpid(-1, &status, WNOHANG)) > 0) {
     if (pid == main_->pid()) main_->set_exited(status);
+    if (pid == overlay_.pid) root_lost(status);
     for (auto& exec : execs_) {
       if (pid == exec.process->pid()) exec.process->set_exited(status);
     }
   }
+}
+
+/// Without its server every access to the root fails, so the container can't even end by itself.
+void Supervisor::root_lost(int status) {
+  overlay_ = {};
+  if (main_->exited()) return;
+  failure_ = WIFSIGNALED(status) ? fmt::format("the root file system's server was killed by signal {}", WTERMSIG(status))
+                                 : fmt::format("the root file system's server ended with status {}", WEXITSTATUS(status));
+  deliver(Stream::err, fmt::format("sandbox: {}\n", failure_));
+  main_->signal(SIGKILL);
 }
 
 Exec* Supervisor::exec_of(const std::shared_ptr<Connection>& client) {
@@ -362,7 +390,7 @@ void Supervisor::finish() {
   for (const auto& exec : execs_) exec.client->queue(FrameType::exit_status, encode_code(137));
   execs_.clear();
   log_.finish();
-  end(main_->exit_code(), "");
+  end(main_->exit_code(), failure_);
   for (const auto& client : clients_) client->queue(FrameType::exit_status, encode_code(main_->exit_code()));
   flush_clients();
 }
@@ -379,6 +407,7 @@ void Supervisor::fail(const Error& error, int exit_code) {
 /// command that follows finds the ports, the socket and (--rm) the name free.
 void Supervisor::end(int exit_code, const std::string& error) {
   network_.reset();
+  overlay_ = {};
   if (listener_) (void)sys::unlinkat(AT_FDCWD, control_socket_path(places_, container_.spec.id).c_str(), 0);
   listener_.reset();
   state_.status = Status::exited;

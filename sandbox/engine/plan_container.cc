@@ -73,14 +73,23 @@ std::vector<std::string> plan_argv(const PlanInput& input) {
   return argv;
 }
 
+userns::RootDriver parse_storage_driver(const std::string& word) {
+  if (word == "auto") return userns::RootDriver::automatic;
+  if (word == "overlay") return userns::RootDriver::overlay;
+  if (word == "fuse") return userns::RootDriver::fuse;
+  throw UsageError(fmt::format("invalid argument \"{}\" for \"--storage-driver\" flag: auto, overlay or fuse", word));
+}
+
 userns::RootPlan plan_root(const PlanInput& input, const std::string& directory) {
   userns::RootPlan root;
   root.read_only = input.request.read_only;
+  root.driver = parse_storage_driver(input.request.storage_driver);
   root.lower = input.lower;
   if (root.lower.empty()) {
     root.directory = parse_rootfs(input.request.rootfs).directory;
     return root;
   }
+  root.lower_may_change = !input.request.rootfs.empty();
   root.upper = directory + "/upper";
   root.work = directory + "/work";
   return root;

@@ -11,6 +11,8 @@ int supervisor(std::span<char* const> words);
 int netstack(std::span<char* const> words);
 /// `helper park RECORD`
 int park(std::span<char* const> words);
+/// `helper overlay CONFIG_FD READY_FD LIFETIME_FD FUSE_FD USER_NAMESPACE_FD`
+int overlay(std::span<char* const> words);
 
 /// A descriptor number from the command line, owned and close-on-exec from here on. Throws UsageError.
 int parse_descriptor(const char* word);

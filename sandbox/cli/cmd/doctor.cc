@@ -1,5 +1,5 @@
 // `doctor`: tries what containers need, in a child of its own, and names reason and remedy.
-// Exit status 1 when containers can't run at all (no user namespace or no overlay).
+// Exit status 1 when containers can't run at all (no user namespace, or no way to merge layers).
 #include <linux/magic.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -23,7 +23,7 @@ struct Finding {
   std::string reason, fix;
 };
 
-enum class Stage : int { none, user_namespace, id_map, overlay };
+enum class Stage : int { none, user_namespace, id_map, overlay, fuse_device, fuse_mount };
 struct ProbeResult {
   Stage stage = Stage::none;  ///< Where it failed; none: all worked.
   int error = 0;
@@ -62,6 +62,15 @@ ProbeResult try_network(const std::string&) {
   return result;
 }
 
+ProbeResult try_fuse(const std::string&) {
+  if (const auto entered = enter_user_namespace(CLONE_NEWNS); entered.stage != Stage::none) return entered;
+  const auto device = sys::openat(AT_FDCWD, "/dev/fuse", O_RDWR);
+  if (!device) return {Stage::fuse_device, device.error().value, {}};
+  const std::string data = fmt::format("fd={},rootmode=40000,user_id=0,group_id=0", device->get());
+  const auto mounted = sys::mount("sandbox", "/tmp", "fuse", 0, data.c_str());
+  return mounted ? ProbeResult{} : ProbeResult{Stage::fuse_mount, mounted.error().value, {}};
+}
+
 /// Runs `probe` in a child: what it enters and mounts ends with it.
 ProbeResult in_child(ProbeResult (*probe)(const std::string&), const std::string& argument) {
   const auto pipe = sys::pipe() | or_throw("making a pipe");
@@ -89,13 +98,26 @@ Finding judge_namespace(const ProbeResult& result) {
   return finding;
 }
 
+/// The best rung of the root file system; the next one takes its place where it doesn't work.
 Finding judge_overlay(const ProbeResult& result, const std::string& directory) {
-  Finding finding{"overlayfs (userxattr)", result.stage == Stage::none, true, {}, {}};
+  Finding finding{"root file system: kernel overlayfs (userxattr)", result.stage == Stage::none, false, {}, {}};
   if (finding.works) return finding;
   finding.reason = result.stage == Stage::overlay
                        ? fmt::format("mounting over '{}': {}", directory, Errno{result.error}.message())
                        : std::string("no user namespace");
   finding.fix = "Linux 5.11 or newer and a store on ext4, xfs or btrfs (SANDBOX_STORE_DIR), not on NFS or overlayfs";
+  return finding;
+}
+
+Finding probe_fuse(bool required) {
+  const ProbeResult result = in_child(try_fuse, {});
+  Finding finding{"root file system: FUSE (--storage-driver fuse)", result.stage == Stage::none, required, {}, {}};
+  if (finding.works) return finding;
+  finding.reason = result.stage == Stage::fuse_device
+                       ? fmt::format("opening '/dev/fuse': {}", Errno{result.error}.message())
+                   : result.stage == Stage::fuse_mount ? fmt::format("mounting: {}", Errno{result.error}.message())
+                                                       : std::string("no user namespace");
+  finding.fix = "as root: modprobe fuse; chmod 666 /dev/fuse";
   return finding;
 }
 
@@ -145,7 +167,8 @@ int run(const Arguments&) {
   for (const char* name : {"lower", "upper", "work", "merged"}) make_directories(directory + "/" + name);
   const ProbeResult overlay = in_child(try_overlay, directory);
   remove_tree(directory);
-  std::vector<Finding> findings{judge_namespace(overlay), judge_overlay(overlay, places.data)};
+  std::vector<Finding> findings{judge_namespace(overlay), judge_overlay(overlay, places.data),
+                                probe_fuse(overlay.stage != Stage::none)};
   for (Finding& rung : judge_network(in_child(try_network, {}))) findings.push_back(std::move(rung));
   findings.push_back(probe_subordinate_ids(places));
   findings.push_back(probe_cgroup());

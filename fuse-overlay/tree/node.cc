@@ -1,0 +1,164 @@
+#include "fuse-overlay/tree/node.h"
+
+#include <functional>
+
+namespace sandbox::overlay {
+
+std::size_t NodeTable::PlaceHash::operator()(const Place& place) const noexcept {
+  return std::hash<std::string_view>()(place.name) ^ (std::hash<const Node*>()(place.parent) * 0x9E3779B97F4A7C15ULL);
+}
+
+std::size_t NodeTable::OpenHash::operator()(const OpenKey& key) const noexcept {
+  return std::hash<const Node*>()(key.node) * 0x9E3779B97F4A7C15ULL + key.layer;
+}
+
+NodeTable::~NodeTable() {
+  std::vector<Node*> all;
+  for (const auto& [key, node] : places_) all.push_back(node);
+  places_.clear();
+  // Nodes without a place are known to the kernel only; with the process's end they go, too.
+  for (Node* node : all) delete node;
+}
+
+std::size_t NodeTable::size() const {
+  const std::lock_guard lock(mutex_);
+  return places_.size();
+}
+
+void NodeTable::place(Node& node, Node& parent, std::string_view name) {
+  node.parent = &parent;
+  node.name = name;
+  ++parent.children;
+  places_.erase(Place{node.parent, node.name});  // its key would be another node's string
+  places_.emplace(Place{node.parent, node.name}, &node);
+}
+
+/// The parent's count stays: see release().
+void NodeTable::unplace(Node& node) {
+  const auto found = places_.find(Place{node.parent, node.name});
+  if (found != places_.end() && found->second == &node) places_.erase(found);
+}
+
+Node& NodeTable::obtain(Node& parent, std::string_view name, const Found& found, BackingId shared) {
+  const std::lock_guard lock(mutex_);
+  Node* node = nullptr;
+  if (const auto at = places_.find(Place{&parent, name}); at != places_.end()) node = at->second;
+  if (node == nullptr && shared != BackingId{}) {
+    if (const auto at = shared_.find(shared); at != shared_.end()) node = at->second;
+  }
+  if (node != nullptr && node->type != (found.status.st_mode & S_IFMT)) {
+    unplace(*node);  // a lower layer was changed from outside; the kernel's old inode lives on without a name
+    node = nullptr;
+  }
+  if (node == nullptr) {
+    auto made = std::make_unique<Node>();
+    made->ino = found.ino;
+    made->type = found.status.st_mode & S_IFMT;
+    made->top = found.top;
+    made->layers = found.layers;
+    place(*made, parent, name);
+    node = made.release();
+    if (shared != BackingId{}) {
+      shared_[shared] = node;
+      node->shared = shared;
+    }
+  }
+  ++node->lookups;
+  return *node;
+}
+
+Node* NodeTable::find(const Node& parent, std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = places_.find(Place{&parent, name});
+  return found == places_.end() ? nullptr : found->second;
+}
+
+void NodeTable::forget(Node& node, std::uint64_t lookups) {
+  const std::lock_guard lock(mutex_);
+  node.lookups -= std::min(lookups, node.lookups);
+  release(&node);
+}
+
+/// Frees `node` and then its ancestors, as far as nobody needs them.
+void NodeTable::release(Node* node) {
+  while (node != &root_ && node->lookups == 0 && node->children == 0) {
+    unplace(*node);
+    if (node->shared != BackingId{}) shared_.erase(node->shared);
+    drop_directories(*node);
+    Node* parent = node->parent;
+    delete node;
+    --parent->children;
+    node = parent;
+  }
+}
+
+void NodeTable::share(Node& node, BackingId id) {
+  const std::lock_guard lock(mutex_);
+  if (node.shared != BackingId{}) return;
+  node.shared = id;
+  shared_[id] = &node;
+}
+
+void NodeTable::detach(Node& node) {
+  const std::lock_guard lock(mutex_);
+  unplace(node);
+  drop_directories(node);
+}
+
+void NodeTable::move(Node& node, Node& parent, std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  unplace(node);
+  Node* before = node.parent;
+  place(node, parent, name);
+  --before->children;
+  release(before);
+}
+
+void NodeTable::exchange(Node* left, Node& left_parent, std::string_view left_name, Node* right, Node& right_parent,
+                         std::string_view right_name) {
+  const std::lock_guard lock(mutex_);
+  // The parents of both stay referenced throughout: each loses one child and gains one, or is in use by the kernel.
+  if (left != nullptr) unplace(*left);
+  if (right != nullptr) unplace(*right);
+  const auto settle = [&](Node* node, Node& parent, std::string_view name) {
+    if (node == nullptr) return;
+    --node->parent->children;
+    place(*node, parent, name);
+  };
+  settle(left, right_parent, right_name);
+  settle(right, left_parent, left_name);
+}
+
+DirectoryFd NodeTable::cached_directory(const Node& node, LayerIndex layer) {
+  const std::lock_guard lock(open_mutex_);
+  const auto found = open_.find(OpenKey{&node, layer});
+  if (found == open_.end()) return nullptr;
+  recent_.splice(recent_.begin(), recent_, found->second);
+  return found->second->fd;
+}
+
+void NodeTable::cache_directory(const Node& node, LayerIndex layer, DirectoryFd fd) {
+  const std::lock_guard lock(open_mutex_);
+  const auto [at, is_new] = open_.try_emplace(OpenKey{&node, layer});
+  if (!is_new) return;
+  recent_.push_front({&node, layer, std::move(fd)});
+  at->second = recent_.begin();
+  if (recent_.size() <= capacity_) return;
+  open_.erase(OpenKey{recent_.back().node, recent_.back().layer});
+  recent_.pop_back();
+}
+
+void NodeTable::drop_directories(const Node& node) {
+  if (!node.is_directory()) return;
+  const std::lock_guard lock(open_mutex_);
+  const auto drop = [&](LayerIndex layer) {
+    const auto found = open_.find(OpenKey{&node, layer});
+    if (found == open_.end()) return;
+    recent_.erase(found->second);
+    open_.erase(found);
+  };
+  drop(node.top);
+  for (const LayerIndex layer : node.layers) drop(layer);
+}
+
+}  // namespace sandbox::overlay
