@@ -27,6 +27,13 @@ void release_directory(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
   fuse_reply_err(request, 0);
 }
 
+void sync_directory(fuse_req_t request, fuse_ino_t ino, int, fuse_file_info*) {
+  answered(request, [&] {
+    overlay_of(request).sync_directory(node_of(request, ino));
+    fuse_reply_err(request, 0);
+  });
+}
+
 struct Page {
   fuse_req_t request;
   std::vector<char> bytes;
@@ -90,6 +97,7 @@ void read_directory(fuse_req_t request, fuse_ino_t ino, std::size_t size, off_t 
 void add_directory_operations(fuse_lowlevel_ops& operations) {
   operations.opendir = open_directory;
   operations.releasedir = release_directory;
+  operations.fsyncdir = sync_directory;
   operations.readdir = read_directory<false>;
   operations.readdirplus = read_directory<true>;
 }

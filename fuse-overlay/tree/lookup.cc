@@ -163,6 +163,17 @@ std::vector<DirectoryItem> Overlay::list(Node& directory) {
   return items;
 }
 
+void Overlay::sync_directory(Node& directory) {
+  Fd upper;
+  {
+    const Shared lock(tree_lock_);
+    if (!in_upper(directory)) return;  // lower layers don't change
+    upper = open_object(directory, O_RDONLY | O_DIRECTORY);
+  }
+  announce_waiting();
+  check(sys::fsync(upper.get()));
+}
+
 bool Overlay::covers_lower(const Node& parent, const std::string& name) {
   return find(parent, name, !parent.layers.empty() && is_upper(parent.layers.front()) ? 1 : 0).has_value();
 }

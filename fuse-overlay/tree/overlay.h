@@ -103,6 +103,7 @@ class Overlay {
   std::optional<Entry> lookup(Node& parent, const std::string& name);
   void forget(Node& node, std::uint64_t lookups) { table_.forget(node, lookups); }
   std::vector<DirectoryItem> list(Node& directory);
+  void sync_directory(Node& directory);
 
   // attributes.cc
   struct stat attributes(Node& node);

@@ -90,6 +90,9 @@ container::Spec decide(const Places& places, const RunRequest& request, const No
   if (range.refused) notice(fmt::format("WARNING: running with one user id: {}", range.reason));
   PlanInput input;
   input.request = request;
+  if (const char* driver = ::getenv("SANDBOX_STORAGE_DRIVER"); driver != nullptr && request.storage_driver.empty()) {
+    input.request.storage_driver = driver;
+  }
   input.host = host_identity(range);
   input.data = places.data;
   input.id = random_hex(64);

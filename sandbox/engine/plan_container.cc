@@ -74,7 +74,7 @@ std::vector<std::string> plan_argv(const PlanInput& input) {
 }
 
 userns::RootDriver parse_storage_driver(const std::string& word) {
-  if (word == "auto") return userns::RootDriver::automatic;
+  if (word.empty() || word == "auto") return userns::RootDriver::automatic;
   if (word == "overlay") return userns::RootDriver::overlay;
   if (word == "fuse") return userns::RootDriver::fuse;
   throw UsageError(fmt::format("invalid argument \"{}\" for \"--storage-driver\" flag: auto, overlay or fuse", word));

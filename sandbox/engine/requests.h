@@ -27,7 +27,7 @@ struct RunRequest {
   std::string stop_signal, shm_size, platform, cidfile;
   std::string pull = "missing";
   std::string rootfs;                 ///< PATH or PATH:O
-  std::string storage_driver = "auto";
+  std::string storage_driver;         ///< auto, overlay or fuse; empty: auto.
   std::string memory, cpus, pids_limit, limits;
   bool read_only = false, init = false, auto_remove = false, detach = false, interactive = false, terminal = false;
   bool print_plan = false, timings = false;

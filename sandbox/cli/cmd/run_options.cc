@@ -21,7 +21,7 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
     request.image = request.command.front();
     request.command.erase(request.command.begin());
   }
-  request.storage_driver = arguments.text("storage-driver", "auto");
+  request.storage_driver = arguments.text("storage-driver");
   request.entrypoint = arguments.last("entrypoint");
   request.name = arguments.text("name");
   request.hostname = arguments.text("hostname");
