@@ -80,14 +80,15 @@ void read_directory(fuse_req_t request, fuse_ino_t ino, std::size_t size, off_t 
   answered(request, [&] {
     OpenDirectory& open = directory_of(info);
     Node& node = node_of(request, ino);
-    const std::lock_guard lock(open.mutex);
+    Page page(request, size);
+    std::unique_lock lock(open.mutex);
     if (offset == 0 || !open.listed) open.items = overlay_of(request).list(node);
     open.listed = true;
-    Page page(request, size);
     for (auto i = static_cast<std::size_t>(offset); i < open.items.size(); ++i) {
       const auto next = static_cast<off_t>(i + 1);
       if (!(plus ? page.add_looked_up(node, open.items[i], next) : page.add(open.items[i], next))) break;
     }
+    lock.unlock();  // with the answer sent, another thread may get the request that frees the directory
     fuse_reply_buf(request, page.bytes.data(), page.used);
   });
 }

@@ -1,5 +1,5 @@
 // FUSE requests answered from the merged tree. libfuse calls these functions on the server's threads; none
-// may throw, so each runs its body in `answered`, whose last act is the one reply.
+// may throw, so each runs its body in `answered`, whose last act is the one reply: after it, what the request names may be gone.
 #pragma once
 
 #define FUSE_USE_VERSION 312
