@@ -290,7 +290,8 @@ void Supervisor::reap() {
 /// Without its server every access to the root fails, so the container can't even end by itself.
 void Supervisor::root_lost(int status) {
   overlay_ = {};
-  if (main_->exited()) return;
+  // Status 0: the mount is gone, since the container's last process is; its own status may come after this one.
+  if (main_->exited() || status == 0) return;
   failure_ = WIFSIGNALED(status) ? fmt::format("the root file system's server was killed by signal {}", WTERMSIG(status))
                                  : fmt::format("the root file system's server ended with status {}", WEXITSTATUS(status));
   deliver(Stream::err, fmt::format("sandbox: {}\n", failure_));
