@@ -16,6 +16,7 @@
 
 #include "sandbox/base/sys.h"
 #include "userns/channel.h"
+#include "userns/interpreter.h"
 
 namespace sandbox::userns {
 namespace {
@@ -83,6 +84,14 @@ void load_seccomp(const ProcessPlan& process, int channel) noexcept {
   if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0) fail(channel, 125, "loading the seccomp filter", "", errno);
 }
 
+void refuse_bad_interpreter(const char* program, int channel) noexcept {
+  const BadInterpreter bad = check_interpreters(program);
+  if (bad.error == 0) return;
+  char stage[512];
+  (void)::snprintf(stage, sizeof stage, "exec '%s': interpreter", program);
+  fail(channel, bad.error == ENOENT || bad.error == ENOTDIR ? 127 : 126, stage, bad.path, bad.error);
+}
+
 }  // namespace
 
 FinalExec::FinalExec(const ProcessPlan& plan) : process(plan) {
@@ -128,6 +137,7 @@ void run_final_exec(const FinalExec& prepared, int channel) noexcept {
       if (program.error().value != ENOENT && program.error().value != ENOTDIR) worst = program.error().value;
       continue;
     }
+    refuse_bad_interpreter(path.c_str(), channel);
     ::execve(path.c_str(), prepared.argv.data(), prepared.env.data());
     if (errno != ENOENT && errno != ENOTDIR) worst = errno;
   }

@@ -8,29 +8,16 @@ import pwd
 import shutil
 import signal
 import socket
-import subprocess
-import sys
-import tempfile
-import time
 import unittest
 import urllib.request
 
-SANDBOX = sys.argv.pop(1)
+from sandbox_case import SANDBOX, SandboxCase, eventually
 
 
 def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
-
-
-def eventually(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def has_range():
@@ -40,33 +27,7 @@ def has_range():
                for path in ("/etc/subuid", "/etc/subgid"))
 
 
-class Road(unittest.TestCase):
-    def setUp(self):
-        self.home = tempfile.mkdtemp(prefix="sbx-road-")
-        self.env = dict(os.environ, SANDBOX_STORE_DIR=self.home + "/data", SANDBOX_RUNTIME_DIR=self.home + "/run")
-        os.mkdir(self.home + "/run", 0o700)
-
-    def tearDown(self):
-        for container in self.sandbox("ps", "-aq").stdout.split():
-            self.sandbox("rm", "-f", container)
-        self.assertTrue(eventually(lambda: not self.helpers()), self.helpers())
-        shutil.rmtree(self.home)
-
-    def helpers(self):
-        """Helper processes of this test's store that are still there."""
-        found = []
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/environ", "rb") as environ, open(f"/proc/{pid}/cmdline", "rb") as cmdline:
-                    if self.home.encode() in environ.read() and cmdline.read().startswith(b"sbx:"):
-                        found.append(pid)
-            except OSError:
-                pass  # it ended, or is another user's
-        return found
-
-    def sandbox(self, *words, stdin="", timeout=60):
-        return subprocess.run([SANDBOX, *words], env=self.env, input=stdin, text=True, capture_output=True, timeout=timeout)
-
+class Road(SandboxCase):
     def supervisor_of(self, name):
         container = self.home + "/data/containers/" + self.sandbox("ps", "-aq", "--no-trunc").stdout.split()[0]
         with open(container + "/state.json") as state:
@@ -183,7 +144,7 @@ class Road(unittest.TestCase):
             socket.create_connection(("127.0.0.1", port), 2)
 
     def test_the_container_outlives_its_command(self):
-        client = subprocess.Popen([SANDBOX, "run", "--name", "on", "busybox", "sleep", "1000"], env=self.env)
+        client = self.client("run", "--name", "on", "busybox", "sleep", "1000")
         self.assertTrue(eventually(lambda: "Up" in self.sandbox("ps").stdout))
         client.kill()
         client.wait()
