@@ -11,6 +11,7 @@ import socket
 import unittest
 import urllib.request
 
+from image_archive import docker_archive, entry, tools
 from sandbox_case import SANDBOX, SandboxCase, eventually
 
 
@@ -196,6 +197,46 @@ class Road(SandboxCase):
         refused = self.sandbox("run", "--rm", "-m", "50m", "busybox", "true")
         self.assertEqual(refused.returncode, 125)
         self.assertIn("cgroup", refused.stderr)
+
+    def test_the_remedy_that_a_helper_knows_arrives(self):
+        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as first:
+            port = int(first.read()) - 1
+        self.assertGreater(port, 0, "this machine lets users bind every port")
+        refused = self.sandbox("run", "--rm", "-p", f"127.0.0.1:{port}:80", "busybox", "true")
+        self.assertEqual(refused.returncode, 125)
+        self.assertIn(f"hint: let users bind low ports: sysctl net.ipv4.ip_unprivileged_port_start={port}", refused.stderr)
+
+    def test_images_of_containers_are_protected_as_docker_does(self):
+        self.ok("tag", "busybox", "mine")
+        image = self.ok("images", "-q", "mine").split()[0]
+        self.ok("run", "--name", "box", *("--network", "none"), "mine", "true")
+        container = self.ok("ps", "-aq").strip()
+        refused = self.sandbox("rmi", "mine")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn(f'conflict: unable to remove repository reference "mine" (must force) - container {container} is '
+                      f"using its referenced image {image}", refused.stderr)
+        self.assertIn(f"conflict: unable to delete {image} (must be forced) - image is being used by stopped container "
+                      f"{container}", self.sandbox("rmi", image).stderr)
+        self.ok("tag", "mine", "second")
+        self.assertEqual(self.ok("rmi", "mine"), "Untagged: mine:latest\n")
+        self.assertEqual(self.ok("rmi", "-f", "second"), "Untagged: second:latest\n")
+        self.ok("rm", "box")
+        self.assertIn("Deleted: ", self.ok("rmi", image))
+
+    def test_layers_of_a_running_container_survive_the_removal_of_its_image(self):
+        archive = self.home + "/image.tar"
+        docker_archive(archive, "localhost/mine", tools("sleep"), [entry("precious", "here")])
+        self.ok("load", "-i", archive)
+        self.ok("run", "-d", "--name", "box", "--network", "none", "localhost/mine", "sleep", "1000")
+        image = self.ok("images", "-q", "localhost/mine").strip()
+        self.assertIn("(cannot be forced)", self.sandbox("rmi", "-f", image).stderr)
+        self.ok("rmi", "-f", "localhost/mine")
+        self.ok("tag", "busybox", "other")
+        self.ok("rmi", "other")  # collects garbage
+        self.assertEqual(self.ok("exec", "box", "cat", "/precious"), "here")
+        self.ok("rm", "-f", "box")
+        self.ok("rmi", image)
+        self.assertEqual(os.listdir(self.data + "/layers"), [])
 
     def test_an_unknown_image_is_named(self):
         missing = self.sandbox("run", "--rm", "--pull", "never", "localhost:1/nonesuch", "true")
