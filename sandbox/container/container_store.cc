@@ -182,7 +182,11 @@ Container ContainerStore::create(Spec spec, bool starts_at_once) {
 
 Container ContainerStore::find(const std::string& reference) const {
   if (is_id(reference) && path_exists(directory_of(reference) + "/container.json")) {
-    return load(directory_of(reference));
+    try {
+      return load(directory_of(reference));
+    } catch (const SysError& error) {
+      if (error.code() != ENOENT) throw;  // else: removed while we looked
+    }
   }
   std::vector<Container> matches;
   for (auto& container : list()) {
