@@ -1,4 +1,5 @@
 // Dispatches: the hidden helpers that this program starts of itself, or the client.
+#include <fcntl.h>
 #include <stdio.h>
 
 #include <exception>
@@ -8,7 +9,19 @@
 #include "sandbox/cli/command.h"
 #include "sandbox/helpers/helpers.h"
 
+namespace {
+
+/// A closed standard stream becomes /dev/null, lest the next file that is opened takes its number and its output.
+void open_standard_streams() {
+  for (int fd = 0; fd < 3; ++fd) {
+    if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", O_RDWR);  // takes the lowest free number: this one
+  }
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  open_standard_streams();
   const std::span<char* const> words(argv + (argc > 0 ? 1 : 0), argv + argc);
   try {
     if (words.size() >= 2 && std::string_view(words[0]) == "helper") {

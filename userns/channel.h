@@ -12,7 +12,7 @@ enum class Word : char {
   console = 'c',       ///< child → parent, with a descriptor
   process = 'p',       ///< child → parent, with a pidfd and the pid as int (join only)
   ready = 'r',         ///< child → parent: everything but execve is done
-  failed = 'e',        ///< child → parent: exit code byte, then the message
+  failed = 'e',        ///< child → parent: exit code byte, then the message and, behind a NUL, its hint
 };
 
 }  // namespace sandbox::userns

@@ -124,7 +124,6 @@ void finish(const ProcessPlan& process, const StdioFds& stdio, const Fd& termina
   send_word(channel, Word::ready);
   expect_word(channel, Word::start);
   if (init) run_init(prepared, channel);
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   run_final_exec(prepared, channel);
 }
 
@@ -166,6 +165,8 @@ template <class Step>
 [[noreturn]] void run_guarded(int channel, Step step) noexcept {
   try {
     step();
+  } catch (const Error& error) {
+    send_failure(channel, 125, error.what(), error.hint());
   } catch (const std::exception& error) {
     send_failure(channel, 125, error.what());
   }
@@ -174,13 +175,16 @@ template <class Step>
 
 }  // namespace
 
-void send_failure(int channel, int exit_code, const std::string& message) noexcept {
+void send_failure(int channel, int exit_code, std::string_view message, std::string_view hint) noexcept {
   char buffer[4096];
   buffer[0] = static_cast<char>(Word::failed);
   buffer[1] = static_cast<char>(exit_code);
-  const std::size_t size = std::min(message.size(), sizeof buffer - 2);
-  std::memcpy(buffer + 2, message.data(), size);
-  (void)sys::write(channel, buffer, size + 2);
+  std::size_t size = 2 + message.copy(buffer + 2, sizeof buffer / 2);
+  if (!hint.empty()) {
+    buffer[size++] = 0;
+    size += hint.copy(buffer + size, sizeof buffer - size);
+  }
+  (void)sys::write(channel, buffer, size);
 }
 
 void run_container_child(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks, int channel) noexcept {

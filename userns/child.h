@@ -2,6 +2,8 @@
 // the parent had one thread. Never returns.
 #pragma once
 
+#include <string_view>
+
 #include "userns/launch.h"
 
 namespace sandbox::userns {
@@ -11,6 +13,6 @@ namespace sandbox::userns {
 /// Child of join(): already in the container's namespaces.
 [[noreturn]] void run_joined_child(const ProcessPlan& process, const StdioFds& stdio, int channel) noexcept;
 
-void send_failure(int channel, int exit_code, const std::string& message) noexcept;
+void send_failure(int channel, int exit_code, std::string_view message, std::string_view hint = {}) noexcept;
 
 }  // namespace sandbox::userns

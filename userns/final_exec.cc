@@ -6,6 +6,7 @@
 #include <linux/filter.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -16,6 +17,7 @@
 
 #include "sandbox/base/sys.h"
 #include "userns/channel.h"
+#include "userns/interpreter.h"
 
 namespace sandbox::userns {
 namespace {
@@ -83,6 +85,21 @@ void load_seccomp(const ProcessPlan& process, int channel) noexcept {
   if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0) fail(channel, 125, "loading the seccomp filter", "", errno);
 }
 
+/// A change of identity has cleared the death signal (prctl(2)); it is no use when the supervisor is already gone.
+void die_with_supervisor(int channel) noexcept {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  pollfd peer{channel, 0, 0};
+  if (::poll(&peer, 1, 0) > 0 && (peer.revents & POLLHUP) != 0) ::_exit(137);
+}
+
+void refuse_bad_interpreter(const char* program, int channel) noexcept {
+  const BadInterpreter bad = check_interpreters(program);
+  if (bad.error == 0) return;
+  char stage[512];
+  (void)::snprintf(stage, sizeof stage, "exec '%s': interpreter", program);
+  fail(channel, bad.error == ENOENT || bad.error == ENOTDIR ? 127 : 126, stage, bad.path, bad.error);
+}
+
 }  // namespace
 
 FinalExec::FinalExec(const ProcessPlan& plan) : process(plan) {
@@ -114,6 +131,7 @@ void run_final_exec(const FinalExec& prepared, int channel) noexcept {
   if (!process.no_new_privs) load_seccomp(process, channel);
   set_identity(process, channel);
   set_capabilities(process, channel);
+  die_with_supervisor(channel);
   ::umask(022);
   if (process.no_new_privs) {
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail(channel, 125, "setting no_new_privs", "", errno);
@@ -128,6 +146,7 @@ void run_final_exec(const FinalExec& prepared, int channel) noexcept {
       if (program.error().value != ENOENT && program.error().value != ENOTDIR) worst = program.error().value;
       continue;
     }
+    refuse_bad_interpreter(path.c_str(), channel);
     ::execve(path.c_str(), prepared.argv.data(), prepared.env.data());
     if (errno != ENOENT && errno != ENOTDIR) worst = errno;
   }

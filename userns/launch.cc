@@ -31,6 +31,16 @@ void send_word(int channel, Word word) {
   sys::send_message(channel, {&byte, 1}, {}) | or_throw("talking to the new process");
 }
 
+/// What a `failed` message says (channel.h).
+[[noreturn]] void throw_failure(const sys::Message& message, const std::string& what) {
+  const std::string_view text(reinterpret_cast<const char*>(message.data.data()), message.data.size());
+  if (text.size() < 2) throw LaunchError(what, 125);
+  const std::string_view words = text.substr(2);
+  const auto end = words.find('\0');
+  throw LaunchError(std::string(words.substr(0, end)), static_cast<unsigned char>(text[1]),
+                    std::string(end == std::string_view::npos ? std::string_view{} : words.substr(end + 1)));
+}
+
 /// The new process's /proc files must belong to us while its maps are written (proc(5), "dumpable").
 class Dumpable {
  public:
@@ -133,8 +143,7 @@ void Launched::receive_until_ready(const std::string& what, const LaunchHooks& h
         ready = true;
         break;
       case Word::failed:
-        if (message.data.size() < 2) throw LaunchError(what, 125);
-        throw LaunchError(std::string(text + 2, message.data.size() - 2), static_cast<unsigned char>(text[1]));
+        throw_failure(message, what);
       default:
         break;
     }
@@ -166,12 +175,7 @@ Launched Launched::begin(const LaunchPlan& plan, const StdioFds& stdio, const La
 void Launched::start() {
   send_word(channel_.get(), Word::start);
   const sys::Message message = sys::receive_message(channel_.get(), max_message) | or_throw("starting the process");
-  if (!message.data.empty()) {
-    const char* text = reinterpret_cast<const char*>(message.data.data());
-    const bool complete = message.data.size() >= 2;
-    throw LaunchError(complete ? std::string(text + 2, message.data.size() - 2) : "starting the process failed",
-                      complete ? static_cast<unsigned char>(text[1]) : 125);
-  }
+  if (!message.data.empty()) throw_failure(message, "starting the process failed");
   started_ = true;
   channel_.reset();
 }

@@ -29,7 +29,8 @@ struct LaunchHooks {
 /// Set-up of the container failed. `exit_code` is Docker's: 126 not executable, 127 not found, 125 else.
 class LaunchError : public Error {
  public:
-  LaunchError(const std::string& message, int exit_code) : Error(message), exit_code_(exit_code) {}
+  LaunchError(const std::string& message, int exit_code, std::string hint = {})
+      : Error(message, std::move(hint)), exit_code_(exit_code) {}
   int exit_code() const { return exit_code_; }
 
  private:

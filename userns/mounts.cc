@@ -1,8 +1,10 @@
 #include "userns/mounts.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include <string_view>
 
@@ -29,14 +31,28 @@ std::string parent_of(const std::string& path) {
 
 std::string name_of(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
 
-/// A regular file to mount on; an existing object of any kind but a directory is used as it is.
+/// Where the symbolic link at `path` leads, below the root; `path` itself when it is none.
+std::string follow_link(int parent, const std::string& path) {
+  const auto target = sys::readlinkat(parent, name_of(path).c_str());
+  if (!target) return path;
+  return target->starts_with('/') ? *target : parent_of(path) + "/" + *target;
+}
+
+/// A regular file to mount on; an existing object of any kind but a directory is used as it is. A link that leads
+/// nowhere, such as /etc/resolv.conf of many distributions, gets the file that it names.
 Fd make_file_in_root(int root, const std::string& path) {
-  if (auto existing = sys::openat2(root, path.c_str(), O_PATH, in_root)) return std::move(*existing);
-  const Fd parent = make_directory_in_root(root, parent_of(path));
-  const std::string name = name_of(path);
-  const auto made = sys::openat(parent.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
-  if (!made && made.error().value != EEXIST) throw SysError(made.error(), fmt::format("creating '{}'", path));
-  return open_in_root(root, path, O_PATH);
+  constexpr int max_links = 40;  // as the kernel's own limit, path_resolution(7)
+  std::string place = path;
+  for (int links = 0; links < max_links; ++links) {
+    auto existing = sys::openat2(root, place.c_str(), O_PATH, in_root);
+    if (existing) return std::move(*existing);
+    if (existing.error().value != ENOENT) throw SysError(existing.error(), fmt::format("opening '{}' in the container", path));
+    const Fd parent = make_directory_in_root(root, parent_of(place));
+    const auto made = sys::openat(parent.get(), name_of(place).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+    if (!made && made.error().value != EEXIST) throw SysError(made.error(), fmt::format("creating '{}'", path));
+    if (!made) place = follow_link(parent.get(), place);
+  }
+  throw SysError(Errno{ELOOP}, fmt::format("opening '{}' in the container", path));
 }
 
 void attach(int mount, int target, const std::string& path) {
@@ -70,6 +86,20 @@ const char* file_system_of(MountKind kind) {
   return "";
 }
 
+/// A mount over /proc would hide what the kernel says about our own processes (CVE-2023-27561); the caller has checked
+/// the words, this checks where links of the image have led.
+void refuse_procfs(int target, const std::string& path) {
+  struct statfs status {};
+  if (::fstatfs(target, &status) < 0) throw SysError(Errno{errno}, fmt::format("mounting on '{}'", path));
+  if (status.f_type == PROC_SUPER_MAGIC) throw InvalidInput(fmt::format("'{}' is inside the container's /proc", path));
+}
+
+/// A symbolic link at a kernel file system's place could hide it elsewhere (CVE-2019-19921).
+void refuse_link(int root, const std::string& path) {
+  const auto link = sys::fstatat(root, path.c_str() + 1, AT_SYMLINK_NOFOLLOW);
+  if (link && S_ISLNK(link->st_mode)) throw InvalidInput(fmt::format("'{}' is a symbolic link in the image", path));
+}
+
 void apply_bind(int root, const MountOp& op) {
   const unsigned recursive = op.recursive ? static_cast<unsigned>(AT_RECURSIVE) : 0U;
   const Fd tree = sys::open_tree(AT_FDCWD, op.source.c_str(), OPEN_TREE_CLONE | recursive) |
@@ -77,6 +107,7 @@ void apply_bind(int root, const MountOp& op) {
   sys::mount_setattr(tree.get(), attributes_of(op), 0, op.recursive) | or_throw("bind mount '{}'", op.source);
   const auto status = sys::fstat(tree.get()) | or_throw("bind source '{}'", op.source);
   const Fd target = S_ISDIR(status.st_mode) ? make_directory_in_root(root, op.target) : make_file_in_root(root, op.target);
+  if (op.target != "/proc") refuse_procfs(target.get(), op.target);  // itself: the host's, with --pid host
   attach(tree.get(), target.get(), op.target);
 }
 
@@ -107,7 +138,6 @@ Fd make_directory_in_root(int root, const std::string& path) {
     const std::string part = path.substr(begin, end - begin);
     begin = end + 1;
     if (part.empty() || part == ".") continue;
-    if (part == "..") throw InvalidInput(fmt::format("'{}': '..' in a path to create", path));
     done += (done.size() > 1 ? "/" : "") + part;
     auto next = sys::openat2(root, done.c_str(), O_PATH | O_DIRECTORY, in_root);
     if (!next && next.error().value == ENOENT) {
@@ -127,10 +157,12 @@ void apply_mount(int root, const MountOp& op) {
   configure(fs.get(), op.data, op.target);
   sys::fsconfig_create(fs.get()) | or_throw("mounting {} on '{}'", file_system_of(op.kind), op.target);
   const Fd mount = sys::fsmount(fs.get(), static_cast<unsigned>(attributes_of(op))) | or_throw("mounting on '{}'", op.target);
-  // A symbolic link at a kernel file system's place could hide it elsewhere (CVE-2019-19921).
   const Fd target = make_directory_in_root(root, op.target);
-  const auto link = sys::fstatat(root, op.target.c_str() + 1, AT_SYMLINK_NOFOLLOW);
-  if (link && S_ISLNK(link->st_mode)) throw InvalidInput(fmt::format("'{}' is a symbolic link in the image", op.target));
+  if (op.kind == MountKind::tmpfs && op.target != "/dev" && !op.target.starts_with("/dev/")) {
+    refuse_procfs(target.get(), op.target);
+  } else {
+    refuse_link(root, op.target);
+  }
   attach(mount.get(), target.get(), op.target);
 }
 

@@ -20,6 +20,14 @@ std::string parent_of(const std::string& path) {
 
 constexpr int max_tree_depth = 4096;  // below PATH_MAX / 2: no deeper tree can be named in one path
 
+// Two processes may remove the same left-over tree: what the other one took is gone as well.
+bool is_absent(Errno error) { return error.value == ENOENT; }
+
+void remove_directory(int dir, const char* path) {
+  const auto removed = sys::unlinkat(dir, path, AT_REMOVEDIR);
+  if (!removed && !is_absent(removed.error())) throw SysError(removed.error(), fmt::format("removing directory '{}'", path));
+}
+
 void empty_directory(Fd dir, int depth) {
   if (depth > max_tree_depth) throw Error("removing a tree: deeper than 4096 directories");
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(dir.get()), ::closedir);
@@ -29,7 +37,7 @@ void empty_directory(Fd dir, int depth) {
     const std::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
     auto removed = sys::unlinkat(fd, entry->d_name, 0);
-    if (removed) continue;
+    if (removed || is_absent(removed.error())) continue;
     if (removed.error().value != EISDIR && removed.error().value != EPERM) {
       throw SysError(removed.error(), fmt::format("removing '{}'", name));
     }
@@ -39,12 +47,13 @@ void empty_directory(Fd dir, int depth) {
         child = sys::openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
       }
     }
+    if (!child && is_absent(child.error())) continue;
     if (!child) throw SysError(child.error(), fmt::format("opening '{}' to remove it", name));
     if (const auto status = sys::fstat(child->get()); status && (status->st_mode & 0700) != 0700) {
       (void)sys::fchmod(child->get(), 0700);  // a failure shows in the unlink that follows
     }
     empty_directory(std::move(*child), depth + 1);
-    sys::unlinkat(fd, entry->d_name, AT_REMOVEDIR) | or_throw("removing directory '{}'", name);
+    remove_directory(fd, entry->d_name);
   }
 }
 
@@ -102,11 +111,13 @@ void make_directories(const std::string& path) {
 bool path_exists(const std::string& path) { return ::faccessat(AT_FDCWD, path.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0; }
 
 void remove_tree(const std::string& path) {
-  if (auto removed = sys::unlinkat(AT_FDCWD, path.c_str(), 0); removed || removed.error().value == ENOENT) return;
-  Fd dir = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW) | or_throw("opening '{}'", path);
-  (void)sys::fchmod(dir.get(), 0700);
-  empty_directory(std::move(dir), 0);
-  sys::unlinkat(AT_FDCWD, path.c_str(), AT_REMOVEDIR) | or_throw("removing directory '{}'", path);
+  if (auto removed = sys::unlinkat(AT_FDCWD, path.c_str(), 0); removed || is_absent(removed.error())) return;
+  auto dir = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!dir && is_absent(dir.error())) return;
+  if (!dir) throw SysError(dir.error(), fmt::format("opening '{}'", path));
+  (void)sys::fchmod(dir->get(), 0700);
+  empty_directory(std::move(*dir), 0);
+  remove_directory(AT_FDCWD, path.c_str());
 }
 
 FileLock::FileLock(const std::string& path)

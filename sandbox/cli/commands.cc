@@ -4,6 +4,7 @@
 
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/cli/table.h"
 #include "sandbox/container/supervisor.h"
 
 namespace sandbox::cli {
@@ -69,8 +70,8 @@ int run_command(const Command& command, std::span<char* const> words) {
 std::span<const Command* const> commands() { return kCommands; }
 
 void print_error(const std::string& message, const std::string& hint) {
-  ::fprintf(stderr, "sandbox: %s\n", message.c_str());
-  if (!hint.empty()) ::fprintf(stderr, "hint: %s\n", hint.c_str());
+  ::fprintf(stderr, "sandbox: %s\n", without_controls(message).c_str());
+  if (!hint.empty()) ::fprintf(stderr, "hint: %s\n", without_controls(hint).c_str());
 }
 
 void print(std::string_view text) {

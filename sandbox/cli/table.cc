@@ -54,6 +54,20 @@ bool continues(const container::PublishedPort& first, const container::Published
 
 }  // namespace
 
+std::string without_controls(std::string_view text) {
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0U;
+    // U+0080 to U+009F, in UTF-8 C2 80 to C2 9F, are control characters too.
+    const bool wide = byte == 0xC2 && next >= 0x80 && next < 0xA0;
+    if (wide) result += fmt::format("\\x{:02x}\\x{:02x}", byte, text[++i] & 0xFF);
+    else if ((byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f) result += fmt::format("\\x{:02x}", byte);
+    else result += text[i];
+  }
+  return result;
+}
+
 std::string render_table(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sandbox/container/container_store.h"
@@ -12,6 +13,9 @@ namespace sandbox::cli {
 /// Rows as tabwriter(minwidth 10, padding 3) lays them out; the first row is the header. The last
 /// column is not padded.
 std::string render_table(const std::vector<std::vector<std::string>>& rows);
+
+/// Text that may quote strangers, safe for a terminal: control characters but newline and tab become "\\x1b".
+std::string without_controls(std::string_view text);
 
 std::string short_id(const std::string& id);  ///< 12 digits, without "sha256:".
 /// The command quoted as Go's strconv.Quote, cut to 20 characters unless `whole`.

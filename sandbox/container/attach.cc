@@ -2,6 +2,7 @@
 // loop that blocks on nothing else, so a signal gets through however stuck the output is.
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@ namespace sandbox::container {
 namespace {
 
 constexpr std::size_t output_bound = 256U << 10;
+constexpr int forwarded_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
 constexpr std::size_t sure_write = 4096;  // PIPE_BUF: a pipe that polls writable takes it without blocking
 
 /// Signals arrive by descriptor for its lifetime.
@@ -46,16 +48,8 @@ class SignalFd {
 
 std::vector<int> wanted_signals(const AttachOptions& options) {
   if (options.terminal) return {SIGWINCH, SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-  if (options.forward_signals) return {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+  if (options.forward_signals) return {std::begin(forwarded_signals), std::end(forwarded_signals)};
   return {};
-}
-
-StartFailure start_failure(const Frame& frame) {
-  if (frame.payload.empty()) return {"the container could not start", 125};
-  const std::string text = frame.payload.substr(1);
-  const std::size_t newline = text.find('\n');
-  return {text.substr(0, newline), static_cast<unsigned char>(frame.payload[0]),
-          newline == std::string::npos ? std::string() : text.substr(newline + 1)};
 }
 
 [[noreturn]] void supervisor_gone() { throw Error("the container's supervisor ended unexpectedly"); }
@@ -72,6 +66,8 @@ class Client {
     queue(FrameType::attach);
     if (options_.terminal) send_window_size();
     while (!result_ || !out_.empty() || !err_.empty()) step();
+    raw.reset();
+    if (detached_) ::fprintf(stderr, "read escape sequence\n");  // Docker's words
     return *result_;
   }
 
@@ -150,7 +146,7 @@ class Client {
       case FrameType::started:
         if (options_.started) options_.started(frame.payload);
         break;
-      case FrameType::start_failure: throw start_failure(frame);
+      case FrameType::start_failure: throw decode_failure(frame.payload);
       case FrameType::exit_status:
         finish(frame.payload.empty() ? 125 : static_cast<unsigned char>(frame.payload[0]));
         break;
@@ -174,7 +170,10 @@ class Client {
     std::optional<std::string> filtered;
     if (options_.terminal) {
       filtered = detach_keys_.filter(typed);
-      if (!filtered) return finish(0);
+      if (!filtered) {
+        detached_ = true;
+        return finish(0);
+      }
       typed = *filtered;
     }
     if (typed.empty()) return;
@@ -200,7 +199,7 @@ class Client {
   DetachKeys detach_keys_;
   std::string to_send_, out_, err_;
   std::size_t unacknowledged_ = 0;
-  bool reading_stdin_ = false, peer_gone_ = false;
+  bool reading_stdin_ = false, peer_gone_ = false, detached_ = false;
   std::optional<int> result_;
 };
 
@@ -214,12 +213,21 @@ Frame wait_for(int socket, FrameType wanted) {
     frames.feed({buffer, count});
     while (const auto frame = frames.next()) {
       if (frame->type == wanted) return *frame;
-      if (frame->type == FrameType::start_failure) throw start_failure(*frame);
+      if (frame->type == FrameType::start_failure) throw decode_failure(frame->payload);
     }
   }
 }
 
 }  // namespace
+
+HeldSignals::HeldSignals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int signal : forwarded_signals) ::sigaddset(&set, signal);
+  ::sigprocmask(SIG_BLOCK, &set, &saved_);
+}
+
+HeldSignals::~HeldSignals() { ::sigprocmask(SIG_SETMASK, &saved_, nullptr); }
 
 int attach(Fd supervisor, const AttachOptions& options) { return Client(std::move(supervisor), options).run(); }
 

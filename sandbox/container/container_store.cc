@@ -2,19 +2,20 @@
 // rename out of sight, so readers, which take no lock, see it whole or not at all.
 #include "sandbox/container/container_store.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <memory>
 
+#include "sandbox/base/directory.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/identifier.h"
 #include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
+#include "sandbox/container/supervisor.h"
 #include "userns/kept_namespace.h"
 
 namespace sandbox::container {
@@ -22,16 +23,15 @@ namespace {
 
 constexpr const char* status_names[] = {"created", "running", "exited"};
 constexpr const char* unfinished_prefix = ".new-";
+constexpr const char* removed_prefix = ".old-";
 
-std::vector<std::string> entries(const std::string& path) {
-  std::vector<std::string> names;
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(path.c_str()), ::closedir);
-  if (!stream) {
-    if (errno == ENOENT) return names;
-    throw SysError(Errno{errno}, fmt::format("reading '{}'", path));
-  }
-  while (const dirent* entry = ::readdir(stream.get())) names.emplace_back(entry->d_name);
-  return names;
+std::string supervisor_lock_path(const Container& container) { return container.directory + "/supervisor.lock"; }
+
+struct flock whole_file() {
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  return whole;
 }
 
 bool is_id(const std::string& name) {
@@ -45,6 +45,7 @@ Json state_to_json(const State& state) {
           {"supervisor_pid", state.supervisor_pid},
           {"supervisor_start", state.supervisor_start},
           {"pid", state.pid},
+          {"pid_start", state.pid_start},
           {"exit_code", state.exit_code},
           {"started", state.started},
           {"finished", state.finished},
@@ -62,6 +63,7 @@ State state_from_json(const Json& document) {
     document.at("supervisor_pid").get_to(state.supervisor_pid);
     document.at("supervisor_start").get_to(state.supervisor_start);
     document.at("pid").get_to(state.pid);
+    document.at("pid_start").get_to(state.pid_start);
     document.at("exit_code").get_to(state.exit_code);
     document.at("started").get_to(state.started);
     document.at("finished").get_to(state.finished);
@@ -73,15 +75,40 @@ State state_from_json(const Json& document) {
   return state;
 }
 
+State recorded_state(const std::string& directory) {
+  return state_from_json(parse_json(read_file(directory + "/state.json"), "state.json"));
+}
+
+bool is_answered_for(const State& state) {
+  return state.supervisor_start != 0 && process_start_time(state.supervisor_pid) == state.supervisor_start;
+}
+
 State load_state(const std::string& directory) {
-  State state = state_from_json(parse_json(read_file(directory + "/state.json"), "state.json"));
-  if (state.status == Status::running &&
-      (state.supervisor_start == 0 || process_start_time(state.supervisor_pid) != state.supervisor_start)) {
+  State state = recorded_state(directory);
+  if (state.status == Status::running && !is_answered_for(state)) {
     state.status = Status::exited;  // killed before it could write the end
     state.exit_code = 137;
     state.pid = 0;
   }
   return state;
+}
+
+/// SIGKILL for the process that has this number and start time, and a moment to die.
+void kill_process(int pid, std::uint64_t start) {
+  constexpr int moment = 1000;  // milliseconds
+  if (start == 0) return;
+  const auto process = sys::pidfd_open(pid);
+  // The descriptor first, then the question who it is: now the number can't pass to another process.
+  if (!process || process_start_time(pid) != start) return;
+  (void)sys::pidfd_send_signal(process->get(), SIGKILL);
+  pollfd ended{process->get(), POLLIN, 0};
+  (void)::poll(&ended, 1, moment);
+}
+
+/// The container's first process may have outlived its supervisor: a process can clear the death signal that we gave it
+/// (prctl(2), PR_SET_PDEATHSIG).
+void end_orphan(const State& state) {
+  if (state.status == Status::running) kill_process(state.pid, state.pid_start);
 }
 
 Container load(const std::string& directory) {
@@ -97,7 +124,14 @@ std::string dump(const Json& document) {
   }
 }
 
-void write_container(const std::string& directory, const Spec& spec) {
+State owned_state() {
+  State state;
+  state.supervisor_pid = ::getpid();
+  state.supervisor_start = process_start_time(state.supervisor_pid);
+  return state;
+}
+
+void write_container(const std::string& directory, const Spec& spec, const State& state) {
   for (const char* part : {"", "/upper", "/work"}) make_directories(directory + part);
   // The upper directory's mode is that of the container's root directory: any user in there may pass.
   const std::string upper = directory + "/upper";
@@ -109,7 +143,7 @@ void write_container(const std::string& directory, const Spec& spec) {
     const std::string_view bytes(static_cast<const char*>(static_cast<const void*>(filter.data())), filter.size());
     write_file_atomic(directory + "/seccomp.bpf", bytes);
   }
-  write_file_atomic(directory + "/state.json", dump(state_to_json(State{})), false);
+  write_file_atomic(directory + "/state.json", dump(state_to_json(state)), false);
   write_file_atomic(directory + "/container.json", dump(to_json(spec)));
 }
 
@@ -119,16 +153,13 @@ ContainerStore::ContainerStore(const Places& places) : places_(places) {}
 
 std::string ContainerStore::directory_of(const std::string& id) const { return root() + "/" + id; }
 
-Container ContainerStore::create(Spec spec) {
+Container ContainerStore::create(Spec spec, bool starts_at_once) {
   if (spec.id.empty()) spec.id = random_hex(64);
   if (spec.name.empty()) spec.name = spec.id.substr(0, 12);
   spec_from_json(to_json(spec));  // what could not be read back is refused now
   make_directories(root());
   const FileLock lock(root() + "/.lock");
-  for (const auto& name : entries(root())) {
-    if (name.starts_with(unfinished_prefix)) userns::remove_tree_of_all_ids(root() + "/" + name);  // its maker died: we hold the lock
-  }
-  for (const auto& other : list()) {
+  for (const auto& other : sweep_locked()) {
     if (other.spec.name == spec.name || other.spec.id == spec.id) {
       throw Conflict(fmt::format("the container name '{}' is already in use by container {}", spec.name,
                                  other.spec.id.substr(0, 12)),
@@ -137,20 +168,25 @@ Container ContainerStore::create(Spec spec) {
   }
   const std::string temporary = root() + "/" + unfinished_prefix + spec.id;
   const std::string directory = directory_of(spec.id);
+  const State state = starts_at_once ? owned_state() : State{};
   try {
-    write_container(temporary, spec);
+    write_container(temporary, spec, state);
     sys::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, directory.c_str()) |
         or_throw("creating container directory '{}'", directory);
   } catch (...) {
     userns::remove_tree_of_all_ids(temporary);
     throw;
   }
-  return {std::move(spec), State{}, directory};
+  return {std::move(spec), state, directory};
 }
 
 Container ContainerStore::find(const std::string& reference) const {
   if (is_id(reference) && path_exists(directory_of(reference) + "/container.json")) {
-    return load(directory_of(reference));
+    try {
+      return load(directory_of(reference));
+    } catch (const SysError& error) {
+      if (error.code() != ENOENT) throw;  // else: removed while we looked
+    }
   }
   std::vector<Container> matches;
   for (auto& container : list()) {
@@ -164,7 +200,7 @@ Container ContainerStore::find(const std::string& reference) const {
 
 std::vector<Container> ContainerStore::list() const {
   std::vector<Container> containers;
-  for (const auto& name : entries(root())) {
+  for (const auto& name : list_directory(root())) {
     if (!is_id(name)) continue;
     try {
       Container container = load(directory_of(name));
@@ -187,19 +223,57 @@ void ContainerStore::write_state(const Container& container, const State& state)
                     state_to_json(state).dump(-1, ' ', false, Json::error_handler_t::replace), false);
 }
 
+/// Out of sight, under the store's lock.
+void ContainerStore::hide(const Container& container, std::chrono::milliseconds patience) const {
+  const SupervisorLock idle(container, patience);
+  end_orphan(recorded_state(container.directory));
+  (void)sys::unlinkat(AT_FDCWD, control_socket_path(places_, container.spec.id).c_str(), 0);
+  const std::string hidden = root() + "/" + removed_prefix + container.spec.id;
+  sys::renameat2(AT_FDCWD, container.directory.c_str(), AT_FDCWD, hidden.c_str()) |
+      or_throw("removing container {}", container.spec.name);
+}
+
 void ContainerStore::remove(const Container& container) const {
-  const std::string hidden = root() + "/.old-" + container.spec.id;
   {
     const FileLock lock(root() + "/.lock");
     if (!path_exists(container.directory)) throw NotFound(fmt::format("no such container: {}", container.spec.name));
     if (load_state(container.directory).status == Status::running) {
       throw Conflict(fmt::format("container {} is running", container.spec.name), "stop it first, or use 'rm --force'");
     }
-    const SupervisorLock idle(container, supervisor_ending_time);
-    sys::renameat2(AT_FDCWD, container.directory.c_str(), AT_FDCWD, hidden.c_str()) |
-        or_throw("removing container {}", container.spec.name);
+    hide(container, supervisor_ending_time);
   }
-  userns::remove_tree_of_all_ids(hidden);
+  userns::remove_tree_of_all_ids(root() + "/" + removed_prefix + container.spec.id);
+}
+
+std::vector<Container> ContainerStore::sweep_locked() const {
+  std::vector<Container> kept;
+  for (auto& container : list()) {
+    const bool waits_for_start = container.state.status == Status::created && container.state.supervisor_start == 0;
+    if (!container.spec.auto_remove || waits_for_start || is_answered_for(container.state)) {
+      kept.push_back(std::move(container));
+      continue;
+    }
+    try {
+      hide(container, {});
+    } catch (const Error&) {
+      kept.push_back(std::move(container));  // its supervisor has just been started, and will see to it
+    }
+  }
+  for (const auto& name : list_directory(root())) {
+    if (!name.starts_with(unfinished_prefix) && !name.starts_with(removed_prefix)) continue;
+    try {
+      userns::remove_tree_of_all_ids(root() + "/" + name);
+    } catch (const Error&) {
+      // out of sight already; what cannot be removed now must not keep new containers from being made
+    }
+  }
+  return kept;
+}
+
+void ContainerStore::sweep() const {
+  if (!path_exists(root())) return;
+  const FileLock lock(root() + "/.lock");
+  (void)sweep_locked();
 }
 
 std::vector<PublishedPort> published_ports(const Container& container) {
@@ -219,12 +293,19 @@ std::vector<std::byte> read_seccomp(const Container& container) {
   return bytes;
 }
 
+void kill_supervisor(const Container& container) {
+  // The lock knows its holder, also before the holder has written its name into state.json.
+  const std::string path = supervisor_lock_path(container);
+  const Fd fd = sys::openat(AT_FDCWD, path.c_str(), O_RDWR) | or_throw("opening '{}'", path);
+  struct flock holder = whole_file();
+  if (::fcntl(fd.get(), F_GETLK, &holder) < 0) throw SysError(Errno{errno}, fmt::format("asking for the lock of '{}'", path));
+  if (holder.l_type != F_UNLCK) kill_process(holder.l_pid, process_start_time(holder.l_pid));
+}
+
 SupervisorLock::SupervisorLock(const Container& container, std::chrono::milliseconds patience) {
-  const std::string path = container.directory + "/supervisor.lock";
+  const std::string path = supervisor_lock_path(container);
   fd_ = sys::openat(AT_FDCWD, path.c_str(), O_RDWR | O_CREAT, 0600) | or_throw("opening '{}'", path);
-  struct flock whole {};
-  whole.l_type = F_WRLCK;
-  whole.l_whence = SEEK_SET;
+  struct flock whole = whole_file();
   const auto deadline = std::chrono::steady_clock::now() + patience;
   while (::fcntl(fd_.get(), F_SETLK, &whole) < 0) {
     if (errno != EAGAIN && errno != EACCES) throw SysError(Errno{errno}, fmt::format("locking '{}'", path));

@@ -18,9 +18,12 @@ enum class Status { created, running, exited };
 /// state.json, replaced atomically by the supervisor.
 struct State {
   Status status = Status::created;
-  int supervisor_pid = 0;              ///< With its start time it names one process; a stranger's pid is not ours.
+  /// Who answers for the container: its creator, if that starts it at once, then its supervisor. With its start time a pid names one
+  /// process; a stranger's pid is not ours.
+  int supervisor_pid = 0;
   std::uint64_t supervisor_start = 0;  ///< Field 22 of proc_pid_stat(5), clock ticks.
   int pid = 0;                         ///< The container's pid 1 as the host sees it.
+  std::uint64_t pid_start = 0;
   int exit_code = 0;
   std::int64_t started = 0, finished = 0;
   std::string error;                   ///< Why it could not start; empty otherwise.
@@ -40,15 +43,22 @@ class ContainerStore {
   std::string directory_of(const std::string& id) const;
   /// Makes the directory with upper/ and work/; fails with Conflict when the name is taken. An
   /// empty id becomes a random one, an empty name the first 12 digits of the id.
-  Container create(Spec spec);
+  /// `starts_at_once`: this process will start it, so an `--rm` container goes with it if it dies before.
+  Container create(Spec spec, bool starts_at_once = false);
   /// By name, full id or unique prefix. Throws NotFound "no such container: X".
   Container find(const std::string& reference) const;
   std::vector<Container> list() const;  ///< Newest first; unreadable ones are left out with a warning.
   void write_state(const Container& container, const State& state) const;
-  /// Precondition: not running (Conflict otherwise).
+  /// Precondition: not running (Conflict otherwise). What a killed supervisor has left goes too: its container's
+  /// first process, if it lives on, and the control socket.
   void remove(const Container& container) const;
+  /// Clears away what processes killed by surprise have left: half-made and half-removed containers, and `--rm` ones
+  /// that nobody answers for any more.
+  void sweep() const;
 
  private:
+  void hide(const Container& container, std::chrono::milliseconds patience) const;
+  std::vector<Container> sweep_locked() const;
   std::string root() const { return places_.data + "/containers"; }
 
   Places places_;
@@ -60,6 +70,9 @@ std::vector<PublishedPort> published_ports(const Container& container);
 /// The container's filter bytes, kept beside container.json as seccomp.bpf; empty when it has none.
 std::vector<std::byte> read_seccomp(const Container& container);
 inline std::string log_path(const Container& container) { return container.directory + "/log"; }
+
+/// The last resort: SIGKILL for the supervisor, which takes the container with it.
+void kill_supervisor(const Container& container);
 
 /// A supervisor says "exited" shortly before it lets its lock go: whoever follows it waits so long.
 inline constexpr auto supervisor_ending_time = std::chrono::seconds(5);

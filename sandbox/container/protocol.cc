@@ -75,6 +75,21 @@ ExecRequest decode_exec(std::string_view payload) {
   return request;
 }
 
+std::string encode_failure(const StartFailure& failure) {
+  std::string payload(1, static_cast<char>(failure.exit_code()));
+  payload += std::string_view(failure.what()).substr(0, max_payload / 2);
+  if (!failure.hint().empty()) (payload += '\0') += failure.hint();
+  return payload.substr(0, max_payload);
+}
+
+StartFailure decode_failure(std::string_view payload) {
+  if (payload.empty()) return {"the container could not start", 125};
+  const std::string_view words = payload.substr(1);
+  const auto end = words.find('\0');
+  return {std::string(words.substr(0, end)), static_cast<unsigned char>(payload[0]),
+          std::string(end == std::string_view::npos ? std::string_view{} : words.substr(end + 1))};
+}
+
 void send_frame(int socket, FrameType type, std::string_view payload) {
   const std::string bytes = encode_frame(type, payload);
   std::size_t sent = 0;

@@ -22,7 +22,7 @@ enum class FrameType : std::uint8_t {
   exec_request = 6,  ///< u32 size of the JSON, JSON, bytes of the seccomp filter
   // supervisor to client
   started = 16,        ///< text: where the time of the start went (Stopwatch); empty for an exec
-  start_failure = 17,  ///< u8 exit code, message, and after a newline its hint
+  start_failure = 17,  ///< see encode_failure
   stdout_data = 18,
   stderr_data = 19,
   exit_status = 20,  ///< u8
@@ -59,6 +59,10 @@ std::uint32_t decode_u32(std::string_view payload);  ///< Throws InvalidInput wh
 
 std::string encode_exec(const ExecRequest& request);
 ExecRequest decode_exec(std::string_view payload);  ///< Throws InvalidInput.
+
+/// Payload of start_failure: u8 exit code, message, and behind a NUL the hint.
+std::string encode_failure(const StartFailure& failure);
+StartFailure decode_failure(std::string_view payload);
 
 /// Blocking, for clients.
 void send_frame(int socket, FrameType type, std::string_view payload = {});

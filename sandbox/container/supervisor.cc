@@ -38,6 +38,11 @@ constexpr auto exec_end_time = std::chrono::milliseconds(500);
 
 std::string encode_code(int code) { return std::string(1, static_cast<char>(code)); }
 
+int exit_code_of(const Error& error, int otherwise) {
+  const auto* launch = dynamic_cast<const userns::LaunchError*>(&error);
+  return launch != nullptr ? launch->exit_code() : otherwise;
+}
+
 netstack::Config network_config(const Spec& spec) {
   netstack::Config config;
   const auto& network = *spec.plan.network;
@@ -119,7 +124,7 @@ class Supervisor {
   void start();
   void run();
   /// The end of a container that never ran.
-  void fail(const Error& error, int exit_code);
+  void fail(const Error& error);
 
  private:
   struct Watch {
@@ -185,6 +190,7 @@ void Supervisor::start() {
   state_.supervisor_pid = ::getpid();
   state_.supervisor_start = process_start_time(::getpid());
   state_.pid = main_->pid();
+  state_.pid_start = process_start_time(state_.pid);
   state_.started = std::time(nullptr);
   ContainerStore(places_).write_state(container_, state_);
   watch_.lap("state");
@@ -354,10 +360,8 @@ void Supervisor::start_exec(const std::shared_ptr<Connection>& client, const Fra
     auto launched = userns::join(main_->launched().pidfd(), request.process, stdio.child());
     execs_.push_back({std::make_unique<Process>(std::move(launched), std::move(stdio)), client});
     client->queue(FrameType::started);
-  } catch (const userns::LaunchError& error) {
-    client->queue(FrameType::start_failure, encode_code(error.exit_code()) + error.what());
   } catch (const Error& error) {
-    client->queue(FrameType::start_failure, encode_code(126) + error.what());
+    client->queue(FrameType::start_failure, encode_failure({error.what(), exit_code_of(error, 126), error.hint()}));
   }
 }
 
@@ -396,11 +400,11 @@ void Supervisor::finish() {
   flush_clients();
 }
 
-void Supervisor::fail(const Error& error, int exit_code) {
+void Supervisor::fail(const Error& error) {
   main_.reset();  // kills what has not started
-  const std::string message = error.what();
-  end(exit_code, message);
-  first_->queue(FrameType::start_failure, (encode_code(exit_code) + message + "\n" + error.hint()).substr(0, max_payload));
+  const int exit_code = exit_code_of(error, 125);
+  end(exit_code, error.what());
+  first_->queue(FrameType::start_failure, encode_failure({error.what(), exit_code, error.hint()}));
   flush_clients();
 }
 
@@ -460,17 +464,17 @@ int supervisor_main(const Places& places, const std::string& id, Fd first_client
     Supervisor supervisor(places, ContainerStore(places).find(id), first);
     try {
       supervisor.start();
-    } catch (const userns::LaunchError& error) {
-      supervisor.fail(error, error.exit_code());
-      return 0;
     } catch (const Error& error) {
-      supervisor.fail(error, 125);
+      supervisor.fail(error);
       return 0;
     }
     supervisor.run();
     return 0;
+  } catch (const Error& error) {
+    first->queue(FrameType::start_failure, encode_failure({error.what(), 125, error.hint()}));
+    return 125;
   } catch (const std::exception& error) {
-    first->queue(FrameType::start_failure, encode_code(125) + error.what());
+    first->queue(FrameType::start_failure, encode_failure({error.what(), 125, {}}));
     return 125;
   }
 }

@@ -4,6 +4,8 @@
 // {u8 type, u32 little-endian size, payload}; see protocol.h.
 #pragma once
 
+#include <signal.h>
+
 #include <functional>
 #include <string>
 
@@ -27,6 +29,19 @@ Fd connect_supervisor(const Places& places, const Container& container);
 
 /// The control socket of the container's supervisor.
 std::string control_socket_path(const Places& places, const std::string& id);
+
+/// Holds back the signals that attach() passes on, so that one which comes while the container is being made reaches it
+/// instead of killing the client alone. What is still pending at the end takes its usual effect.
+class HeldSignals {
+ public:
+  HeldSignals();
+  ~HeldSignals();
+  HeldSignals(const HeldSignals&) = delete;
+  HeldSignals& operator=(const HeldSignals&) = delete;
+
+ private:
+  sigset_t saved_{};
+};
 
 /// What a client does with the container's terminal or streams.
 struct AttachOptions {

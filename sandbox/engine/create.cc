@@ -117,13 +117,14 @@ container::Spec decide(const Places& places, const RunRequest& request, const No
   return plan(input);
 }
 
-container::Container create_container(const Places& places, const RunRequest& request, const Notice& notice,
-                                      Stopwatch& watch) {
-  const container::Spec spec = decide(places, request, notice, watch);
+container::Container create_container(const Places& places, const RunRequest& request, const container::Spec& spec,
+                                      Stopwatch& watch, bool starts_at_once) {
   prepare_sources(user_mounts(request, places.data));
   container::ContainerStore store(places);
   watch.lap("plan");
-  container::Container created = store.create(spec);
+  auto layers = image::ImageStore(places).hold_layers(spec.plan.root.lower);
+  container::Container created = store.create(spec, starts_at_once);
+  layers.reset();
   watch.lap("container on disk");
   try {
     write_network_files(created.directory, created.spec, request);

@@ -19,9 +19,10 @@ using Notice = std::function<void(const std::string& line)>;
 /// NotFound, Unsupported. `watch` gets a lap per step.
 container::Spec decide(const Places& places, const RunRequest& request, const Notice& notice, Stopwatch& watch);
 
-/// decide(), and the container made of it, with its generated files. Throws Conflict when the name is taken.
-container::Container create_container(const Places& places, const RunRequest& request, const Notice& notice,
-                                      Stopwatch& watch);
+/// The container that was decided on, with its generated files; see ContainerStore::create for `starts_at_once`. Throws
+/// Conflict when the name is taken, NotFound when the image's layers were removed meanwhile.
+container::Container create_container(const Places& places, const RunRequest& request, const container::Spec& spec,
+                                      Stopwatch& watch, bool starts_at_once = false);
 
 /// Spawns the supervisor of a container that doesn't run; returns the first client's connection to it, for
 /// container::attach or wait_started. Throws Conflict when it runs, Unsupported when the container needs a range of ids

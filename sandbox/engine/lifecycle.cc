@@ -13,6 +13,11 @@ namespace {
 constexpr int kPollsPerSecond = 50;
 constexpr int kKillGrace = 10;
 
+void pause_between_polls() {
+  const timespec pause{0, 1'000'000'000 / kPollsPerSecond};
+  ::nanosleep(&pause, nullptr);
+}
+
 }  // namespace
 
 void signal_container(const Places& places, const container::Container& container, int signal) {
@@ -27,8 +32,7 @@ bool wait_until_ended(const container::ContainerStore& store, const std::string&
     } catch (const NotFound&) {
       return true;  // --rm
     }
-    const timespec pause{0, 1'000'000'000 / kPollsPerSecond};
-    ::nanosleep(&pause, nullptr);
+    pause_between_polls();
   }
   return false;
 }
@@ -44,7 +48,28 @@ void stop_container(const Places& places, const container::Container& container,
     }
     if (wait_until_ended(store, container.spec.id, next == SIGKILL ? kKillGrace : seconds)) return;
   }
+  // Its supervisor does not answer (it is stopped, or stuck): it goes, and the container with it.
+  container::kill_supervisor(container);
+  if (wait_until_ended(store, container.spec.id, kKillGrace)) return;
   throw Error(fmt::format("container {} did not end after SIGKILL", container.spec.name));
+}
+
+void force_remove(const Places& places, const std::string& id) {
+  const container::ContainerStore store(places);
+  for (int polls = kKillGrace * kPollsPerSecond;; --polls) {
+    try {
+      const auto found = store.find(id);
+      stop_container(places, found, SIGKILL, 0);
+      return store.remove(store.find(id));
+    } catch (const NotFound&) {
+      return;  // --rm: its supervisor was quicker
+    } catch (const Conflict&) {
+      // It is just being started: it will be running soon, unless its supervisor hangs.
+      if (polls < 0) throw;
+      if (polls == 0) container::kill_supervisor(store.find(id));
+    }
+    pause_between_polls();
+  }
 }
 
 }  // namespace sandbox::engine

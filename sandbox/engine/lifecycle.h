@@ -15,4 +15,8 @@ bool wait_until_ended(const container::ContainerStore& store, const std::string&
 /// `signal`, and SIGKILL when it still runs after `seconds`. No effect on one that doesn't run.
 void stop_container(const Places& places, const container::Container& container, int signal, int seconds);
 
+/// Removes the container `id` in whatever state it is: running ones are killed, one that is just being started is
+/// waited for. No effect when it is gone.
+void force_remove(const Places& places, const std::string& id);
+
 }  // namespace sandbox::engine

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 
 #include "sandbox/base/error.h"
@@ -27,11 +28,18 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
   }
 }
 
-void check_target(const std::string& target, std::string_view whole) {
+/// The target without "..", "." and repeated slashes, as Docker cleans it, so that equal places have equal names.
+std::string checked_target(const std::string& target, std::string_view whole) {
   if (!target.starts_with('/')) {
     throw UsageError(fmt::format("invalid mount '{}': mount path must be absolute", whole));
   }
-  if (target == "/") throw UsageError(fmt::format("invalid mount '{}': destination can't be '/'", whole));
+  std::string clean = std::filesystem::path("/" + target).lexically_normal();
+  if (clean.size() > 1 && clean.ends_with('/')) clean.pop_back();
+  if (clean == "/") throw UsageError(fmt::format("invalid mount '{}': destination can't be '/'", whole));
+  if (clean == "/proc" || clean.starts_with("/proc/")) {
+    throw UsageError(fmt::format("invalid mount '{}': '{}' is the kernel's, nothing can be mounted there", whole, clean));
+  }
+  return clean;
 }
 
 std::string volume_source(std::string_view name, const std::string& data) {
@@ -91,7 +99,7 @@ UserMount parse_volume(std::string_view text, const std::string& data) {
   if (parts.size() == 3) {
     for (const auto option : split(parts[2], ',')) apply_volume_option(mount.op, option, text);
   }
-  check_target(mount.op.target, text);
+  mount.op.target = checked_target(mount.op.target, text);
   return mount;
 }
 
@@ -111,7 +119,7 @@ UserMount parse_mount(std::string_view text, const std::string& data) {
     else if (key == "tmpfs-mode") mode = value;
     else throw UsageError(fmt::format("invalid argument \"{}\" for \"--mount\" flag: unknown option '{}'", text, key));
   }
-  check_target(mount.op.target, text);
+  mount.op.target = checked_target(mount.op.target, text);
   if (type == "tmpfs") {
     mount.op.kind = MountKind::tmpfs;
     mount.op.data = "mode=" + (mode.empty() ? std::string("1777") : mode) + (size.empty() ? "" : ",size=" + size);
@@ -135,7 +143,7 @@ UserMount parse_tmpfs(std::string_view text) {
   mount.op.no_exec = true;
   const auto colon = text.find(':');
   mount.op.target = text.substr(0, colon);
-  check_target(mount.op.target, text);
+  mount.op.target = checked_target(mount.op.target, text);
   if (colon == std::string_view::npos) return mount;
   for (const auto option : split(text.substr(colon + 1), ',')) {
     if (option == "ro") mount.op.read_only = true;

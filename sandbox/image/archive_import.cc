@@ -47,7 +47,7 @@ std::string now() {
 }  // namespace
 
 std::string ImageStore::import(int archive_fd, const Reference& name) {
-  const Staged file(temporary_path()), plain(temporary_path());
+  const Staged file = stage(), plain = stage();
   Descriptor layer = receive(archive_fd, file.path());
   require_tar(file.path());
   const bool kept_compressed = layer.media_type != media_layer;

@@ -170,7 +170,7 @@ void publish(const Places& places, ImageStore& store, const std::vector<Loaded>&
 
 std::vector<std::string> ImageStore::load(int archive_fd) {
   prepare_store(places_);
-  const Staged staging(temporary_path());
+  const Staged staging = stage();
   const std::string files = staging.path() + "/files", layout = staging.path() + "/layout";
   make_directories(files);
   make_directories(layout + "/blobs/sha256");

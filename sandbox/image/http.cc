@@ -9,6 +9,7 @@
 
 #include "sandbox/base/error.h"
 #include "sandbox/image/curl_library.h"
+#include "sandbox/image/http_trust.h"
 
 namespace sandbox::image {
 namespace {
@@ -74,7 +75,7 @@ struct Transfer {
   bool on_body(std::span<const std::byte> data) {
     const bool success = response.status >= 200 && response.status < 300;
     if (success && sink) {
-      sink(data);
+      sink(response, data);
       return true;
     }
     const std::size_t limit = success ? limits.body_bytes : std::min(limits.body_bytes, kErrorBodyLimit);
@@ -149,6 +150,20 @@ void describe_failure(HttpResponse& response, CURLcode code, long os_error, cons
   }
 }
 
+void set_trust(CURL* handle, const Trust& trust) {
+  const auto set = curl_library().easy_setopt;
+  if (!trust.ca_file.empty()) set(handle, CURLOPT_CAINFO, trust.ca_file.c_str());
+  if (!trust.ca_directory.empty()) set(handle, CURLOPT_CAPATH, trust.ca_directory.c_str());
+  if (!trust.ca_bundle.empty()) {
+    std::string bundle = trust.ca_bundle;
+    curl_blob blob{bundle.data(), bundle.size(), CURL_BLOB_COPY};
+    set(handle, CURLOPT_CAINFO_BLOB, &blob);
+  }
+  if (trust.certificate.empty()) return;
+  set(handle, CURLOPT_SSLCERT, trust.certificate.c_str());
+  set(handle, CURLOPT_SSLKEY, trust.key.c_str());
+}
+
 void set_options(CURL* handle, const Url& url, const HttpLimits& limits, Transfer& transfer, char* detail) {
   const auto set = curl_library().easy_setopt;
   set(handle, CURLOPT_URL, url.text().c_str());
@@ -166,6 +181,7 @@ void set_options(CURL* handle, const Url& url, const HttpLimits& limits, Transfe
   set(handle, CURLOPT_WRITEFUNCTION, &body_callback);
   set(handle, CURLOPT_WRITEDATA, &transfer);
   set(handle, CURLOPT_ERRORBUFFER, detail);
+  if (url.is_https()) set_trust(handle, trust_for(url.authority()));
   // A proxy from the environment can't reach this machine's loopback, and must not see its traffic.
   if (url.is_loopback()) set(handle, CURLOPT_NOPROXY, "*");
 }
@@ -180,6 +196,8 @@ Url Url::from(void* pointer) {
   url.https_ = scheme == "https";
   url.text_ = url_part(handle, CURLUPART_URL);
   url.host_ = lower(url_part(handle, CURLUPART_HOST));
+  const std::string port = url_part(handle, CURLUPART_PORT);
+  url.authority_ = port.empty() ? url.host_ : url.host_ + ":" + port;
   url.origin_ = scheme + "://" + url.host_ + ":" + url_part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT);
   return url;
 }

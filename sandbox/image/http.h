@@ -25,6 +25,8 @@ class Url {
 
   const std::string& text() const { return text_; }
   const std::string& host() const { return host_; }
+  /// "host", or "host:port" when the port is written: the name that registries and certs.d directories go by.
+  const std::string& authority() const { return authority_; }
   bool is_https() const { return https_; }
   bool same_origin(const Url& other) const { return origin_ == other.origin_; }
   /// localhost, 127.0.0.0/8 or ::1, as written: no name is looked up.
@@ -32,7 +34,7 @@ class Url {
 
  private:
   static Url from(void* handle);
-  std::string text_, host_, origin_;
+  std::string text_, host_, authority_, origin_;
   bool https_ = false;
 };
 
@@ -46,8 +48,6 @@ struct HttpLimits {
 
 enum class HttpFailure { none, connection, truncated, too_slow, tls, other };
 
-using HttpSink = std::function<void(std::span<const std::byte>)>;
-
 struct HttpResponse {
   long status = 0;
   std::vector<std::pair<std::string, std::string>> headers;  ///< Names in lower case.
@@ -60,7 +60,10 @@ struct HttpResponse {
   std::string header(std::string_view lower_case_name) const;
 };
 
-/// `sink` gets the body of a 2xx answer as it arrives; what it throws ends the transfer and is thrown
+/// Takes a body as it arrives; the answer's status and headers are complete by then.
+using HttpSink = std::function<void(const HttpResponse& answer, std::span<const std::byte> data)>;
+
+/// `sink` gets the body of a 2xx answer; what it throws ends the transfer and is thrown
 /// from here. Bodies of other answers are cut at 64 KiB. Throws InvalidInput beyond a limit.
 HttpResponse http_get(const Url& url, const std::vector<std::string>& headers, const HttpLimits& limits,
                       const HttpSink& sink = {});

@@ -2,14 +2,16 @@
 // (index.json is replaced whole, blobs appear by rename), writers hold <data>/images/.lock.
 #include "sandbox/image/image_store.h"
 
+#include <errno.h>
+
 #include <algorithm>
 #include <optional>
 
 #include "sandbox/base/digest.h"
 #include "sandbox/base/file.h"
-#include "sandbox/base/identifier.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/image/layout.h"
+#include "sandbox/image/staging.h"
 
 namespace sandbox::image {
 namespace {
@@ -65,7 +67,7 @@ void copy_blob(ImageStore& store, const std::string& layout, const std::string& 
   if (store.has_blob(digest)) return;
   const std::string from = blob_in(layout, digest);
   const Fd in = sys::openat(AT_FDCWD, from.c_str(), O_RDONLY) | or_throw("opening '{}'", from);
-  const Staged staged(store.temporary_path());
+  const Staged staged = store.stage();
   const Fd out = sys::openat(AT_FDCWD, staged.path().c_str(), O_WRONLY | O_CREAT | O_EXCL, 0644) |
                  or_throw("creating '{}'", staged.path());
   Sha256 hash;
@@ -80,6 +82,78 @@ void copy_blob(ImageStore& store, const std::string& layout, const std::string& 
   store.adopt_blob(staged.path(), digest);
 }
 
+/// What a removal takes from the index, and what stays.
+struct Removal {
+  bool by_name = false, last = true;  ///< `last`: no name of the image stays.
+  std::vector<IndexEntry> kept, gone;
+};
+
+bool names_image(const std::string& reference, const Image& image) {
+  if (id_prefix(reference).size() == 64) return false;
+  const auto name = try_parse(reference);
+  return name && matches({image.name, image.manifest}, *name);
+}
+
+bool is_same_image(const IndexEntry& entry, const Image& image) {
+  if (entry.manifest.digest == image.manifest.digest) return true;
+  try {
+    return read_image(image.layout, entry).id() == image.id();
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+Removal plan_removal(const Image& image, bool by_name) {
+  Removal removal{by_name, true, {}, {}};
+  for (IndexEntry& entry : read_index(image.layout)) {
+    const bool same = is_same_image(entry, image);
+    const bool goes = same && (!by_name || entry.name == image.name);
+    if (same && !goes) removal.last = false;
+    (goes ? removal.gone : removal.kept).push_back(std::move(entry));
+  }
+  return removal;
+}
+
+/// Docker's rules and words (moby daemon/images/image_delete.go): a name goes unless it is the last of an image in use,
+/// which needs force; the image itself stays as long as a container of it runs.
+void check_removal(const Removal& removal, const std::string& reference, const Image& image,
+                   const std::vector<ImageUser>& users, bool force) {
+  const std::string id = image.id().substr(7, 12);
+  for (const ImageUser& user : users) {
+    if (user.image_id != image.id() || (removal.by_name && (force || !removal.last))) continue;
+    if (removal.by_name) {
+      throw Conflict(fmt::format("conflict: unable to remove repository reference \"{}\" (must force) - container {} is "
+                                 "using its referenced image {}", reference, user.name, id));
+    }
+    if (user.running) {
+      throw Conflict(fmt::format("conflict: unable to delete {} (cannot be forced) - image is being used by running "
+                                 "container {}", id, user.name));
+    }
+    if (!force) {
+      throw Conflict(fmt::format("conflict: unable to delete {} (must be forced) - image is being used by stopped "
+                                 "container {}", id, user.name));
+    }
+  }
+  if (!removal.by_name && !force && removal.gone.size() > 1) {
+    throw Conflict(fmt::format("image '{}' has {} names", reference, removal.gone.size()),
+                   "remove it by name, or use --force");
+  }
+}
+
+/// The index first, so that no image ever lacks a blob; on a full disk the blobs first, to have room for the index.
+void commit_removal(const Places& places, const std::vector<IndexEntry>& kept, const std::vector<std::string>& blobs,
+                    const std::vector<ImageUser>& users) {
+  try {
+    write_index(own_layout(places), kept);
+  } catch (const SysError& error) {
+    if (error.code() != ENOSPC && error.code() != EDQUOT) throw;
+    collect_garbage(places, kept, blobs, users);
+    write_index(own_layout(places), kept);
+    return;
+  }
+  collect_garbage(places, kept, blobs, users);
+}
+
 }  // namespace
 
 std::string own_layout(const Places& places) { return places.data + "/images"; }
@@ -90,6 +164,8 @@ void prepare_store(const Places& places) {
   make_directories(places.data + "/layers");
   make_directories(places.data + "/tmp");
   const std::string marker = own_layout(places) + "/oci-layout";
+  if (path_exists(marker)) return;
+  const FileLock lock(store_lock(places));  // no caller holds it yet: nobody has taken it before the store exists
   if (!path_exists(marker)) write_file_atomic(marker, R"({"imageLayoutVersion":"1.0.0"})", true, 0644);
 }
 
@@ -162,44 +238,42 @@ void ImageStore::tag(const Image& image, const Reference& name) {
   record(image.manifest, name);
 }
 
-std::vector<std::string> ImageStore::remove(const std::string& reference, bool force) {
+std::vector<std::string> ImageStore::remove(const std::string& reference, bool force, const ListUsers& list_users) {
   prepare_store(places_);
   const FileLock lock(store_lock(places_));
   const Image image = find(reference);
   if (image.layout != own_layout(places_)) {
     throw Conflict(fmt::format("image '{}' is in the read-only store '{}'", reference, image.layout));
   }
-  const bool by_name = id_prefix(reference).size() != 64 && [&] {
-    const auto name = try_parse(reference);
-    return name && matches({image.name, image.manifest}, *name);
-  }();
-  std::vector<IndexEntry> kept, gone;
-  bool last = true;
-  for (IndexEntry& entry : read_index(image.layout)) {
-    const bool same_image = entry.manifest.digest == image.manifest.digest || [&] {
-      try {
-        return read_image(image.layout, entry).id() == image.id();
-      } catch (const Error&) {
-        return false;
-      }
-    }();
-    const bool remove_this = same_image && (!by_name || entry.name == image.name);
-    if (same_image && !remove_this) last = false;
-    (remove_this ? gone : kept).push_back(std::move(entry));
-  }
-  if (!by_name && !force && gone.size() > 1) {
-    throw Conflict(fmt::format("image '{}' has {} names", reference, gone.size()), "remove it by name, or use --force");
-  }
+  const std::vector<ImageUser> users = list_users ? list_users() : std::vector<ImageUser>();
+  Removal removal = plan_removal(image, names_image(reference, image));
+  check_removal(removal, reference, image, users, force);
   std::vector<std::string> lines, blobs;
-  for (const IndexEntry& entry : gone) {
+  for (const IndexEntry& entry : removal.gone) {
     const auto name = try_parse(entry.name);
     if (!entry.name.empty()) lines.push_back("Untagged: " + (name ? name->familiar() : entry.name));
-    std::ranges::move(reachable_blobs(image.layout, entry.manifest), std::back_inserter(blobs));
   }
-  if (last) lines.push_back("Deleted: " + image.id());
-  write_index(image.layout, kept);
-  collect_garbage(places_, blobs);
+  const bool in_use = std::ranges::any_of(users, [&](const ImageUser& user) { return user.image_id == image.id(); });
+  if (removal.last && removal.by_name && in_use) {
+    removal.kept.push_back({"", image.manifest});  // untagged, for its containers
+  } else {
+    if (removal.last) lines.push_back("Deleted: " + image.id());
+    for (const IndexEntry& entry : removal.gone) {
+      std::ranges::move(reachable_blobs(image.layout, entry.manifest), std::back_inserter(blobs));
+    }
+  }
+  commit_removal(places_, removal.kept, blobs, users);
   return lines;
+}
+
+std::optional<FileLock> ImageStore::hold_layers(const std::vector<std::string>& directories) {
+  const std::string own = places_.data + "/layers/";
+  if (std::ranges::none_of(directories, [&](const auto& path) { return path.starts_with(own); })) return std::nullopt;
+  FileLock lock(store_lock(places_));
+  for (const std::string& directory : directories) {
+    if (!path_exists(directory)) throw NotFound(fmt::format("layer '{}' was removed meanwhile", directory));
+  }
+  return lock;
 }
 
 bool ImageStore::has_blob(const std::string& digest) const { return path_exists(blob_path(digest)); }
@@ -215,13 +289,17 @@ void ImageStore::adopt_blob(const std::string& path, const std::string& digest) 
 std::string ImageStore::write_blob(const std::string& content) {
   const std::string digest = sha256_digest(content);
   prepare_store(places_);
-  write_file_atomic(blob_path(digest), content, true, 0644);
+  const Staged staged = stage();
+  write_file_atomic(staged.path(), content, true, 0644);
+  adopt_blob(staged.path(), digest);
   return digest;
 }
 
-std::string ImageStore::temporary_path() const {
-  make_directories(places_.data + "/tmp");
-  return fmt::format("{}/tmp/image-{}", places_.data, random_hex(16));
+Staged ImageStore::stage() const {
+  auto area = staging_.lock();
+  if (!area) staging_ = area = std::make_shared<StagingArea>(places_.data);
+  std::string path = area->new_path();
+  return Staged(std::move(path), std::move(area));
 }
 
 void ImageStore::record(const Descriptor& manifest, const Reference& name) {

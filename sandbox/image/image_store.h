@@ -2,15 +2,22 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "sandbox/base/places.h"
+#include "sandbox/base/file.h"
 #include "sandbox/base/json.h"
+#include "sandbox/base/places.h"
 #include "sandbox/image/reference.h"
 #include "userns/kept_namespace.h"
 
 namespace sandbox::image {
+
+class Staged;
+class StagingArea;
 
 struct Descriptor {
   std::string media_type, digest;
@@ -27,6 +34,15 @@ struct Image {
   std::string id() const { return config.digest; }
 };
 
+/// A container as this room needs to know it: what must not be taken away from under it.
+struct ImageUser {
+  std::string name;                 ///< As shown in a refusal.
+  std::string image_id;
+  bool running = false;
+  std::vector<std::string> layers;  ///< The directories that ensure_unpacked() gave.
+};
+using ListUsers = std::function<std::vector<ImageUser>()>;
+
 class ImageStore {
  public:
   explicit ImageStore(const Places& places);
@@ -36,12 +52,17 @@ class ImageStore {
   std::vector<Image> list() const;
   void tag(const Image& image, const Reference& name);
   /// Removes one name, and blobs and layers that nothing reaches any more; all names of an id with `force`. Returns
-  /// lines for the user ("Untagged: busybox:latest", "Deleted: sha256:…"). Throws Conflict for read-only stores.
-  std::vector<std::string> remove(const std::string& reference, bool force);
+  /// lines for the user ("Untagged: busybox:latest", "Deleted: sha256:…"). Throws Conflict for read-only stores, and
+  /// as Docker does for images in use; `users` is asked under the store's lock.
+  std::vector<std::string> remove(const std::string& reference, bool force, const ListUsers& users = {});
 
   /// Directories for RootPlan::lower, top-most first; unpacks what is missing (staging, syncfs, rename). With `range`
   /// files have their true owners on disk, without they are the user's and meta.json records the owners.
   std::vector<std::string> ensure_unpacked(const Image& image, const userns::KeptNamespace* range);
+
+  /// Held from here until the container that will use them exists, so that no remove() comes between. Throws NotFound
+  /// when one has come already. No value: all are in read-only stores.
+  std::optional<FileLock> hold_layers(const std::vector<std::string>& directories);
 
   // For pull, load and import.
   bool has_blob(const std::string& digest) const;
@@ -49,7 +70,7 @@ class ImageStore {
   /// Moves a finished, verified file from tmp/ into blobs/. `path` is on the same file system.
   void adopt_blob(const std::string& path, const std::string& digest);
   std::string write_blob(const std::string& content);  ///< Returns the digest.
-  std::string temporary_path() const;
+  Staged stage() const;  ///< A place for unfinished work, on the store's file system; see layout.h.
   /// Records `manifest` under `name` (an empty Reference: untagged) in index.json, durable when it returns.
   void record(const Descriptor& manifest, const Reference& name);
 
@@ -60,6 +81,7 @@ class ImageStore {
 
  private:
   Places places_;
+  mutable std::weak_ptr<StagingArea> staging_;  ///< Made when needed.
 };
 
 }  // namespace sandbox::image

@@ -4,12 +4,20 @@
 #include <sys/utsname.h>
 
 #include "sandbox/base/digest.h"
+#include "sandbox/base/directory.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/identifier.h"
 #include "userns/kept_namespace.h"
 
 namespace sandbox::image {
 namespace {
+
+/// Of writers that were killed; the caller holds the layout's lock.
+void remove_unfinished_files(const std::string& layout) {
+  for (const std::string& name : list_directory(layout)) {
+    if (name.ends_with(".tmp")) remove_tree(layout + "/" + name);
+  }
+}
 
 constexpr int max_nesting = 4;  // an index of indexes; more is nobody's image
 
@@ -97,6 +105,7 @@ void write_index(const std::string& layout, const std::vector<IndexEntry>& entri
   const Json document = {{"schemaVersion", 2}, {"mediaType", media_index}, {"manifests", std::move(manifests)}};
   const std::string text = document.dump();
   if (text.size() > max_document) throw Error(fmt::format("'{}/index.json' would grow beyond 4 MiB", layout));
+  remove_unfinished_files(layout);
   write_file_atomic(layout + "/index.json", text, true, 0644);
 }
 

@@ -66,7 +66,7 @@ auto reading_document(std::string_view what, Body&& body) {
 /// A directory or file in tmp/ that goes when the scope ends, unless it was renamed away.
 class Staged {
  public:
-  explicit Staged(std::string path) : path_(std::move(path)) {}
+  explicit Staged(std::string path, std::shared_ptr<StagingArea> area = {}) : path_(std::move(path)), area_(std::move(area)) {}
   ~Staged();
   Staged(const Staged&) = delete;
   Staged& operator=(const Staged&) = delete;
@@ -74,6 +74,7 @@ class Staged {
 
  private:
   std::string path_;
+  std::shared_ptr<StagingArea> area_;  ///< Lives as long as anything in it.
 };
 
 // --- The own store; callers of the first two hold its lock. ----------------------------------------------------------
@@ -81,8 +82,10 @@ class Staged {
 /// Puts `manifest` under `name` (empty: untagged) into the entries. An image that loses its name stays, untagged.
 void put_entry(std::vector<IndexEntry>& entries, const Descriptor& manifest, const std::string& name);
 
-/// Deletes the blobs of `removed` that nothing reaches, strays older than a day, and unreachable layers.
-void collect_garbage(const Places& places, const std::vector<std::string>& removed);
+/// With `kept` as the index: deletes the blobs of `removed` that nothing reaches, strays older than a day, and layers
+/// that neither an image nor a container needs. Writes nothing, so that a full disk can be emptied.
+void collect_garbage(const Places& places, const std::vector<IndexEntry>& kept, const std::vector<std::string>& removed,
+                     const std::vector<ImageUser>& users);
 
 /// Makes the store's directories and its oci-layout file.
 void prepare_store(const Places& places);

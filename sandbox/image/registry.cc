@@ -7,12 +7,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <memory>
-
 #include "sandbox/base/digest.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/sys.h"
+#include "sandbox/image/layout.h"
 #include "sandbox/image/registry_client.h"
 #include "sandbox/image/registry_manifest.h"
 
@@ -25,25 +24,29 @@ const std::vector<std::string> kAccept = {
     "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json"};
 
 // A blob on its way: a temporary file with a running digest, removed unless it was adopted.
-class IncomingBlob {
+class IncomingBlob : public BodyReceiver {
  public:
-  IncomingBlob(const ImageStore& store, const Descriptor& blob) : blob_(blob), path_(store.temporary_path()) {
-    file_ = sys::openat(AT_FDCWD, path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644) |
-            or_throw("creating '{}'", path_);
-  }
-  IncomingBlob(const IncomingBlob&) = delete;
-  IncomingBlob& operator=(const IncomingBlob&) = delete;
-  ~IncomingBlob() {
-    if (!path_.empty()) static_cast<void>(sys::unlinkat(AT_FDCWD, path_.c_str(), 0));
+  IncomingBlob(const ImageStore& store, const Descriptor& blob) : blob_(blob), staged_(store.stage()) {
+    file_ = sys::openat(AT_FDCWD, path().c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644) |
+            or_throw("creating '{}'", path());
   }
 
-  void write(std::span<const std::byte> data) {
+  std::uint64_t received() const override { return received_; }
+
+  void restart() override {
+    sys::ftruncate(file_.get(), 0) | or_throw("emptying '{}'", path());
+    if (::lseek(file_.get(), 0, SEEK_SET) < 0) throw SysError(Errno{errno}, fmt::format("emptying '{}'", path()));
+    hash_ = Sha256();
+    received_ = 0;
+  }
+
+  void write(std::span<const std::byte> data) override {
     if (data.size() > blob_.size - received_) {
       throw InvalidInput(fmt::format("blob {} is longer than the {} bytes of its descriptor", blob_.digest, blob_.size));
     }
     received_ += data.size();
     hash_.update(data.data(), data.size());
-    sys::write_all(file_.get(), data.data(), data.size()) | or_throw("writing '{}'", path_);
+    sys::write_all(file_.get(), data.data(), data.size()) | or_throw("writing '{}'", path());
   }
 
   void finish(ImageStore& store) {
@@ -54,15 +57,16 @@ class IncomingBlob {
     if (const std::string actual = hash_.finish(); actual != blob_.digest) {
       throw InvalidInput(fmt::format("blob {} has the digest {}", blob_.digest, actual));
     }
-    sys::fsync(file_.get()) | or_throw("syncing '{}'", path_);
+    sys::fsync(file_.get()) | or_throw("syncing '{}'", path());
     file_.reset();
-    store.adopt_blob(path_, blob_.digest);
-    path_.clear();
+    store.adopt_blob(path(), blob_.digest);
   }
 
  private:
+  const std::string& path() const { return staged_.path(); }
+
   const Descriptor& blob_;
-  std::string path_;
+  Staged staged_;
   Fd file_;
   Sha256 hash_;
   std::uint64_t received_ = 0;
@@ -132,15 +136,12 @@ class Puller {
   }
 
   void fetch_blob(const Descriptor& blob) {
-    std::unique_ptr<IncomingBlob> incoming;
-    const HttpResponse answer = client_.get("blobs/" + blob.digest, {}, [&]() -> HttpSink {
-      incoming = std::make_unique<IncomingBlob>(store_, blob);
-      return [&](std::span<const std::byte> data) { incoming->write(data); };
-    });
+    IncomingBlob incoming(store_, blob);
+    const HttpResponse answer = client_.get("blobs/" + blob.digest, {}, &incoming);
     if (!answer.ok()) {
       throw NotFound(fmt::format("blob {} not found in registry '{}'", blob.digest, reference_.registry));
     }
-    incoming->finish(store_);
+    incoming.finish(store_);
   }
 
   void fetch_config(const ManifestContent& content) {

@@ -8,6 +8,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/json.h"
+#include "sandbox/image/registry_helper.h"
 
 namespace sandbox::image {
 namespace {
@@ -90,6 +91,31 @@ bool is_base64(std::string_view text) {
   });
 }
 
+std::string string_member(const Json& object, const std::string& key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::string helper_for(const Json& document, const std::string& server) {
+  const auto helpers = document.find("credHelpers");
+  return helpers != document.end() && helpers->is_object() ? string_member(*helpers, server) : std::string();
+}
+
+std::string stored_credentials(const Json& document, const std::vector<std::string>& keys, const std::string& file) {
+  const auto auths = document.find("auths");
+  if (auths == document.end()) return {};
+  if (!auths->is_object()) throw InvalidInput(fmt::format("{}: 'auths' is not an object", file));
+  for (const std::string& key : keys) {
+    const auto entry = auths->find(key);
+    if (entry == auths->end() || !entry->is_object()) continue;
+    std::string auth = string_member(*entry, "auth");
+    if (auth.empty()) continue;
+    if (!is_base64(auth)) throw InvalidInput(fmt::format("{}: the credentials for '{}' are not base64", file, key));
+    return auth;
+  }
+  return {};
+}
+
 }  // namespace
 
 std::vector<Challenge> parse_challenges(std::string_view header) {
@@ -112,21 +138,17 @@ std::vector<Challenge> parse_challenges(std::string_view header) {
 }
 
 std::string find_basic_credentials(const Reference& reference) {
+  const std::vector<std::string> keys = credential_keys(reference);
   for (const std::string& file : credential_files()) {
     if (!path_exists(file)) continue;
     const Json document = parse_json(read_file(file), file);
-    if (!document.is_object() || !document.contains("auths")) continue;
-    const Json& auths = document["auths"];
-    if (!auths.is_object()) throw InvalidInput(fmt::format("{}: 'auths' is not an object", file));
-    for (const std::string& key : credential_keys(reference)) {
-      const auto entry = auths.find(key);
-      if (entry == auths.end() || !entry->is_object()) continue;
-      const auto auth = entry->find("auth");
-      if (auth == entry->end() || !auth->is_string() || auth->get_ref<const std::string&>().empty()) continue;
-      if (!is_base64(auth->get_ref<const std::string&>())) {
-        throw InvalidInput(fmt::format("{}: the credentials for '{}' are not base64", file, key));
-      }
-      return *auth;
+    if (!document.is_object()) continue;
+    // As Docker: a helper of this very server, what the file holds itself, the helper of all servers.
+    const std::string server = reference.registry == "docker.io" ? "https://index.docker.io/v1/" : reference.registry;
+    if (const std::string helper = helper_for(document, server); !helper.empty()) return ask_credential_helper(helper, server);
+    if (std::string stored = stored_credentials(document, keys, file); !stored.empty()) return stored;
+    if (const std::string store = string_member(document, "credsStore"); !store.empty()) {
+      if (std::string asked = ask_credential_helper(store, server); !asked.empty()) return asked;
     }
   }
   return {};

@@ -12,6 +12,8 @@ namespace {
 
 constexpr int kRetries = 3;
 constexpr int kRedirects = 5;
+constexpr std::uint64_t kProgress = 64U << 10;  // Bytes that make a try worth another one.
+constexpr long kRangeNotSatisfiable = 416;
 constexpr int kLongestRetryAfter = 10;  // Seconds; beyond it the user is told instead.
 
 bool is_worth_retrying(const HttpResponse& response) {
@@ -29,6 +31,20 @@ std::chrono::milliseconds back_off(const HttpResponse& response, int attempt) {
   if (error == std::errc::result_out_of_range || seconds > kLongestRetryAfter) return std::chrono::seconds(-1);
   if (error == std::errc{} && seconds >= 0) return std::chrono::seconds(seconds);
   return std::chrono::milliseconds(250 << attempt);
+}
+
+// The body goes on where it was cut if the registry can do that (206), and starts anew otherwise (200).
+HttpSink sink_into(BodyReceiver* body) {
+  if (body == nullptr) return {};
+  return [body, first = true](const HttpResponse& answer, std::span<const std::byte> data) mutable {
+    const std::string range = fmt::format("bytes {}-", body->received());
+    if (first && answer.status != 206) body->restart();
+    if (first && answer.status == 206 && !answer.header("content-range").starts_with(range)) {
+      throw InvalidInput("the registry sends another range than that asked for");
+    }
+    first = false;
+    body->write(data);
+  };
 }
 
 bool is_redirect(long status) {
@@ -74,13 +90,14 @@ void RegistryClient::check_allowed(const Url& url, const char* what) const {
 
 // Redirects by hand, so that every hop is checked and credentials stay with their origin.
 HttpResponse RegistryClient::follow(Url url, const std::vector<std::string>& headers,
-                                    const std::string& authorization, const std::function<HttpSink()>& make_sink) {
+                                    const std::string& authorization, BodyReceiver* body) {
   bool send_authorization = !authorization.empty();
   const Url origin = url;
   for (int hop = 0; hop <= kRedirects; ++hop) {
     std::vector<std::string> lines = headers;
     if (send_authorization) lines.push_back("Authorization: " + authorization);
-    HttpResponse response = http_get(url, lines, limits_, make_sink ? make_sink() : HttpSink{});
+    if (body != nullptr && body->received() > 0) lines.push_back(fmt::format("Range: bytes={}-", body->received()));
+    HttpResponse response = http_get(url, lines, limits_, sink_into(body));
     // A challenge from elsewhere must not learn the credentials for this registry.
     if (!url.same_origin(origin)) std::erase_if(response.headers, [](const auto& h) { return h.first == "www-authenticate"; });
     if (response.failure != HttpFailure::none || !is_redirect(response.status)) return response;
@@ -96,10 +113,13 @@ HttpResponse RegistryClient::follow(Url url, const std::vector<std::string>& hea
 
 HttpResponse RegistryClient::follow_with_retries(const Url& url, const std::vector<std::string>& headers,
                                                  const std::string& authorization,
-                                                 const std::function<HttpSink()>& make_sink) {
+                                                 BodyReceiver* body) {
   for (int attempt = 0;; ++attempt) {
-    HttpResponse response = follow(url, headers, authorization, make_sink);
-    if (!is_worth_retrying(response)) return response;
+    const std::uint64_t before = body != nullptr ? body->received() : 0;
+    HttpResponse response = follow(url, headers, authorization, body);
+    if (response.status == kRangeNotSatisfiable && body != nullptr && before > 0) body->restart();
+    else if (!is_worth_retrying(response)) return response;
+    if (body != nullptr && body->received() > before + kProgress) attempt = 0;
     const auto delay = back_off(response, attempt);
     if (attempt == kRetries || delay.count() < 0) return response;
     std::this_thread::sleep_for(delay);
@@ -141,18 +161,22 @@ std::string RegistryClient::authorize(const HttpResponse& refusal) {
 
 // A token may have expired during a long pull: a refused one is replaced once per request.
 HttpResponse RegistryClient::get_authorized(const Url& url, const std::vector<std::string>& headers,
-                                            const std::function<HttpSink()>& make_sink) {
-  HttpResponse response = follow_with_retries(url, headers, authorization_, make_sink);
+                                            BodyReceiver* body) {
+  HttpResponse response = follow_with_retries(url, headers, authorization_, body);
   if (response.failure != HttpFailure::none || response.status != 401) return response;
   authorization_ = authorize(response);
   if (authorization_.empty()) return response;
-  return follow_with_retries(url, headers, authorization_, make_sink);
+  return follow_with_retries(url, headers, authorization_, body);
 }
 
 HttpResponse RegistryClient::get(const std::string& path, const std::vector<std::string>& headers,
-                                 const std::function<HttpSink()>& make_sink) {
+                                 BodyReceiver* body) {
   choose_scheme();
-  HttpResponse response = get_authorized(url_of(path), headers, make_sink);
+  HttpResponse response = get_authorized(url_of(path), headers, body);
+  if (response.failure == HttpFailure::tls) {
+    fail(response.reason, fmt::format("its certificate authority's file belongs into ~/.config/containers/certs.d/{}/ca.crt",
+                                      url_of("").authority()));
+  }
   if (response.failure != HttpFailure::none) fail(response.reason);
   if (response.ok() || response.status == 404) return response;
   if (response.status == 401 || response.status == 403) {

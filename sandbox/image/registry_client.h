@@ -14,23 +14,30 @@
 
 namespace sandbox::image {
 
+/// Takes a body over several tries: after a cut only the rest is asked for.
+class BodyReceiver {
+ public:
+  virtual ~BodyReceiver() = default;
+  virtual std::uint64_t received() const = 0;  ///< Bytes kept so far.
+  virtual void restart() = 0;                  ///< Forget them: the body comes from its beginning.
+  virtual void write(std::span<const std::byte> data) = 0;
+};
+
 class RegistryClient {
  public:
   explicit RegistryClient(const Reference& reference, const HttpLimits& limits = {});
 
-  /// GET of `path` below "/v2/<repository>/". Connection failures, 429 and 5xx are tried three times
-  /// more. `make_sink` is called before each try: a body starts anew. Answers other than 2xx and 404
-  /// become an Error that names the registry.
-  HttpResponse get(const std::string& path, const std::vector<std::string>& headers = {},
-                   const std::function<HttpSink()>& make_sink = {});
+  /// GET of `path` below "/v2/<repository>/". Connection failures, 429 and 5xx are tried three times more, counted anew
+  /// whenever `body` has grown well meanwhile. Answers other than 2xx and 404 become an Error that names the registry.
+  HttpResponse get(const std::string& path, const std::vector<std::string>& headers = {}, BodyReceiver* body = nullptr);
 
  private:
   HttpResponse get_authorized(const Url& url, const std::vector<std::string>& headers,
-                              const std::function<HttpSink()>& make_sink);
+                              BodyReceiver* body);
   HttpResponse follow(Url url, const std::vector<std::string>& headers, const std::string& authorization,
-                      const std::function<HttpSink()>& make_sink);
+                      BodyReceiver* body);
   HttpResponse follow_with_retries(const Url& url, const std::vector<std::string>& headers,
-                                   const std::string& authorization, const std::function<HttpSink()>& make_sink);
+                                   const std::string& authorization, BodyReceiver* body);
   std::string authorize(const HttpResponse& refusal);
   std::string fetch_token(const Challenge& challenge);
   void check_allowed(const Url& url, const char* what) const;

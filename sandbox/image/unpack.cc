@@ -88,7 +88,7 @@ std::vector<std::string> ImageStore::ensure_unpacked(const Image& image, const u
     if (fs.empty()) {
       prepare_store(places_);
       const Fd blob = open_blob(places_, image, image.layers.at(i).digest);
-      const Staged staging(temporary_path());
+      const Staged staging = stage();
       sys::mkdirat(AT_FDCWD, staging.path().c_str(), 0700) | or_throw("creating '{}'", staging.path());
       const overlay::ApplyOptions options{.change_owner = range != nullptr, .lower = {directories.rbegin(), directories.rend()}};
       const auto fill = [&] { unpack(blob.get(), staging.path(), image.diff_ids[i], options); };

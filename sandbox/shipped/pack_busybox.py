@@ -23,10 +23,10 @@ import stat
 import subprocess
 import sys
 import tarfile
+import time
 
 NAME = "docker.io/library/busybox:latest"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-EPOCH = "1970-01-01T00:00:00Z"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 PASSWD = """\
@@ -171,13 +171,15 @@ def pack(busybox, output):
     layout = Layout(output / "images")
     layer_descriptor = layout.blob("application/vnd.oci.image.layer.v1.tar", layer)
     diff_id = layer_descriptor["digest"]
+    # The package's date, not today's: the same busybox makes the same image.
+    created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(busybox.stat().st_mtime))
     config = layout.document("application/vnd.oci.image.config.v1+json", {
-        "created": EPOCH,
+        "created": created,
         "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
         "os": "linux",
         "config": {"Env": [f"PATH={PATH}"], "Cmd": ["sh"]},
         "rootfs": {"type": "layers", "diff_ids": [diff_id]},
-        "history": [{"created": EPOCH, "created_by": "pack_busybox.py", "comment": "statically linked busybox"}],
+        "history": [{"created": created, "created_by": "pack_busybox.py", "comment": "statically linked busybox"}],
     })
     manifest = layout.document("application/vnd.oci.image.manifest.v1+json", {
         "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",

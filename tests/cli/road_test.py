@@ -8,29 +8,17 @@ import pwd
 import shutil
 import signal
 import socket
-import subprocess
-import sys
-import tempfile
-import time
 import unittest
 import urllib.request
 
-SANDBOX = sys.argv.pop(1)
+from image_archive import docker_archive, entry, tools
+from sandbox_case import SANDBOX, SandboxCase, eventually
 
 
 def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
-
-
-def eventually(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def has_range():
@@ -40,33 +28,7 @@ def has_range():
                for path in ("/etc/subuid", "/etc/subgid"))
 
 
-class Road(unittest.TestCase):
-    def setUp(self):
-        self.home = tempfile.mkdtemp(prefix="sbx-road-")
-        self.env = dict(os.environ, SANDBOX_STORE_DIR=self.home + "/data", SANDBOX_RUNTIME_DIR=self.home + "/run")
-        os.mkdir(self.home + "/run", 0o700)
-
-    def tearDown(self):
-        for container in self.sandbox("ps", "-aq").stdout.split():
-            self.sandbox("rm", "-f", container)
-        self.assertTrue(eventually(lambda: not self.helpers()), self.helpers())
-        shutil.rmtree(self.home)
-
-    def helpers(self):
-        """Helper processes of this test's store that are still there."""
-        found = []
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/environ", "rb") as environ, open(f"/proc/{pid}/cmdline", "rb") as cmdline:
-                    if self.home.encode() in environ.read() and cmdline.read().startswith(b"sbx:"):
-                        found.append(pid)
-            except OSError:
-                pass  # it ended, or is another user's
-        return found
-
-    def sandbox(self, *words, stdin="", timeout=60):
-        return subprocess.run([SANDBOX, *words], env=self.env, input=stdin, text=True, capture_output=True, timeout=timeout)
-
+class Road(SandboxCase):
     def supervisor_of(self, name):
         container = self.home + "/data/containers/" + self.sandbox("ps", "-aq", "--no-trunc").stdout.split()[0]
         with open(container + "/state.json") as state:
@@ -183,7 +145,7 @@ class Road(unittest.TestCase):
             socket.create_connection(("127.0.0.1", port), 2)
 
     def test_the_container_outlives_its_command(self):
-        client = subprocess.Popen([SANDBOX, "run", "--name", "on", "busybox", "sleep", "1000"], env=self.env)
+        client = self.client("run", "--name", "on", "busybox", "sleep", "1000")
         self.assertTrue(eventually(lambda: "Up" in self.sandbox("ps").stdout))
         client.kill()
         client.wait()
@@ -235,6 +197,46 @@ class Road(unittest.TestCase):
         refused = self.sandbox("run", "--rm", "-m", "50m", "busybox", "true")
         self.assertEqual(refused.returncode, 125)
         self.assertIn("cgroup", refused.stderr)
+
+    def test_the_remedy_that_a_helper_knows_arrives(self):
+        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as first:
+            port = int(first.read()) - 1
+        self.assertGreater(port, 0, "this machine lets users bind every port")
+        refused = self.sandbox("run", "--rm", "-p", f"127.0.0.1:{port}:80", "busybox", "true")
+        self.assertEqual(refused.returncode, 125)
+        self.assertIn(f"hint: let users bind low ports: sysctl net.ipv4.ip_unprivileged_port_start={port}", refused.stderr)
+
+    def test_images_of_containers_are_protected_as_docker_does(self):
+        self.ok("tag", "busybox", "mine")
+        image = self.ok("images", "-q", "mine").split()[0]
+        self.ok("run", "--name", "box", *("--network", "none"), "mine", "true")
+        container = self.ok("ps", "-aq").strip()
+        refused = self.sandbox("rmi", "mine")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn(f'conflict: unable to remove repository reference "mine" (must force) - container {container} is '
+                      f"using its referenced image {image}", refused.stderr)
+        self.assertIn(f"conflict: unable to delete {image} (must be forced) - image is being used by stopped container "
+                      f"{container}", self.sandbox("rmi", image).stderr)
+        self.ok("tag", "mine", "second")
+        self.assertEqual(self.ok("rmi", "mine"), "Untagged: mine:latest\n")
+        self.assertEqual(self.ok("rmi", "-f", "second"), "Untagged: second:latest\n")
+        self.ok("rm", "box")
+        self.assertIn("Deleted: ", self.ok("rmi", image))
+
+    def test_layers_of_a_running_container_survive_the_removal_of_its_image(self):
+        archive = self.home + "/image.tar"
+        docker_archive(archive, "localhost/mine", tools("sleep"), [entry("precious", "here")])
+        self.ok("load", "-i", archive)
+        self.ok("run", "-d", "--name", "box", "--network", "none", "localhost/mine", "sleep", "1000")
+        image = self.ok("images", "-q", "localhost/mine").strip()
+        self.assertIn("(cannot be forced)", self.sandbox("rmi", "-f", image).stderr)
+        self.ok("rmi", "-f", "localhost/mine")
+        self.ok("tag", "busybox", "other")
+        self.ok("rmi", "other")  # collects garbage
+        self.assertEqual(self.ok("exec", "box", "cat", "/precious"), "here")
+        self.ok("rm", "-f", "box")
+        self.ok("rmi", image)
+        self.assertEqual(os.listdir(self.data + "/layers"), [])
 
     def test_an_unknown_image_is_named(self):
         missing = self.sandbox("run", "--rm", "--pull", "never", "localhost:1/nonesuch", "true")

@@ -3,8 +3,8 @@
 
 hostile_registry.py MODE [--log FILE] [--realm URL] [--other URL]
 
-Every request is logged as "<path> <Authorization or ->". Modes: ok, wrong-digest, wrong-manifest, short,
-truncated, oversized, endless, endless-manifest, headers, redirect (blobs go to --other), redirect-loop,
+Every request is logged as "<path> <Authorization or -> <Range or ->". Modes: ok, wrong-digest, wrong-manifest, short,
+truncated, cut (after 100,000 bytes of each answer; understands Range), oversized, endless, endless-manifest, headers, redirect (blobs go to --other), basic-redirect (the same, and all here needs a password), redirect-loop,
 not-found, no-blob, token, token-elsewhere (realm is --realm), basic, both, bad-type, nested-index, slow,
 flaky (every request fails twice with 503), artifact, inject (a token with a line break).
 """
@@ -14,6 +14,7 @@ import hashlib
 import http.server
 import io
 import json
+import random
 import tarfile
 import time
 
@@ -40,6 +41,10 @@ def make_image():
         info = tarfile.TarInfo("hello")
         info.size = 5
         tar.addfile(info, io.BytesIO(b"hello"))
+        if args.mode == "cut":
+            info = tarfile.TarInfo("noise")
+            info.size = 700000
+            tar.addfile(info, io.BytesIO(random.Random(1).randbytes(info.size)))
     layer = gzip.compress(buffer.getvalue(), mtime=0)
     config = json.dumps({"architecture": "amd64", "os": "linux", "config": {},
                          "rootfs": {"type": "layers", "diff_ids": [digest(buffer.getvalue())]}}).encode()
@@ -80,7 +85,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         authorization = self.headers.get("Authorization", "-")
         if args.log:
             with open(args.log, "a", encoding="ascii") as log:
-                log.write(f"{self.path} {authorization}\n")
+                log.write(f"{self.path} {authorization} {self.headers.get('Range', '-')}\n")
         if self.path.startswith("/token"):
             token = "a\r\nX-Injected: b" if args.mode == "inject" else "letmein"
             return self.answer(200, json.dumps({"token": token}).encode())
@@ -93,7 +98,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         realm = args.realm or f"http://127.0.0.1:{self.server.server_port}/token"
         if args.mode in ("token", "token-elsewhere", "inject") and authorization != "Bearer letmein":
             return self.challenge(f'Bearer realm="{realm}",service="mock",scope="repository:x:pull"')
-        if args.mode == "basic" and not authorization.startswith("Basic "):
+        if args.mode in ("basic", "basic-redirect") and not authorization.startswith("Basic "):
             return self.challenge('Basic realm="mock"')
         if "/manifests/" in self.path:
             return self.manifest()
@@ -127,12 +132,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except OSError:
             pass
 
+    def cut(self, body):
+        """Sends 100,000 bytes from where the request's Range begins, and drops the connection."""
+        start = int(self.headers.get("Range", "bytes=0-")[6:-1])
+        headers = [("Connection", "close"), ("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")]
+        self.close_connection = True
+        self.answer(206 if start else 200, body[start:start + 100000], headers[:2 if start else 1], len(body) - start)
+
     def blob(self):
         wanted = self.path.rsplit("/", 1)[1]
         body = {digest(LAYER): LAYER, digest(CONFIG): CONFIG}.get(wanted)
         if body is None or args.mode == "no-blob":
             return self.answer(404)
-        if args.mode == "redirect":
+        if args.mode in ("redirect", "basic-redirect"):
             return self.answer(307, b"", [("Location", args.other + self.path)])
         if args.mode == "redirect-loop":
             return self.answer(307, b"", [("Location", self.path)])
@@ -142,6 +154,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, body[:-1] + bytes([body[-1] ^ 1]))
         if args.mode == "short":
             return self.answer(200, body[:-1])
+        if args.mode == "cut":
+            return self.cut(body)
         if args.mode == "truncated":
             self.close_connection = True
             return self.answer(200, body[:-1], [("Connection", "close")], len(body))

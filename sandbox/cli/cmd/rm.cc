@@ -1,6 +1,4 @@
 // `rm`: removes containers; with -f also running ones.
-#include <signal.h>
-
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/engine/lifecycle.h"
@@ -21,22 +19,19 @@ void remove_one(const std::string& name, const Arguments& arguments) {
     if (!force) throw;
     return;  // as Docker: what is not there needs no removal
   }
+  if (force) return engine::force_remove(places, found.spec.id);
   if (found.state.status == container::Status::running) {
-    if (!force) {
-      throw Conflict(fmt::format("cannot remove container \"{}\": container is running", name),
-                     "stop the container before removing or force remove");
-    }
-    engine::stop_container(places, found, SIGKILL, 0);
-    try {
-      found = store.find(found.spec.id);
-    } catch (const NotFound&) {
-      return;  // --rm: its supervisor was quicker
-    }
+    throw Conflict(fmt::format("cannot remove container \"{}\": container is running", name),
+                   "stop the container before removing or force remove");
   }
   store.remove(found);
 }
 
-int run(const Arguments& arguments) { return for_each_argument(arguments, remove_one); }
+int run(const Arguments& arguments) {
+  const int status = for_each_argument(arguments, remove_one);
+  container::ContainerStore(find_places()).sweep();
+  return status;
+}
 
 }  // namespace
 

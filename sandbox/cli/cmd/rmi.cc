@@ -9,15 +9,13 @@ namespace {
 
 constexpr Option kOptions[] = {{"force", 'f', nullptr, "Force removal of the image"}};
 
-void check_unused(const Places& places, const image::Image& image, const std::string& name, bool force) {
+std::vector<image::ImageUser> list_users(const Places& places) {
+  std::vector<image::ImageUser> users;
   for (const auto& found : container::ContainerStore(places).list()) {
-    if (found.spec.image_id != image.id()) continue;
-    const bool running = found.state.status == container::Status::running;
-    if (force && !running) continue;
-    throw Conflict(fmt::format("conflict: unable to remove repository reference \"{}\"{} - container {} is using its "
-                               "referenced image {}",
-                               name, running ? "" : " (must force)", short_id(found.spec.id), short_id(image.id())));
+    users.push_back({short_id(found.spec.id), found.spec.image_id, found.state.status == container::Status::running,
+                     found.spec.plan.root.lower});
   }
+  return users;
 }
 
 int run(const Arguments& arguments) {
@@ -26,9 +24,8 @@ int run(const Arguments& arguments) {
   int status = 0;
   for (const auto& name : arguments.positional) {
     try {
-      const bool force = arguments.flag("force");
-      check_unused(places, store.find(name), name, force);
-      for (const auto& line : store.remove(name, force)) print(line + "\n");
+      const auto lines = store.remove(name, arguments.flag("force"), [&] { return list_users(places); });
+      for (const auto& line : lines) print(line + "\n");
     } catch (const Error& error) {
       print_error(error.what(), error.hint());
       status = 1;

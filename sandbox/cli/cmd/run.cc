@@ -16,8 +16,9 @@ int print_plan(const Places& places, const engine::RunRequest& request, Stopwatc
   return 0;
 }
 
-Fd create_and_start(const Places& places, const engine::RunRequest& request, std::string& id, Stopwatch& watch) {
-  const container::Container created = engine::create_container(places, request, notice, watch);
+Fd create_and_start(const Places& places, const engine::RunRequest& request, const container::Spec& spec, std::string& id,
+                    Stopwatch& watch) {
+  const container::Container created = engine::create_container(places, request, spec, watch, true);
   id = created.spec.id;
   try {
     return engine::start_container(places, created);
@@ -50,8 +51,10 @@ int run(const Arguments& arguments) {
   make_places(places);
   watch.lap("places");
   if (request.print_plan) return print_plan(places, request, watch);
+  const container::Spec spec = engine::decide(places, request, notice, watch);
+  const container::HeldSignals held;
   std::string id;
-  Fd supervisor = create_and_start(places, request, id, watch);
+  Fd supervisor = create_and_start(places, request, spec, id, watch);
   watch.lap("spawning the supervisor");
   std::string report;
   const int status = accompany(std::move(supervisor), request, id, [&](const std::string& supervisors) {

@@ -50,5 +50,11 @@ TEST_CASE("neighbouring ports are shown as ranges, and a chosen port by its numb
         "0.0.0.0:8000-8001->80-81/tcp, 0.0.0.0:8002->82/udp, 0.0.0.0:40000->83/udp");
 }
 
+TEST_CASE("control characters of strangers are shown, not obeyed") {
+  CHECK(without_controls("a\033[31m\r\177b") == "a\\x1b[31m\\x0d\\x7fb");
+  CHECK(without_controls("\xc2\x9b" "1m") == "\\xc2\\x9b1m");
+  CHECK(without_controls("two\nlines\t\xc3\xa9") == "two\nlines\t\xc3\xa9");
+}
+
 }  // namespace
 }  // namespace sandbox::cli

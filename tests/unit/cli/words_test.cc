@@ -82,6 +82,16 @@ TEST_CASE("a volume is a host path or a name") {
   }
 }
 
+TEST_CASE("a place to mount on is cleaned, and never in /proc") {
+  CHECK(parse_volume("/srv:/a//b/../c/", "/d").op.target == "/a/c");
+  for (const char* target : {"/proc", "//proc", "/proc/self", "/x/../proc/sys", "/proc/"}) {
+    CHECK_THROWS_AS(parse_volume(std::string("/srv:") + target, "/d"), UsageError);
+    CHECK_THROWS_AS(parse_tmpfs(target), UsageError);
+  }
+  CHECK(parse_volume("/srv:/process", "/d").op.target == "/process");
+  CHECK_THROWS_AS(parse_volume("/srv:/a/..", "/d"), UsageError);
+}
+
 TEST_CASE("--mount and --tmpfs name their options") {
   CHECK(parse_mount("type=bind,src=/a,dst=/b,readonly", "/d").op.read_only);
   CHECK(parse_mount("type=tmpfs,dst=/b,tmpfs-size=1m", "/d").op.data == "mode=1777,size=1048576");

@@ -125,6 +125,28 @@ TEST_CASE("arguments that are not UTF-8 are refused at create") {
   CHECK(store.list().empty());
 }
 
+TEST_CASE("a sweep takes what a dead process has left, and only that") {
+  TemporaryPlaces temporary;
+  ContainerStore store(temporary.places);
+  Spec spec = named("passing");
+  spec.auto_remove = true;
+  const Container passing = store.create(spec);
+  store.create(named("staying"));
+  make_directories(temporary.places.data + "/containers/.old-x/upper");
+  make_directories(temporary.places.data + "/containers/.new-x/upper");
+  store.sweep();
+  CHECK(store.list().size() == 2);  // this process, its creator, is alive
+  CHECK_FALSE(path_exists(temporary.places.data + "/containers/.old-x"));
+  CHECK_FALSE(path_exists(temporary.places.data + "/containers/.new-x"));
+
+  State orphaned = passing.state;
+  orphaned.supervisor_start += 1;  // a process that this number once was
+  store.write_state(passing, orphaned);
+  store.sweep();
+  REQUIRE(store.list().size() == 1);
+  CHECK(store.list().front().spec.name == "staying");
+}
+
 TEST_CASE("a second supervisor of one container is a conflict") {
   TemporaryPlaces temporary;
   ContainerStore store(temporary.places);

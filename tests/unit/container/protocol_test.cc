@@ -47,6 +47,16 @@ TEST_CASE("an exec request comes back with its filter") {
   CHECK(read.open_stdin);
 }
 
+TEST_CASE("a failure to start keeps its code and its hint") {
+  const StartFailure read = decode_failure(encode_failure({"no room", 126, "make some"}));
+  CHECK(std::string(read.what()) == "no room");
+  CHECK(read.exit_code() == 126);
+  CHECK(read.hint() == "make some");
+  CHECK(decode_failure(encode_failure({"no room", 125})).hint().empty());
+  CHECK(decode_failure("").exit_code() == 125);
+  CHECK(encode_failure({std::string(3U << 20, 'x'), 1, std::string(3U << 20, 'y')}).size() <= max_payload);
+}
+
 TEST_CASE("malformed exec requests are refused") {
   CHECK_THROWS_AS(decode_exec(""), InvalidInput);
   CHECK_THROWS_AS(decode_exec(encode_u32(100) + "{}"), InvalidInput);

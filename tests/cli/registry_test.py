@@ -1,0 +1,220 @@
+"""Registries as they are met: TLS with an authority of one's own, passwords, credential helpers, cut connections."""
+
+import base64
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+import unittest
+
+from sandbox_case import SandboxCase, eventually
+
+SUPPORT = pathlib.Path(__file__).resolve().parent.parent / "support"
+# htpasswd -B: bcrypt of "secret"
+HTPASSWD = "user:$2b$05$I3bS38HJ8uCUBpXOICILdeNLAv28UQHDrx1tz2tXM9avCHkuwpM.W\n"
+BASIC = base64.b64encode(b"user:secret").decode()
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class RegistryCase(SandboxCase):
+    def setUp(self):
+        super().setUp()
+        self.user_home = pathlib.Path(self.home + "/user")
+        self.user_home.mkdir()
+        self.env.update(HOME=str(self.user_home))
+        for name in ("DOCKER_CONFIG", "XDG_CONFIG_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+            self.env.pop(name, None)
+
+    def serve(self, *words, **more):
+        server = subprocess.Popen(words, stderr=subprocess.DEVNULL, text=True, **more)
+        self.clients.append(server)
+        return server
+
+    def mock(self, mode, *options):
+        """A lying registry's port, and the file of its requests."""
+        log = f"{self.home}/{mode}.log"
+        server = self.serve(sys.executable, SUPPORT / "hostile_registry.py", mode, "--log", log, *options,
+                            stdout=subprocess.PIPE)
+        with server.stdout:
+            return int(server.stdout.readline()), pathlib.Path(log)
+
+    def log_in(self, document):
+        (self.user_home / ".docker").mkdir(exist_ok=True)
+        (self.user_home / ".docker/config.json").write_text(json.dumps(document))
+
+    def refused(self, *words, reason):
+        done = self.sandbox("pull", *words)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn(reason, done.stderr)
+        self.assertEqual(self.leftovers(), [])
+        return done.stderr
+
+
+class RealRegistry(RegistryCase):
+    """docker-registry with TLS and a password, both of the test's own making."""
+
+    def setUp(self):
+        super().setUp()
+        os.chdir(self.home)
+        for command in (
+                "openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=test-authority",
+                "openssl req -newkey rsa:2048 -nodes -keyout tls.key -out tls.csr -subj /CN=localhost",
+                "openssl x509 -req -in tls.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -out tls.crt -extfile names"):
+            pathlib.Path("names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+            subprocess.run(command.split(), check=True, capture_output=True)
+        pathlib.Path("htpasswd").write_text(HTPASSWD)
+        self.port = free_port()
+        self.name = f"localhost:{self.port}/group/x:gzip"
+        pathlib.Path("config.yml").write_text(f"""
+version: 0.1
+log: {{level: error}}
+storage: {{filesystem: {{rootdirectory: {self.home}/registry}}}}
+auth: {{htpasswd: {{realm: test, path: {self.home}/htpasswd}}}}
+http: {{addr: "127.0.0.1:{self.port}", tls: {{certificate: {self.home}/tls.crt, key: {self.home}/tls.key}}}}
+""")
+        self.serve("docker-registry", "serve", "config.yml", stdout=subprocess.DEVNULL)
+        self.assertTrue(eventually(self.listens))
+        subprocess.run([sys.executable, SUPPORT / "make_oci_layout.py", "oci"], check=True)
+        subprocess.run(["skopeo", "copy", "-q", "--insecure-policy", "--dest-tls-verify=false", "--dest-creds", "user:secret",
+                        "oci:oci:gzip", "docker://" + self.name], check=True)
+
+    def tearDown(self):
+        os.chdir("/")
+        super().tearDown()
+
+    def listens(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def test_an_unknown_authority_is_refused_and_a_known_one_trusted(self):
+        self.log_in({"auths": {f"localhost:{self.port}": {"auth": BASIC}}})
+        message = self.refused(self.name, reason="TLS failed")
+        self.assertIn(f"certs.d/localhost:{self.port}/ca.crt", message)
+        authority = pathlib.Path("ca.crt").read_text()
+        directories = (self.user_home / ".config/containers/certs.d", self.user_home / ".config/docker/certs.d")
+        for directory in directories:
+            place = directory / f"localhost:{self.port}"
+            place.mkdir(parents=True)
+            (place / "ca.crt").write_text(authority)
+            self.assertIn("Status: ", self.ok("pull", self.name))
+            (place / "ca.crt").rename(place / "ca.txt")
+            self.refused(self.name, reason="TLS failed")
+            (place / "ca.txt").unlink()
+            place.rmdir()
+        self.env["SSL_CERT_FILE"] = self.home + "/ca.crt"
+        self.assertIn("Status: ", self.ok("pull", self.name))
+
+    def test_a_password_is_needed_and_a_wrong_one_refused(self):
+        self.env["SSL_CERT_FILE"] = self.home + "/ca.crt"
+        self.refused(self.name, reason="needs a login")
+        self.log_in({"auths": {f"localhost:{self.port}": {"auth": base64.b64encode(b"user:wrong").decode()}}})
+        self.refused(self.name, reason="needs a login")
+        self.log_in({"auths": {f"localhost:{self.port}": {"auth": BASIC}}})
+        self.assertIn("Status: ", self.ok("pull", self.name))
+
+    def test_a_certificate_of_another_name_is_refused(self):
+        self.env["SSL_CERT_FILE"] = self.home + "/ca.crt"
+        self.refused(f"127.0.0.2:{self.port}/group/x:gzip", reason="connection refused")
+        self.refused(f"ip6-localhost:{self.port}/group/x:gzip", reason="registry 'ip6-localhost")
+
+
+class LyingRegistry(RegistryCase):
+    def test_a_password_stays_with_the_registry_that_it_is_for(self):
+        storage, storage_log = self.mock("basic")
+        registry, registry_log = self.mock("basic-redirect", "--other", f"http://127.0.0.1:{storage}")
+        self.log_in({"auths": {f"127.0.0.1:{registry}": {"auth": BASIC}, "127.0.0.1": {"auth": BASIC}}})
+        self.refused(f"127.0.0.1:{registry}/x", reason="access to 'x' denied")
+        self.assertIn("Basic " + BASIC, registry_log.read_text())
+        self.assertIn("/blobs/", storage_log.read_text())
+        self.assertNotIn("Basic", storage_log.read_text())
+
+    def test_plain_http_is_for_loopback_only(self):
+        log = self.home + "/requests"
+        port = free_port()
+        code = ("import http.server\nclass H(http.server.BaseHTTPRequestHandler):\n  def do_GET(self):\n"
+                f"    open({log!r}, 'a').write(self.path)\n    self.send_response(200); self.end_headers()\n"
+                f"http.server.HTTPServer(('0.0.0.0', {port}), H).serve_forever()")
+        self.serve(sys.executable, "-c", code)
+        self.assertTrue(eventually(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect(("192.0.2.1", 9))  # sends nothing; tells this machine's address
+                address = probe.getsockname()[0]
+            except OSError:
+                address = socket.gethostbyname(socket.gethostname())
+        self.refused(f"{address}:{port}/x", reason="TLS failed")
+        self.assertFalse(os.path.exists(log))
+
+    def test_a_download_that_is_cut_goes_on_where_it_stopped(self):
+        port, log = self.mock("cut")
+        self.assertIn("Status: Downloaded", self.ok("pull", f"127.0.0.1:{port}/x"))
+        ranges = [line.split()[-1] for line in log.read_text().splitlines() if "/blobs/" in line]
+        self.assertEqual(ranges[:4], ["-", "-", "bytes=100000-", "bytes=200000-"])
+        self.assertIn("localhost", self.ok("images").replace("127.0.0.1", "localhost"))
+
+    def test_a_registry_that_sends_a_byte_at_a_time_is_given_up(self):
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            client = self.client("pull", f"127.0.0.1:{listener.getsockname()[1]}/x", stderr=subprocess.PIPE, text=True)
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+                end = time.monotonic() + 60
+                while client.poll() is None and time.monotonic() < end:
+                    try:
+                        connection.sendall(b"x")
+                    except OSError:
+                        break
+                    time.sleep(0.2)
+            _, errors = client.communicate(timeout=20)
+        self.assertEqual(client.returncode, 1)
+        self.assertIn("too slow", errors)
+
+
+class CredentialHelpers(RegistryCase):
+    def helper(self, text):
+        tools = pathlib.Path(self.home + "/tools")
+        tools.mkdir(exist_ok=True)
+        program = tools / "docker-credential-test"
+        program.write_text("#!/bin/sh\n" + text)
+        program.chmod(0o755)
+        self.env["PATH"] = f"{tools}:{os.environ['PATH']}"
+
+    def test_a_helper_of_one_server_or_of_all_is_asked(self):
+        port, log = self.mock("basic")
+        server = f"127.0.0.1:{port}"
+        self.helper(f'read server; test "$server" = {server} && test "$1" = get || exit 1\n'
+                    'echo \'{"ServerURL":"x","Username":"user","Secret":"secret"}\'\n')
+        for document in ({"credHelpers": {server: "test"}}, {"credsStore": "test", "auths": {server: {}}}):
+            log.write_text("")
+            self.log_in(document)
+            self.assertIn("Status: ", self.ok("pull", f"{server}/x"))
+            self.assertIn("Basic " + BASIC, log.read_text())
+
+    def test_trouble_with_a_helper_is_told(self):
+        port, _ = self.mock("basic")
+        name = f"127.0.0.1:{port}/x"
+        self.log_in({"credsStore": "nonesuch"})
+        self.refused(name, reason="running 'docker-credential-nonesuch'")
+        self.log_in({"credsStore": "../../bin/sh"})
+        self.refused(name, reason="no name of a credential helper")
+        self.log_in({"credsStore": "test"})
+        for text, reason in (("echo credentials not found in native keychain; exit 1", "needs a login"),
+                             ("echo broken; exit 1", "'docker-credential-test' failed: broken"),
+                             ("echo nonsense", "docker-credential-test"),
+                             ("yes", "answers without end"), ("exec sleep 1000", "did not answer in time")):
+            self.helper(text + "\n")
+            self.refused(name, reason=reason)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,135 @@
+"""What the end-to-end tests share: a store and a runtime directory of their own, the real executable, and a tearDown
+that fails when anything is left behind.
+
+The test process is a subreaper (prctl(2)): whatever a killed client or supervisor leaves becomes our child, so that
+"no process is left" is a walk over our own descendants, whose environment nobody needs to read.
+"""
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+PR_SET_CHILD_SUBREAPER = 36
+
+SANDBOX = os.path.abspath(sys.argv.pop(1))
+
+
+def eventually(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return bool(condition())
+
+
+def process_table():
+    """{pid: (parent, state, command line)} of every process."""
+    table = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+                state, parent = stat.read().rsplit(")", 1)[1].split()[:2]
+            with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as cmdline:
+                table[int(pid)] = (int(parent), state, cmdline.read().replace("\0", " ").strip())
+        except OSError:
+            pass  # it ended meanwhile
+    return table
+
+
+class SandboxCase(unittest.TestCase):
+    def setUp(self):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self.home = tempfile.mkdtemp(prefix="sbx-cli-")
+        self.data = self.home + "/data"
+        self.runtime = self.home + "/run"
+        os.mkdir(self.runtime, 0o700)
+        self.env = dict(os.environ, SANDBOX_STORE_DIR=self.data, SANDBOX_RUNTIME_DIR=self.runtime)
+        self.clients = []
+
+    def tearDown(self):
+        for client in self.clients:
+            client.kill()
+            client.wait()
+        self.remove_containers()
+        self.assert_nothing_left()
+        for pid, command in self.family().items():
+            if self.keeps_ids(command):
+                os.kill(pid, signal.SIGKILL)  # it would notice within a minute that its record is gone
+        shutil.rmtree(self.home)
+
+    def sandbox(self, *words, stdin="", timeout=60, **more):
+        return subprocess.run([SANDBOX, *words], env=self.env, input=stdin, text=True, capture_output=True,
+                              timeout=timeout, check=False, **more)
+
+    def ok(self, *words, **more):
+        """Standard output of a command that has to succeed."""
+        done = self.sandbox(*words, **more)
+        self.assertEqual(done.returncode, 0, (words, done.stdout, done.stderr))
+        return done.stdout
+
+    def client(self, *words, **more):
+        """A command that runs beside the test; ended with it."""
+        client = subprocess.Popen([SANDBOX, *words], env=self.env, **more)
+        self.clients.append(client)
+        return client
+
+    def remove_containers(self):
+        names = self.ok("ps", "-aq", "--no-trunc").split()
+        if names:
+            self.ok("rm", "-f", *names)
+
+    def keeps_ids(self, command):
+        """Of the process that keeps the user's namespace of ids on purpose."""
+        return command == f"sbx:userns helper park {self.runtime}/userns.json"
+
+    def descendants(self):
+        """Living descendants of the test that should be gone when its containers are, as {pid: command line}."""
+        return {pid: command for pid, command in self.family().items() if not self.keeps_ids(command)}
+
+    def family(self):
+        """Living descendants of the test; dead ones that nobody waits for are reaped."""
+        waited_for = {client.pid for client in self.clients}
+        table = process_table()
+        mine, found = {os.getpid()}, {}
+        grown = True
+        while grown:
+            grown = False
+            for pid, (parent, _, _) in table.items():
+                if parent in mine and pid not in mine:
+                    mine.add(pid)
+                    grown = True
+        for pid in mine - {os.getpid()} - waited_for:
+            parent, state, command = table[pid]
+            if state != "Z":
+                found[pid] = command
+            elif parent == os.getpid():
+                try:
+                    os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
+                    pass
+        return found
+
+    def leftovers(self):
+        """Files of unfinished or half-removed work, and sockets of containers that have ended."""
+        left = []
+        for directory, _, files in os.walk(self.data):
+            left += [os.path.join(directory, name) for name in files if name.endswith(".tmp")]
+        for place in ("containers", "tmp", "layers"):
+            path = os.path.join(self.data, place)
+            if os.path.isdir(path):
+                hidden = lambda name: place == "tmp" or (name.startswith(".") and name != ".lock")
+                left += [os.path.join(path, name) for name in os.listdir(path) if hidden(name)]
+        return left + [name for name in os.listdir(self.runtime) if name.endswith(".sock")]
+
+    def assert_nothing_left(self):
+        self.assertTrue(eventually(lambda: not self.descendants()), self.descendants())
+        self.assertEqual(self.leftovers(), [])
+        with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
+            self.assertNotIn(self.home, mounts.read())
