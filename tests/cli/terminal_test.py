@@ -89,7 +89,9 @@ class Keys(SandboxCase):
         terminal.expect("sleep 1000(.|\n)*end of jobs\r\n")
         terminal.type("fg\r")
         terminal.expect("sleep 1000")
+        time.sleep(0.3)  # the shell names the job before it has the terminal
         terminal.type("\x03")
+        terminal.expect("# ")  # an interrupt also throws away what was typed ahead (termios(3), NOFLSH)
         terminal.type("exit 5\r")
         terminal.ends(5)
 
