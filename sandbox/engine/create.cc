@@ -14,6 +14,7 @@
 #include "sandbox/container/supervisor.h"
 #include "sandbox/engine/environment.h"
 #include "sandbox/engine/id_range.h"
+#include "sandbox/engine/limits.h"
 #include "sandbox/engine/names.h"
 #include "sandbox/engine/network_files.h"
 #include "sandbox/engine/plan_container.h"
@@ -23,8 +24,8 @@
 namespace sandbox::engine {
 namespace {
 
-void check_words(const RunRequest& request, const Notice& notice) {
-  if (const auto warning = check_request(request); !warning.empty()) notice("WARNING: " + warning);
+void check_words(const RunRequest& request) {
+  check_request(request);
   if (!request.name.empty() && !is_valid_name(request.name)) {
     throw UsageError(fmt::format("invalid container name ({}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", request.name));
   }
@@ -84,12 +85,15 @@ void locate_rootfs(PlanInput& input) {
 }  // namespace
 
 container::Spec decide(const Places& places, const RunRequest& request, const Notice& notice, Stopwatch& watch) {
-  check_words(request, notice);
+  check_words(request);
+  const GrantedLimits granted = decide_limits(request);
+  for (const auto& warning : granted.warnings) notice("WARNING: " + warning);
   const FoundRange range = find_id_range(places);
   watch.lap("range of ids");
   if (range.refused) notice(fmt::format("WARNING: running with one user id: {}", range.reason));
   PlanInput input;
   input.request = request;
+  input.limits = granted.limits;
   if (const char* driver = ::getenv("SANDBOX_STORAGE_DRIVER"); driver != nullptr && request.storage_driver.empty()) {
     input.request.storage_driver = driver;
   }
