@@ -133,6 +133,7 @@ void set_up_container(const LaunchPlan& plan, const StdioFds& stdio, const Launc
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   become_namespace_root(plan.identity);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a change of ids has cleared it (prctl(2))
+  if (plan.namespaces.cgroup) sys::unshare(CLONE_NEWCGROUP) | or_throw("making a cgroup namespace");
   set_up_network(plan, hooks, channel);
   ::umask(0);
   const Fd root = mount_root(plan.root, [channel](const Fd& device, const Fd& user_namespace) {

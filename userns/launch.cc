@@ -22,7 +22,7 @@ std::uint64_t clone_flags(const NamespacePlan& namespaces) {
   if (namespaces.network) flags |= CLONE_NEWNET;
   if (namespaces.ipc) flags |= CLONE_NEWIPC;
   if (namespaces.uts) flags |= CLONE_NEWUTS;
-  if (namespaces.cgroup) flags |= CLONE_NEWCGROUP;
+  // Not the cgroup namespace: clone(2) would root it in our cgroup, even with CLONE_INTO_CGROUP. The child makes it.
   return flags;
 }
 
@@ -150,12 +150,12 @@ void Launched::receive_until_ready(const std::string& what, const LaunchHooks& h
   }
 }
 
-Launched Launched::begin(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks) {
+Launched Launched::begin(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks, int cgroup) {
   Launched launched;
   sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("socketpair");
   {
     const Dumpable dumpable;
-    sys::Cloned cloned = sys::clone3(clone_flags(plan.namespaces)) |
+    sys::Cloned cloned = sys::clone3(clone_flags(plan.namespaces), cgroup) |
                          or_throw("creating the container's namespaces");
     if (cloned.pid == 0) {
       channel.first.reset();
@@ -180,11 +180,11 @@ void Launched::start() {
   channel_.reset();
 }
 
-Launched join(int container_pidfd, const ProcessPlan& process, const StdioFds& stdio) {
+Launched join(int container_pidfd, const ProcessPlan& process, const StdioFds& stdio, int cgroup) {
   const int flags = namespaces_to_join(pid_of(container_pidfd));
   Launched launched;
   sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("socketpair");
-  sys::Cloned middle = sys::clone3(0) | or_throw("forking");
+  sys::Cloned middle = sys::clone3(0, cgroup) | or_throw("forking");
   if (middle.pid == 0) {
     channel.first.reset();
     run_joining_child(container_pidfd, flags, process, stdio, channel.second.release());

@@ -40,8 +40,8 @@ class LaunchError : public Error {
 /// A process between clone and execve. Destroying it unstarted kills it.
 class Launched {
  public:
-  /// Throws LaunchError or SysError.
-  static Launched begin(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks = {});
+  /// `cgroup` ≥ 0: directory of the cgroup v2 to start in. Throws LaunchError or SysError.
+  static Launched begin(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks = {}, int cgroup = -1);
   Launched(Launched&&) noexcept = default;
   Launched& operator=(Launched&&) noexcept = default;
   ~Launched();
@@ -54,7 +54,7 @@ class Launched {
   void start();
 
  private:
-  friend Launched join(int, const ProcessPlan&, const StdioFds&);
+  friend Launched join(int, const ProcessPlan&, const StdioFds&, int);
   Launched() = default;
   void receive_until_ready(const std::string& what, const LaunchHooks& hooks);
   pid_t pid_ = -1;
@@ -64,6 +64,6 @@ class Launched {
 
 /// Runs `process` in the namespaces of the running container whose pid 1 is `container_pidfd`
 /// (setns(2) by pidfd, Linux 5.8). The same contract as Launched::begin + start.
-Launched join(int container_pidfd, const ProcessPlan& process, const StdioFds& stdio);
+Launched join(int container_pidfd, const ProcessPlan& process, const StdioFds& stdio, int cgroup = -1);
 
 }  // namespace sandbox::userns

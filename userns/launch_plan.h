@@ -47,7 +47,7 @@ struct RootPlan {
   bool lower_may_change = false;              ///< Others write to the lower directories (a host's own tree).
 };
 
-enum class MountKind { bind, tmpfs, proc, sysfs, devpts, mqueue };
+enum class MountKind { bind, tmpfs, proc, sysfs, devpts, mqueue, cgroup2 };
 
 /// One mount in the container, made in list order. `target` is absolute inside the root, resolved
 /// below it with RESOLVE_IN_ROOT, and created when absent (a file for a bind of a file).

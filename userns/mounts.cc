@@ -81,6 +81,7 @@ const char* file_system_of(MountKind kind) {
     case MountKind::sysfs: return "sysfs";
     case MountKind::devpts: return "devpts";
     case MountKind::mqueue: return "mqueue";
+    case MountKind::cgroup2: return "cgroup2";
     case MountKind::bind: break;
   }
   return "";
@@ -153,7 +154,9 @@ Fd make_directory_in_root(int root, const std::string& path) {
 
 void apply_mount(int root, const MountOp& op) {
   if (op.kind == MountKind::bind) return apply_bind(root, op);
-  const Fd fs = sys::fsopen(file_system_of(op.kind)) | or_throw("mounting on '{}'", op.target);
+  auto opened = sys::fsopen(file_system_of(op.kind));
+  if (!opened && opened.error().value == ENODEV && op.kind == MountKind::cgroup2) return;  // a kernel without cgroups
+  const Fd fs = std::move(opened) | or_throw("mounting on '{}'", op.target);
   configure(fs.get(), op.data, op.target);
   sys::fsconfig_create(fs.get()) | or_throw("mounting {} on '{}'", file_system_of(op.kind), op.target);
   const Fd mount = sys::fsmount(fs.get(), static_cast<unsigned>(attributes_of(op))) | or_throw("mounting on '{}'", op.target);

@@ -5,6 +5,7 @@
 #include <linux/sched.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -95,6 +96,14 @@ Result<struct stat> fstat(int fd) noexcept {
   struct stat status {};
   if (::fstat(fd, &status) < 0) return failed();
   return status;
+}
+Result<std::uint64_t> fstatfs_type(int fd) noexcept {
+  struct statfs status {};
+  if (::fstatfs(fd, &status) < 0) return failed();
+  return static_cast<std::uint64_t>(status.f_type);
+}
+Result<void> faccessat(int dir, const char* path, int mode) noexcept {
+  return done(::faccessat(dir, path, mode, AT_EACCESS));
 }
 Result<void> fchmod(int fd, mode_t mode) noexcept { return done(::fchmod(fd, mode)); }
 Result<void> fchownat(int dir, const char* path, uid_t uid, gid_t gid, int flags) noexcept {

@@ -42,6 +42,10 @@ using Bytes = std::span<const std::byte>;
 [[nodiscard]] Result<void> mknodat(int dir, const char* path, mode_t mode, dev_t device) noexcept;
 [[nodiscard]] Result<struct stat> fstatat(int dir, const char* path, int flags) noexcept;
 [[nodiscard]] Result<struct stat> fstat(int fd) noexcept;
+/// statfs(2)'s f_type: a *_SUPER_MAGIC of linux/magic.h.
+[[nodiscard]] Result<std::uint64_t> fstatfs_type(int fd) noexcept;
+/// With the effective ids, like the calls that follow it.
+[[nodiscard]] Result<void> faccessat(int dir, const char* path, int mode) noexcept;
 [[nodiscard]] Result<void> fchmod(int fd, mode_t mode) noexcept;
 [[nodiscard]] Result<void> fchownat(int dir, const char* path, uid_t uid, gid_t gid, int flags) noexcept;
 [[nodiscard]] Result<std::string> readlinkat(int dir, const char* path) noexcept;

@@ -214,6 +214,10 @@ Frame wait_for(int socket, FrameType wanted) {
     while (const auto frame = frames.next()) {
       if (frame->type == wanted) return *frame;
       if (frame->type == FrameType::start_failure) throw decode_failure(frame->payload);
+      // Before the start there is no container's output, but warnings.
+      if (wanted == FrameType::started && frame->type == FrameType::stderr_data) {
+        sys::write_all(STDERR_FILENO, frame->payload.data(), frame->payload.size()) | or_throw("writing a warning");
+      }
     }
   }
 }

@@ -15,6 +15,7 @@
 #include "sandbox/base/identifier.h"
 #include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
+#include "sandbox/cgroup/container_cgroup.h"
 #include "sandbox/container/supervisor.h"
 #include "userns/kept_namespace.h"
 
@@ -50,7 +51,8 @@ Json state_to_json(const State& state) {
           {"started", state.started},
           {"finished", state.finished},
           {"error", state.error},
-          {"host_ports", state.host_ports}};
+          {"host_ports", state.host_ports},
+          {"oom_killed", state.oom_killed}};
 }
 
 State state_from_json(const Json& document) {
@@ -69,6 +71,7 @@ State state_from_json(const Json& document) {
     document.at("finished").get_to(state.finished);
     document.at("error").get_to(state.error);
     document.at("host_ports").get_to(state.host_ports);
+    document.at("oom_killed").get_to(state.oom_killed);
   } catch (const Json::exception& error) {
     throw InvalidInput(fmt::format("state.json: {}", error.what()));
   }
@@ -111,9 +114,26 @@ void end_orphan(const State& state) {
   if (state.status == Status::running) kill_process(state.pid, state.pid_start);
 }
 
+std::string cgroup_record(const std::string& directory) { return directory + "/cgroup"; }
+
+/// The cgroup that a killed supervisor left behind. While the record is there, a living supervisor has the lock.
+void sweep_cgroup(const Container& container) {
+  const std::string record = cgroup_record(container.directory);
+  if (container.state.status == Status::running || !path_exists(record)) return;
+  try {
+    const SupervisorLock idle(container);
+    cgroup::remove_stale(read_file(record), container.spec.id);
+    record_cgroup(container, "");
+  } catch (const Conflict&) {
+    // It is just starting or ending.
+  }
+}
+
 Container load(const std::string& directory) {
   const std::string text = read_file(directory + "/container.json", 16U << 20);
-  return {spec_from_json(parse_json(text, "container.json")), load_state(directory), directory};
+  Container container{spec_from_json(parse_json(text, "container.json")), load_state(directory), directory};
+  sweep_cgroup(container);
+  return container;
 }
 
 std::string dump(const Json& document) {
@@ -281,6 +301,14 @@ std::vector<PublishedPort> published_ports(const Container& container) {
   const auto& bound = container.state.host_ports;
   for (std::size_t i = 0; i < ports.size() && i < bound.size(); ++i) ports[i].host_port = bound[i];
   return ports;
+}
+
+void record_cgroup(const Container& container, const std::string& path) {
+  const std::string record = cgroup_record(container.directory);
+  if (!path.empty()) return write_file_atomic(record, path, false);  // no cgroup survives a reboot either
+  if (const auto removed = sys::unlinkat(AT_FDCWD, record.c_str(), 0); !removed && removed.error().value != ENOENT) {
+    throw SysError(removed.error(), fmt::format("removing '{}'", record));
+  }
 }
 
 std::vector<std::byte> read_seccomp(const Container& container) {

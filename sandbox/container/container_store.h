@@ -28,6 +28,7 @@ struct State {
   std::int64_t started = 0, finished = 0;
   std::string error;                   ///< Why it could not start; empty otherwise.
   std::vector<std::uint16_t> host_ports;  ///< Bound for Spec::ports, in their order; empty before the start.
+  bool oom_killed = false;             ///< Its memory limit had one of its processes killed.
 };
 
 struct Container {
@@ -73,6 +74,10 @@ inline std::string log_path(const Container& container) { return container.direc
 
 /// The last resort: SIGKILL for the supervisor, which takes the container with it.
 void kill_supervisor(const Container& container);
+
+/// Keeps the path of the container's cgroup in its directory, lest it outlive a killed supervisor: reading the
+/// container then removes it. An empty path forgets it.
+void record_cgroup(const Container& container, const std::string& path);
 
 /// A supervisor says "exited" shortly before it lets its lock go: whoever follows it waits so long.
 inline constexpr auto supervisor_ending_time = std::chrono::seconds(5);

@@ -24,7 +24,7 @@ std::vector<std::string> supervisor_environment(const Places& places) {
     const std::string_view text = *entry;
     const std::string_view name = text.substr(0, text.find('='));
     if (name == "SANDBOX_STORE_DIR" || name == "SANDBOX_RUNTIME_DIR") continue;
-    if (name == "HOME" || name == "PATH" || name == "TMPDIR" || name.starts_with("XDG_") ||
+    if (name == "HOME" || name == "PATH" || name == "TMPDIR" || name == "SLURM_JOB_ID" || name.starts_with("XDG_") ||
         name.starts_with("SANDBOX_")) {
       kept.emplace_back(text);
     }

@@ -16,7 +16,7 @@ namespace sandbox::container {
 namespace {
 
 constexpr const char* root_drivers[] = {"auto", "overlay", "fuse"};
-constexpr const char* mount_kinds[] = {"bind", "tmpfs", "proc", "sysfs", "devpts", "mqueue"};
+constexpr const char* mount_kinds[] = {"bind", "tmpfs", "proc", "sysfs", "devpts", "mqueue", "cgroup2"};
 
 template <class T>
 struct IsVector : std::false_type {};
@@ -227,6 +227,18 @@ void describe(A& field, Of<userns::LaunchPlan> auto& plan) {
 }
 
 template <class A>
+void describe(A& field, Of<cgroup::Limits> auto& limits) {
+  field("memory", limits.memory);
+  field("memory_swap", limits.memory_swap);
+  field("memory_reservation", limits.memory_reservation);
+  field("nano_cpus", limits.nano_cpus);
+  field("cpu_shares", limits.cpu_shares);
+  field("cpuset_cpus", limits.cpuset_cpus);
+  field("cpuset_mems", limits.cpuset_mems);
+  field("pids", limits.pids);
+}
+
+template <class A>
 void describe(A& field, Of<PublishedPort> auto& port) {
   field("host_ip", port.host_ip);
   field("host_port", port.host_port);
@@ -244,6 +256,8 @@ void describe(A& field, Of<Spec> auto& spec) {
   field("labels", spec.labels);
   field("plan", spec.plan);
   field("ports", spec.ports);
+  field("limits", spec.limits);
+  field("limits_best_effort", spec.limits_best_effort);
   field("auto_remove", spec.auto_remove);
   field("open_stdin", spec.open_stdin);
   field("stop_signal", spec.stop_signal);

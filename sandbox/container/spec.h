@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sandbox/base/json.h"
+#include "sandbox/cgroup/limits.h"
 #include "userns/launch_plan.h"
 
 namespace sandbox::container {
@@ -28,6 +29,8 @@ struct Spec {
   std::map<std::string, std::string> labels;
   userns::LaunchPlan plan;
   std::vector<PublishedPort> ports;
+  cgroup::Limits limits;
+  bool limits_best_effort = false;  ///< A limit that can't be applied is a warning.
   bool auto_remove = false;
   bool open_stdin = false;       ///< -i
   int stop_signal = 15;

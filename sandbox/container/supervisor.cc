@@ -23,6 +23,7 @@
 #include "sandbox/base/stopwatch.h"
 #include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
+#include "sandbox/cgroup/container_cgroup.h"
 #include "sandbox/container/connection.h"
 #include "sandbox/container/log_file.h"
 #include "sandbox/container/process_streams.h"
@@ -134,6 +135,9 @@ class Supervisor {
   };
 
   std::vector<Watch> watches(Clock::time_point now);
+  void enter_cgroup();
+  int cgroup_fd() const { return cgroup_ ? cgroup_->fd() : -1; }
+  void leave_cgroup();
   void watch_process(std::vector<Watch>& list, Process& process, const std::shared_ptr<Connection>& client, bool main);
   int timeout(Clock::time_point now) const;
   void poll_once();
@@ -157,6 +161,7 @@ class Supervisor {
   std::optional<SupervisorLock> lock_;
   Fd signals_;
   LogWriter log_;
+  std::optional<cgroup::ContainerCgroup> cgroup_;
   std::shared_ptr<Connection> first_;
   std::vector<std::shared_ptr<Connection>> clients_;
   std::unique_ptr<Process> main_;
@@ -169,14 +174,31 @@ class Supervisor {
   Stopwatch watch_;
 };
 
+void Supervisor::enter_cgroup() {
+  const Spec& spec = container_.spec;
+  auto established = cgroup::establish(spec.id, spec.limits, spec.limits_best_effort,
+                                       [&](const std::string& path) { record_cgroup(container_, path); });
+  for (const auto& warning : established.warnings) first_->queue(FrameType::stderr_data, "WARNING: " + warning + "\n");
+  if (established.cgroup) cgroup_.emplace(std::move(*established.cgroup));
+}
+
+void Supervisor::leave_cgroup() {
+  if (!cgroup_) return;
+  state_.oom_killed = cgroup_->oom_kills() > 0;
+  cgroup_.reset();
+  record_cgroup(container_, "");
+}
+
 void Supervisor::start() {
   auto& spec = container_.spec;
   spec.plan.process.seccomp = read_seccomp(container_);
   Stdio stdio = make_stdio(spec.open_stdin);
   watch_.lap("filter and streams");
+  enter_cgroup();  // before the helpers start, which are to be in the same place as we
+  watch_.lap("cgroup");
   if (spec.plan.network) network_.emplace(network_config(spec));  // prepares itself while the container is made
   watch_.lap("spawning the network");
-  auto launched = userns::Launched::begin(spec.plan, stdio.child(), launch_hooks(spec.plan, overlay_));
+  auto launched = userns::Launched::begin(spec.plan, stdio.child(), launch_hooks(spec.plan, overlay_), cgroup_fd());
   main_ = std::make_unique<Process>(std::move(launched), std::move(stdio));
   watch_.lap("namespaces and mounts");
   if (network_) state_.host_ports = network_->connect(main_->launched().take_nic());
@@ -357,7 +379,7 @@ void Supervisor::start_exec(const std::shared_ptr<Connection>& client, const Fra
   try {
     if (main_->exited()) throw Conflict(fmt::format("container {} is not running", container_.spec.name));
     Stdio stdio = make_stdio(request.open_stdin);
-    auto launched = userns::join(main_->launched().pidfd(), request.process, stdio.child());
+    auto launched = userns::join(main_->launched().pidfd(), request.process, stdio.child(), cgroup_fd());
     execs_.push_back({std::make_unique<Process>(std::move(launched), std::move(stdio)), client});
     client->queue(FrameType::started);
   } catch (const Error& error) {
@@ -422,6 +444,7 @@ void Supervisor::end(int exit_code, const std::string& error) {
   state_.error = error;
   const ContainerStore store(places_);
   try {
+    leave_cgroup();
     store.write_state(container_, state_);
     lock_.reset();
     if (container_.spec.auto_remove) store.remove(container_);

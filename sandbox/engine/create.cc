@@ -14,6 +14,7 @@
 #include "sandbox/container/supervisor.h"
 #include "sandbox/engine/environment.h"
 #include "sandbox/engine/id_range.h"
+#include "sandbox/engine/limits.h"
 #include "sandbox/engine/names.h"
 #include "sandbox/engine/network_files.h"
 #include "sandbox/engine/plan_container.h"
@@ -23,8 +24,8 @@
 namespace sandbox::engine {
 namespace {
 
-void check_words(const RunRequest& request, const Notice& notice) {
-  if (const auto warning = check_request(request); !warning.empty()) notice("WARNING: " + warning);
+void check_words(const RunRequest& request) {
+  check_request(request);
   if (!request.name.empty() && !is_valid_name(request.name)) {
     throw UsageError(fmt::format("invalid container name ({}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", request.name));
   }
@@ -84,12 +85,15 @@ void locate_rootfs(PlanInput& input) {
 }  // namespace
 
 container::Spec decide(const Places& places, const RunRequest& request, const Notice& notice, Stopwatch& watch) {
-  check_words(request, notice);
+  check_words(request);
+  const GrantedLimits granted = decide_limits(request);
+  for (const auto& warning : granted.warnings) notice("WARNING: " + warning);
   const FoundRange range = find_id_range(places);
   watch.lap("range of ids");
   if (range.refused) notice(fmt::format("WARNING: running with one user id: {}", range.reason));
   PlanInput input;
   input.request = request;
+  input.limits = granted.limits;
   if (const char* driver = ::getenv("SANDBOX_STORAGE_DRIVER"); driver != nullptr && request.storage_driver.empty()) {
     input.request.storage_driver = driver;
   }
@@ -117,13 +121,28 @@ container::Spec decide(const Places& places, const RunRequest& request, const No
   return plan(input);
 }
 
+namespace {
+
+/// A name that we made up may be in use already; with a part of the id it is not.
+container::Container create_named(container::ContainerStore& store, container::Spec spec, bool made_up, bool starts_at_once) {
+  try {
+    return store.create(spec, starts_at_once);
+  } catch (const Conflict&) {
+    if (!made_up) throw;
+    spec.name += "_" + spec.id.substr(0, 8);
+    return store.create(std::move(spec), starts_at_once);
+  }
+}
+
+}  // namespace
+
 container::Container create_container(const Places& places, const RunRequest& request, const container::Spec& spec,
                                       Stopwatch& watch, bool starts_at_once) {
   prepare_sources(user_mounts(request, places.data));
   container::ContainerStore store(places);
   watch.lap("plan");
   auto layers = image::ImageStore(places).hold_layers(spec.plan.root.lower);
-  container::Container created = store.create(spec, starts_at_once);
+  container::Container created = create_named(store, spec, request.name.empty(), starts_at_once);
   layers.reset();
   watch.lap("container on disk");
   try {

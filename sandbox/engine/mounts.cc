@@ -191,6 +191,8 @@ std::vector<MountOp> default_mounts(const userns::NamespacePlan& namespaces, std
     mounts.push_back(bind("/dev/shm", false));
   }
   mounts.push_back(namespaces.network ? make(MountKind::sysfs, "/sys", "", true, true) : bind("/sys", true));
+  // Only the container's own part, which a cgroup namespace makes the root (CVE-2023-25809).
+  if (namespaces.cgroup) mounts.push_back(make(MountKind::cgroup2, "/sys/fs/cgroup", "", true, true));
   return mounts;
 }
 

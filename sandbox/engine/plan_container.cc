@@ -183,7 +183,7 @@ std::vector<std::string> config_strings(const image::Image* image, const char* k
   return strings;
 }
 
-std::string check_request(const RunRequest& request) {
+void check_request(const RunRequest& request) {
   if (request.network != "none" && request.network != "private" && request.network != "host") {
     throw UsageError(fmt::format("network {} not found", request.network), "networks: none, private, host");
   }
@@ -193,12 +193,6 @@ std::string check_request(const RunRequest& request) {
   if (!request.limits.empty() && request.limits != "best-effort" && request.limits != "strict") {
     throw UsageError(fmt::format("invalid argument \"{}\" for \"--limits\" flag: strict or best-effort", request.limits));
   }
-  if (request.memory.empty() && request.cpus.empty() && request.pids_limit.empty()) return {};
-  constexpr const char* kReason = "resource limits need a delegated cgroup v2 subtree, and this process has none";
-  if (request.limits != "best-effort") {
-    throw Unsupported(kReason, "--limits=best-effort runs without them");
-  }
-  return kReason;
 }
 
 std::uint64_t planned_capabilities(const RunRequest& request) {
@@ -220,6 +214,8 @@ container::Spec plan(const PlanInput& input) {
   spec.created = input.now;
   spec.labels = plan_labels(input);
   spec.ports = plan_ports(input);
+  spec.limits = input.limits;
+  spec.limits_best_effort = request.limits == "best-effort";
   spec.auto_remove = request.auto_remove;
   spec.open_stdin = request.interactive;
   std::string signal = request.stop_signal.empty() ? config_string(input.image, "StopSignal") : request.stop_signal;

@@ -25,14 +25,15 @@ struct PlanInput {
   std::vector<std::string> env;         ///< Of -e and --env-file, as assignments.
   User user;
   std::vector<std::byte> seccomp;
+  cgroup::Limits limits;                ///< What the machine grants.
 };
 
 /// The image's own words, "" or null when absent or of the wrong type.
 std::string config_string(const image::Image* image, const char* key);
 std::vector<std::string> config_strings(const image::Image* image, const char* key);
 
-/// Refuses flags that this engine can't honour; "" or a warning to show (--limits=best-effort).
-std::string check_request(const RunRequest& request);
+/// Throws UsageError for flags that contradict each other.
+void check_request(const RunRequest& request);
 /// The bounding set. A process of another user than root starts without any of it, as with Docker.
 std::uint64_t planned_capabilities(const RunRequest& request);
 

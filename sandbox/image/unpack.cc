@@ -7,6 +7,7 @@
 // A layer is complete when its name exists: it is applied in tmp/, checked against the config's diff id, synced, and
 // renamed into place. Two processes may unpack the same layer; the second finds the name taken and drops its own.
 #include <errno.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -20,14 +21,24 @@ namespace {
 
 constexpr const char* ids_suffix = ".ids";
 
+/// A layer of another user's files is of no use as a lower layer: their ids are unmapped in our namespaces, and
+/// overlayfs can't copy up what it can't give its owner (EOVERFLOW). Its image serves, to be unpacked anew.
+bool is_own(const std::string& fs) {
+  const auto status = sys::fstatat(AT_FDCWD, fs.c_str(), AT_SYMLINK_NOFOLLOW);
+  return status && status->st_uid == ::geteuid();
+}
+
 /// The unpacked layer's fs directory in the own or an additional store; empty when nowhere.
 std::string find_unpacked(const Places& places, const std::string& hex, bool range) {
   std::vector<std::string> stores = {places.data};
   stores.insert(stores.end(), places.additional_stores.begin(), places.additional_stores.end());
   for (const std::string& store : stores) {
     const std::string layer = fmt::format("{}/layers/{}", store, hex);
-    if (range && path_exists(layer + ids_suffix + "/meta.json")) return layer + ids_suffix + "/fs";
-    if (path_exists(layer + "/meta.json") && !(range && path_exists(layer + "/owners.json"))) return layer + "/fs";
+    const std::string with_ids = layer + ids_suffix;
+    if (range && path_exists(with_ids + "/meta.json") && is_own(with_ids + "/fs")) return with_ids + "/fs";
+    if (path_exists(layer + "/meta.json") && is_own(layer + "/fs") && !(range && path_exists(layer + "/owners.json"))) {
+      return layer + "/fs";
+    }
   }
   return {};
 }

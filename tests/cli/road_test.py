@@ -194,7 +194,7 @@ class Road(SandboxCase):
         self.assertEqual(os.listdir(root), ["bin"])
 
     def test_a_limit_that_cannot_be_applied_is_an_error(self):
-        refused = self.sandbox("run", "--rm", "-m", "50m", "busybox", "true")
+        refused = self.sandbox("run", "--rm", "--cpuset-cpus", "4000", "busybox", "true")
         self.assertEqual(refused.returncode, 125)
         self.assertIn("cgroup", refused.stderr)
 

@@ -7,7 +7,7 @@ as_user() {
   home=$(getent passwd "$user" | cut -d: -f6)
   runuser -u "$user" -- env -i HOME="$home" USER="$user" LOGNAME="$user" SHELL=/bin/sh LANG=C.UTF-8 TERM=dumb \
     PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin XDG_RUNTIME_DIR="/run/user/$(id -u "$user")" \
-    SANDBOX_REQUIRE="${SANDBOX_REQUIRE:-}" CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1 "$@"
+    SANDBOX_REQUIRE="${SANDBOX_REQUIRE:-}" SANDBOX_VM_CACHE="${SANDBOX_VM_CACHE:-}" CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1 "$@"
 }
 
 # Gives the user a range of 65536 subordinate ids above all that exist, unless there is one.

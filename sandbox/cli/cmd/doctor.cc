@@ -1,7 +1,5 @@
 // `doctor`: tries what containers need, in a child of its own, and names reason and remedy.
 // Exit status 1 when containers can't run at all (no user namespace, or no way to merge layers).
-#include <linux/magic.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,12 +11,13 @@
 #include "sandbox/base/sys.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/engine/id_range.h"
+#include "sandbox/engine/resources.h"
 
 namespace sandbox::cli {
 namespace {
 
 struct Finding {
-  const char* rung;
+  std::string rung;
   bool works = false, required = false;
   std::string reason, fix;
 };
@@ -143,21 +142,12 @@ Finding probe_subordinate_ids(const Places& places) {
   return {"range of ids (newuidmap)", range.kept.has_value(), false, range.reason, range.fix};
 }
 
-Finding probe_cgroup() {
-  Finding finding{"cgroup v2 delegation", false, false, {}, "run inside a systemd user session (Delegate=yes)"};
-  struct statfs status {};
-  if (::statfs("/sys/fs/cgroup", &status) != 0 || status.f_type != CGROUP2_SUPER_MAGIC) {
-    finding.reason = "/sys/fs/cgroup is not cgroup v2";
-    return finding;
-  }
-  const std::string own = read_file("/proc/self/cgroup");
-  const auto begin = own.find("0::");
-  const std::string path = begin == std::string::npos ? "/" : own.substr(begin + 3, own.find('\n', begin) - begin - 3);
-  if (::access(fmt::format("/sys/fs/cgroup{}/cgroup.procs", path).c_str(), W_OK) != 0) {
-    finding.reason = fmt::format("'{}' is not writable", path);
-    return finding;
-  }
-  return {"cgroup v2 delegation", true, false, {}, {}};
+Finding probe_limits() {
+  const engine::ResourcesReport report = engine::probe_resources();
+  std::string controllers;
+  for (const auto& name : report.controllers) controllers += " " + name;
+  return {fmt::format("resource limits ({}{}{})", report.rung, controllers.empty() ? "" : ":", controllers),
+          report.reason.empty(), false, report.reason, report.fix};
 }
 
 int run(const Arguments&) {
@@ -171,7 +161,7 @@ int run(const Arguments&) {
                                 probe_fuse(overlay.stage != Stage::none)};
   for (Finding& rung : judge_network(in_child(try_network, {}))) findings.push_back(std::move(rung));
   findings.push_back(probe_subordinate_ids(places));
-  findings.push_back(probe_cgroup());
+  findings.push_back(probe_limits());
   int status = 0;
   for (const Finding& finding : findings) {
     print(fmt::format("{}  {}\n", finding.works ? "[ok]  " : finding.required ? "[FAIL]" : "[no]  ", finding.rung));

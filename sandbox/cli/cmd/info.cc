@@ -2,11 +2,14 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/container/container_store.h"
+#include "sandbox/engine/resources.h"
 #include "sandbox/image/image_store.h"
 
 namespace sandbox::cli {
@@ -25,6 +28,9 @@ int run(const Arguments&) {
                     containers.size(), running, std::ssize(containers) - running,
                     image::ImageStore(places).list().size(), places.data, places.runtime, kernel.release,
                     kernel.machine, ::getuid(), ::getgid()));
+  const engine::ResourcesReport resources = engine::survey_resources();
+  print(fmt::format("Resource limits: {} ({})\n", resources.rung,
+                    resources.reason.empty() ? fmt::format("{}", fmt::join(resources.controllers, " ")) : resources.reason));
   for (const auto& store : places.additional_stores) print(fmt::format("Additional store: {}\n", store));
   return 0;
 }

@@ -28,6 +28,21 @@ Json describe_mounts(const container::Spec& spec) {
   return mounts;
 }
 
+Json describe_host_config(const container::Spec& spec) {
+  const cgroup::Limits& limits = spec.limits;
+  return {{"AutoRemove", spec.auto_remove},
+          {"ReadonlyRootfs", spec.plan.root.read_only},
+          {"Memory", limits.memory},
+          // Docker shows what the default comes to.
+          {"MemorySwap", limits.memory_swap != 0 ? limits.memory_swap : static_cast<std::int64_t>(limits.memory * 2)},
+          {"MemoryReservation", limits.memory_reservation},
+          {"NanoCpus", limits.nano_cpus},
+          {"CpuShares", limits.cpu_shares},
+          {"CpusetCpus", limits.cpuset_cpus},
+          {"CpusetMems", limits.cpuset_mems},
+          {"PidsLimit", limits.pids != 0 ? Json(limits.pids) : Json(nullptr)}};
+}
+
 Json describe(const container::Container& found) {
   const auto& [spec, state, directory] = found;
   const auto& process = spec.plan.process;
@@ -42,6 +57,7 @@ Json describe(const container::Container& found) {
            {{"Status", kStatusNames[static_cast<int>(state.status)]},
             {"Running", running},
             {"Pid", running ? state.pid : 0},
+            {"OOMKilled", state.oom_killed},
             {"ExitCode", state.exit_code},
             {"Error", state.error},
             {"StartedAt", engine::format_time(state.started)},
@@ -49,7 +65,7 @@ Json describe(const container::Container& found) {
           {"Image", spec.image_id},
           {"Name", "/" + spec.name},
           {"LogPath", container::log_path(found)},
-          {"HostConfig", {{"AutoRemove", spec.auto_remove}, {"ReadonlyRootfs", spec.plan.root.read_only}}},
+          {"HostConfig", describe_host_config(spec)},
           {"Mounts", describe_mounts(spec)},
           {"Config",
            {{"Hostname", spec.plan.hostname},

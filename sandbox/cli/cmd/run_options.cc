@@ -57,7 +57,12 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.cidfile = arguments.text("cidfile");
   request.pull = arguments.text("pull", "missing");
   request.memory = arguments.text("memory");
+  request.memory_swap = arguments.text("memory-swap");
+  request.memory_reservation = arguments.text("memory-reservation");
   request.cpus = arguments.text("cpus");
+  request.cpu_shares = arguments.text("cpu-shares");
+  request.cpuset_cpus = arguments.text("cpuset-cpus");
+  request.cpuset_mems = arguments.text("cpuset-mems");
   request.pids_limit = arguments.text("pids-limit");
   request.limits = arguments.text("limits");
   request.read_only = arguments.flag("read-only");

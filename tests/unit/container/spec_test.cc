@@ -24,6 +24,8 @@ Spec example() {
   spec.plan.process.capabilities = 1ULL << 40;
   spec.plan.process.rlimits = {{7, 1024, UINT64_MAX}};
   spec.ports = {{"127.0.0.1", 8080, 80, true}};
+  spec.limits = {.memory = 64U << 20, .memory_swap = -1, .nano_cpus = 500'000'000, .cpuset_cpus = "0-1", .pids = 20};
+  spec.limits_best_effort = true;
   spec.auto_remove = true;
   return spec;
 }
@@ -38,6 +40,7 @@ TEST_CASE("a spec read back from its JSON text is the same") {
   CHECK(read.plan.process.rlimits.at(0).hard == UINT64_MAX);
   CHECK(read.plan.process.capabilities == 1ULL << 40);
   CHECK(read.plan.network->mtu == 1500);
+  CHECK(read.limits == example().limits);
   CHECK(read.labels.at("tier") == "front");
 }
 

@@ -1,0 +1,75 @@
+#include "sandbox/cgroup/limits.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "sandbox/base/error.h"
+
+namespace sandbox::cgroup {
+namespace {
+
+constexpr std::uint64_t period = 100'000;  // microseconds, the kernel's and Docker's default
+
+std::string swap_limit(const Limits& limits) {
+  if (limits.memory_swap < 0) return "max";
+  if (limits.memory_swap == 0) return fmt::format("{}", limits.memory);
+  return fmt::format("{}", static_cast<std::uint64_t>(limits.memory_swap) - limits.memory);
+}
+
+}  // namespace
+
+std::vector<Setting> plan_settings(const Limits& limits) {
+  std::vector<Setting> settings;
+  if (limits.memory != 0) {
+    settings.push_back({"--memory", "memory.max", fmt::format("{}", limits.memory)});
+    const bool asked = limits.memory_swap != 0;
+    settings.push_back({asked ? "--memory-swap" : "--memory", "memory.swap.max", swap_limit(limits), !asked});
+  }
+  if (limits.memory_reservation != 0) {
+    settings.push_back({"--memory-reservation", "memory.low", fmt::format("{}", limits.memory_reservation)});
+  }
+  if (limits.nano_cpus != 0) {
+    const std::uint64_t quota = limits.nano_cpus / (1'000'000'000 / period);
+    settings.push_back({"--cpus", "cpu.max", fmt::format("{} {}", quota, period)});
+  }
+  if (limits.cpu_shares != 0) {
+    settings.push_back({"--cpu-shares", "cpu.weight", fmt::format("{}", cpu_weight(limits.cpu_shares))});
+  }
+  if (!limits.cpuset_cpus.empty()) settings.push_back({"--cpuset-cpus", "cpuset.cpus", limits.cpuset_cpus});
+  if (!limits.cpuset_mems.empty()) settings.push_back({"--cpuset-mems", "cpuset.mems", limits.cpuset_mems});
+  if (limits.pids != 0) settings.push_back({"--pids-limit", "pids.max", fmt::format("{}", limits.pids)});
+  return settings;
+}
+
+std::vector<std::string> controllers_of(const std::vector<Setting>& settings) {
+  std::vector<std::string> controllers;
+  for (const Setting& setting : settings) {
+    if (std::ranges::find(controllers, setting.controller()) == controllers.end()) {
+      controllers.push_back(setting.controller());
+    }
+  }
+  return controllers;
+}
+
+Limits without(Limits limits, const Setting& setting) {
+  const std::string_view option = setting.option;
+  if (option == "--memory") limits.memory = 0;
+  if (option == "--memory" || option == "--memory-swap") limits.memory_swap = 0;
+  if (option == "--memory-reservation") limits.memory_reservation = 0;
+  if (option == "--cpus") limits.nano_cpus = 0;
+  if (option == "--cpu-shares") limits.cpu_shares = 0;
+  if (option == "--cpuset-cpus") limits.cpuset_cpus.clear();
+  if (option == "--cpuset-mems") limits.cpuset_mems.clear();
+  if (option == "--pids-limit") limits.pids = 0;
+  return limits;
+}
+
+std::uint64_t cpu_weight(std::uint64_t shares) {
+  const double l = std::log2(static_cast<double>(std::clamp<std::uint64_t>(shares, 2, 262'144)));
+  // A parabola of the logarithms through the three fixed points; a straight line between the outer
+  // two would make the usual share 39.
+  return static_cast<std::uint64_t>(std::ceil(std::pow(10.0, (l * l + 125.0 * l) / 612.0 - 7.0 / 34.0) - 1e-9));
+}
+
+}  // namespace sandbox::cgroup

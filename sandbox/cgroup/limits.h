@@ -1,0 +1,43 @@
+// Resource limits of a container, and the cgroup v2 files that hold them (kernel documentation,
+// admin-guide/cgroup-v2.rst). Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace sandbox::cgroup {
+
+/// Docker's meanings; 0 or an empty text: no limit, which is what a new cgroup has.
+struct Limits {
+  std::uint64_t memory = 0;              ///< Bytes.
+  std::int64_t memory_swap = 0;          ///< Bytes of memory and swap together; 0: twice `memory`; -1: swap unlimited.
+  std::uint64_t memory_reservation = 0;  ///< Bytes that are reclaimed last.
+  std::uint64_t nano_cpus = 0;           ///< 10⁹ is one processor's whole time.
+  std::uint64_t cpu_shares = 0;          ///< 2 … 262144, of cgroup v1; 1024 is the usual share.
+  std::string cpuset_cpus, cpuset_mems;  ///< "0-2,4"
+  std::uint64_t pids = 0;                ///< Processes and threads.
+
+  bool operator==(const Limits&) const = default;
+};
+
+/// One write into a cgroup's directory.
+struct Setting {
+  const char* option;  ///< The flag that asked for it, for messages.
+  std::string file, value;
+  bool optional = false;  ///< Not asked for in words: a kernel without the file has nothing to limit.
+
+  std::string controller() const { return file.substr(0, file.find('.')); }
+};
+
+/// In the order of writing.
+std::vector<Setting> plan_settings(const Limits& limits);
+/// The controllers that the settings need, each once.
+std::vector<std::string> controllers_of(const std::vector<Setting>& settings);
+/// The same limits without those that `setting`'s option asked for.
+Limits without(Limits limits, const Setting& setting);
+
+/// cpu.weight for cpu.shares: 2, 1024 and 262144 become 1, 100 and 10000, the least, usual and greatest weight.
+std::uint64_t cpu_weight(std::uint64_t shares);
+
+}  // namespace sandbox::cgroup

@@ -1,0 +1,61 @@
+// Where a container's cgroup can be made: the ladder's rungs as a decision over what was found. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sandbox/cgroup/limits.h"
+
+namespace sandbox::cgroup {
+
+/// unified: all controllers in cgroup v2. hybrid: cgroup v2 beside controllers in v1. legacy: v1 only.
+enum class Layout { none, legacy, hybrid, unified };
+
+/// What this process finds around itself; filled by survey().
+struct Surroundings {
+  Layout layout = Layout::none;
+  std::string directory;                         ///< Where children may be made, if writable; empty: not visible.
+  bool writable = false;                         ///< A delegated subtree (cgroups(7), "Cgroups delegation").
+  std::vector<std::string> controllers;          ///< That children of `directory` may have.
+  std::string batch_job;                         ///< The batch scheduler's job that we are in.
+  std::string manager_bus;                       ///< Socket of the user's systemd; empty: there is none.
+  std::vector<std::string> manager_controllers;  ///< Delegated to the user's systemd.
+};
+
+enum class Rung { none, delegated, scope };
+
+struct Choice {
+  Rung rung = Rung::none;
+  std::vector<Setting> missing;  ///< What was asked for and can't be had on this rung.
+  std::string reason, hint;      ///< Of the missing ones, or of rung none.
+};
+
+/// The best rung for `settings`. Without any only a delegated subtree is used, as it costs nothing.
+Choice choose(const Surroundings& surroundings, const std::vector<Setting>& settings);
+
+/// The path behind "0::" of proc_pid_cgroup(5); none: no cgroup v2.
+std::optional<std::string> unified_path(std::string_view proc_cgroup);
+/// From proc_pid_cgroup(5): whether any controller belongs to a v1 hierarchy.
+bool has_legacy_controllers(std::string_view proc_cgroup);
+
+struct CgroupMount {
+  std::string root, point;  ///< The cgroup that is mounted, and where.
+};
+/// The first cgroup2 mount of proc_pid_mountinfo(5).
+std::optional<CgroupMount> find_cgroup2(std::string_view mountinfo);
+/// The directory of the cgroup `path`; empty when the mount does not show it.
+std::string directory_of(const CgroupMount& mount, std::string_view path);
+
+/// Leaf for processes that are in the way: a cgroup with children that have limits holds none itself.
+inline constexpr std::string_view kLeaf = "sandbox-supervisor";
+/// The directory to make children in: the parent, when we have moved into the leaf before.
+std::string base_of(const std::string& directory);
+
+/// What `inside` is in the parent user namespace, by a text of user_namespaces(7), "/proc/PID/uid_map".
+std::optional<std::uint32_t> outside_id(std::string_view uid_map, std::uint32_t inside);
+
+std::vector<std::string> split_words(std::string_view text);
+
+}  // namespace sandbox::cgroup

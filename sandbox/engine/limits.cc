@@ -1,0 +1,130 @@
+// See limits.h.
+#include "sandbox/engine/limits.h"
+
+#include <unistd.h>
+
+#include <charconv>
+#include <cmath>
+
+#include "sandbox/base/error.h"
+#include "sandbox/cgroup/survey.h"
+#include "sandbox/engine/units.h"
+
+namespace sandbox::engine {
+namespace {
+
+constexpr std::uint64_t kLeastMemory = 6U << 20;
+constexpr std::uint64_t kLeastShares = 2, kMostShares = 262'144;
+
+[[noreturn]] void refuse(const std::string& value, const char* flag, std::string_view reason) {
+  throw UsageError(fmt::format("invalid argument \"{}\" for \"--{}\" flag: {}", value, flag, reason));
+}
+
+template <class Number>
+bool parse_number(std::string_view text, Number& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc{} && end == text.data() + text.size() && !text.empty();
+}
+
+std::uint64_t parse_nano_cpus(const std::string& text, unsigned processors) {
+  if (text.empty()) return 0;
+  double number = 0;
+  if (!parse_number(text, number) || !std::isfinite(number)) refuse(text, "cpus", "not a decimal number");
+  if (number == 0) return 0;
+  if (number < 0.01 || number > processors) {
+    throw UsageError(fmt::format("range of CPUs is from 0.01 to {}.00, as there are only {} CPUs available", processors,
+                                 processors));
+  }
+  return static_cast<std::uint64_t>(std::llround(number * 1e9));
+}
+
+std::uint64_t parse_shares(const std::string& text) {
+  if (text.empty()) return 0;
+  std::uint64_t shares = 0;
+  if (!parse_number(text, shares)) refuse(text, "cpu-shares", "not a number");
+  if (shares != 0 && (shares < kLeastShares || shares > kMostShares))
+    refuse(text, "cpu-shares", "not between 2 and 262144");
+  return shares;
+}
+
+std::uint64_t parse_pids(const std::string& text) {
+  if (text.empty()) return 0;
+  std::int64_t pids = 0;
+  if (!parse_number(text, pids)) refuse(text, "pids-limit", "not a number");
+  return pids > 0 ? static_cast<std::uint64_t>(pids) : 0;  // 0 and -1: unlimited
+}
+
+/// "0-2,4": the kernel's list format, checked here since it also takes words that nobody means.
+std::string parse_list(const std::string& text, const char* flag) {
+  std::string_view rest = text;
+  while (!text.empty()) {
+    const auto comma = rest.find(',');
+    const std::string_view part = rest.substr(0, comma);
+    const auto dash = part.find('-');
+    unsigned first = 0, last = 0;
+    const bool valid = dash == std::string_view::npos ? parse_number(part, first)
+                                                      : parse_number(part.substr(0, dash), first) &&
+                                                            parse_number(part.substr(dash + 1), last) && first <= last;
+    if (!valid) refuse(text, flag, "not a list like 0-2,4");
+    if (comma == std::string_view::npos) break;
+    rest.remove_prefix(comma + 1);
+  }
+  return text;
+}
+
+void parse_memory(const RunRequest& request, cgroup::Limits& limits) {
+  if (!request.memory.empty()) limits.memory = parse_size(request.memory);
+  if (!request.memory_reservation.empty()) limits.memory_reservation = parse_size(request.memory_reservation);
+  if (request.memory_swap == "-1") {
+    limits.memory_swap = -1;
+  } else if (!request.memory_swap.empty()) {
+    limits.memory_swap = static_cast<std::int64_t>(parse_size(request.memory_swap));
+  }
+  if (limits.memory != 0 && limits.memory < kLeastMemory) throw UsageError("minimum memory limit allowed is 6MB");
+  if (limits.memory_reservation != 0 && limits.memory_reservation < kLeastMemory) {
+    throw UsageError("minimum memory reservation allowed is 6MB");
+  }
+  if (limits.memory != 0 && limits.memory < limits.memory_reservation) {
+    throw UsageError("minimum memory limit can not be less than memory reservation limit, see usage");
+  }
+  if (limits.memory == 0 && limits.memory_swap > 0) {
+    throw UsageError("you should always set the memory limit when using memoryswap limit, see usage");
+  }
+  if (limits.memory_swap > 0 && static_cast<std::uint64_t>(limits.memory_swap) < limits.memory) {
+    throw UsageError("minimum memoryswap limit should be larger than memory limit, see usage");
+  }
+}
+
+}  // namespace
+
+cgroup::Limits parse_limits(const RunRequest& request, unsigned processors) {
+  cgroup::Limits limits;
+  parse_memory(request, limits);
+  limits.nano_cpus = parse_nano_cpus(request.cpus, processors);
+  limits.cpu_shares = parse_shares(request.cpu_shares);
+  limits.cpuset_cpus = parse_list(request.cpuset_cpus, "cpuset-cpus");
+  limits.cpuset_mems = parse_list(request.cpuset_mems, "cpuset-mems");
+  limits.pids = parse_pids(request.pids_limit);
+  return limits;
+}
+
+GrantedLimits grant_limits(const cgroup::Limits& limits, const cgroup::Surroundings& surroundings, bool best_effort) {
+  GrantedLimits granted{limits, {}};
+  const cgroup::Choice choice = cgroup::choose(surroundings, cgroup::plan_settings(limits));
+  for (const cgroup::Setting& setting : choice.missing) {
+    const std::string text = fmt::format("the limit {} can't be applied: {}", setting.option, choice.reason);
+    if (!best_effort) throw Unsupported(text, choice.hint + "; or go without: --limits=best-effort");
+    granted.limits = cgroup::without(granted.limits, setting);
+    if (!setting.optional) granted.warnings.push_back(text);
+  }
+  return granted;
+}
+
+GrantedLimits decide_limits(const RunRequest& request) {
+  const auto processors = std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN));
+  const cgroup::Limits limits = parse_limits(request, static_cast<unsigned>(processors));
+  if (limits == cgroup::Limits{}) return {};
+  return grant_limits(limits, cgroup::survey(), request.limits == "best-effort");
+}
+
+}  // namespace sandbox::engine

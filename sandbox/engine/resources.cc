@@ -1,0 +1,80 @@
+// See resources.h.
+#include "sandbox/engine/resources.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sandbox/base/error.h"
+#include "sandbox/base/identifier.h"
+#include "sandbox/base/sys.h"
+#include "sandbox/cgroup/container_cgroup.h"
+#include "sandbox/cgroup/survey.h"
+
+namespace sandbox::engine {
+namespace {
+
+constexpr cgroup::Limits kProbe{.memory = 64U << 20, .nano_cpus = 1'000'000'000, .pids = 64};
+
+const char* name_of(cgroup::Rung rung) {
+  switch (rung) {
+    case cgroup::Rung::scope:
+      return "systemd user scope";
+    case cgroup::Rung::delegated:
+      return "delegated cgroup";
+    case cgroup::Rung::none:
+      break;
+  }
+  return "none";
+}
+
+/// What is wrong, in a child's words; empty when nothing is.
+std::string try_limits() noexcept {
+  try {
+    const auto made = cgroup::establish("doctor-" + random_hex(12), kProbe, true, [](const std::string&) {});
+    return made.warnings.empty() ? "" : made.warnings.front();
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+/// In a child, since the process itself may be moved into a scope, which ends with it.
+std::string try_limits_in_child() {
+  auto pipe = sys::pipe() | or_throw("making a pipe");
+  const pid_t pid = ::fork();
+  if (pid < 0) throw SysError(Errno{errno}, "starting a probe");
+  if (pid == 0) {
+    const std::string text = try_limits();
+    (void)sys::write_all(pipe.second.get(), text.data(), text.size());
+    ::_exit(0);
+  }
+  pipe.second.reset();
+  std::string text;
+  char buffer[512];
+  while (const std::size_t count =
+             sys::read(pipe.first.get(), buffer, sizeof buffer) | or_throw("reading a probe's result")) {
+    text.append(buffer, count);
+  }
+  ::waitpid(pid, nullptr, 0);
+  return text;
+}
+
+}  // namespace
+
+ResourcesReport survey_resources() {
+  const cgroup::Surroundings found = cgroup::survey();
+  const cgroup::Choice choice = cgroup::choose(found, cgroup::plan_settings(kProbe));
+  ResourcesReport report{name_of(choice.rung), {}, choice.reason, choice.hint};
+  if (choice.rung == cgroup::Rung::scope) report.controllers = found.manager_controllers;
+  if (choice.rung == cgroup::Rung::delegated) report.controllers = found.controllers;
+  return report;
+}
+
+ResourcesReport probe_resources() {
+  ResourcesReport report = survey_resources();
+  if (!report.reason.empty()) return report;
+  report.reason = try_limits_in_child();
+  if (!report.reason.empty()) report.fix = "see the log of the user's systemd: journalctl --user -e";
+  return report;
+}
+
+}  // namespace sandbox::engine
