@@ -49,11 +49,15 @@ NicRung probe_nic();
 /// The remedy for a failed attempt to use /dev/net/tun; "" when none is known.
 std::string tun_hint(int error);
 
-/// The network helper of one container, from the side of its supervisor. It ends when this object does.
+/// The network helper of one container, from the side of its supervisor. It ends when this object does: afterwards
+/// its ports are free.
 class Helper {
  public:
   /// Starts `sandbox helper netstack`, which prepares itself while the caller makes the container. Throws SysError.
   explicit Helper(const Config& config);
+  ~Helper();
+  Helper(const Helper&) = delete;
+  Helper& operator=(const Helper&) = delete;
 
   /// Gives the helper its interface; returns when it serves, with the host's port of each forward. Throws Error with
   /// the helper's reason (port in use, libslirp missing …).
@@ -61,7 +65,7 @@ class Helper {
 
  private:
   std::size_t forwards_;
-  Fd channel_;
+  Fd channel_, pidfd_;
   pid_t pid_ = -1;
 };
 

@@ -4,6 +4,7 @@
 // Every copy of the channel's end keeps the helper alive, also one in a forked child before it executes a program.
 #include <errno.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -114,6 +115,16 @@ Helper::Helper(const Config& config) : forwards_(config.forwards.size()) {
   if (pid_ < 0) throw SysError(Errno{errno}, "starting the network helper");
   if (pid_ == 0) become_helper(plan);
   channel_ = std::move(channel.first);
+  pidfd_ = sys::pidfd_open(pid_) | or_throw("watching the network helper");
+}
+
+Helper::~Helper() {
+  constexpr int kEndTime = 2000;  // milliseconds; it has nothing to do but to close its sockets
+  channel_.reset();
+  pollfd ended{.fd = pidfd_.get(), .events = POLLIN, .revents = 0};
+  if (::poll(&ended, 1, kEndTime) > 0) return;
+  static_cast<void>(sys::pidfd_send_signal(pidfd_.get(), SIGKILL));
+  static_cast<void>(::poll(&ended, 1, kEndTime));
 }
 
 std::vector<std::uint16_t> Helper::connect(Fd nic) {
