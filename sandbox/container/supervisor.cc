@@ -16,7 +16,6 @@
 #include <ctime>
 #include <memory>
 
-#include "fuse-overlay/overlay_server.h"
 #include "netstack/netstack.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
@@ -25,6 +24,7 @@
 #include "sandbox/base/sys.h"
 #include "sandbox/cgroup/container_cgroup.h"
 #include "sandbox/container/connection.h"
+#include "sandbox/container/helpers.h"
 #include "sandbox/container/log_file.h"
 #include "sandbox/container/process_streams.h"
 #include "sandbox/container/protocol.h"
@@ -42,39 +42,6 @@ std::string encode_code(int code) { return std::string(1, static_cast<char>(code
 int exit_code_of(const Error& error, int otherwise) {
   const auto* launch = dynamic_cast<const userns::LaunchError*>(&error);
   return launch != nullptr ? launch->exit_code() : otherwise;
-}
-
-netstack::Config network_config(const Spec& spec) {
-  netstack::Config config;
-  const auto& network = *spec.plan.network;
-  config.guest_address = network.address;
-  config.gateway = network.gateway;
-  config.prefix = network.prefix;
-  config.mtu = network.mtu;
-  for (const auto& port : spec.ports) {
-    config.forwards.push_back({port.host_ip, port.host_port, port.container_port, port.udp});
-  }
-  return config;
-}
-
-overlay::ServerConfig overlay_config(const userns::LaunchPlan& plan) {
-  overlay::ServerConfig config{plan.root.lower, plan.root.upper, plan.root.work, {}, plan.root.lower_may_change};
-  const auto maps_one = [](const auto& map) { return map.size() == 1 && map.front().count == 1; };
-  if (maps_one(plan.identity.uid_map) && maps_one(plan.identity.gid_map)) {
-    config.squash = {plan.identity.uid_map.front().inside, plan.identity.gid_map.front().inside};
-  }
-  return config;
-}
-
-/// `overlay` gets the process that serves the root, where one is needed.
-userns::LaunchHooks launch_hooks(const userns::LaunchPlan& plan, HelperProcess& overlay) {
-  return {.create_nic = [](const userns::NetworkInterface& nic) {
-            return netstack::create_nic(nic.name, nic.address, nic.prefix, nic.gateway, nic.mtu);
-          },
-          .bring_up_loopback = [] { netstack::bring_up_loopback(); },
-          .serve_root = [&plan, &overlay](Fd device, Fd user_namespace) {
-            overlay = overlay::spawn_overlay(overlay_config(plan), device, user_namespace);
-          }};
 }
 
 Fd listen_on(const std::string& path) {
@@ -153,6 +120,7 @@ class Supervisor {
   void sweep(Clock::time_point now);
   bool finished(Clock::time_point now) const;
   void finish();
+  void stop_listening();
   void end(int exit_code, const std::string& error);
   void flush_clients();
 
@@ -435,8 +403,6 @@ void Supervisor::fail(const Error& error) {
 void Supervisor::end(int exit_code, const std::string& error) {
   network_.reset();
   overlay_ = {};
-  if (listener_) (void)sys::unlinkat(AT_FDCWD, control_socket_path(places_, container_.spec.id).c_str(), 0);
-  listener_.reset();
   state_.status = Status::exited;
   state_.pid = 0;
   state_.exit_code = exit_code;
@@ -446,12 +412,25 @@ void Supervisor::end(int exit_code, const std::string& error) {
   try {
     leave_cgroup();
     store.write_state(container_, state_);
-    lock_.reset();
-    if (container_.spec.auto_remove) store.remove(container_);
   } catch (const Error&) {
     // The exit status matters more to the client; a state that still says "running" is seen
     // through as soon as we are gone.
   }
+  stop_listening();
+  lock_.reset();
+  try {
+    if (container_.spec.auto_remove) store.remove(container_);
+  } catch (const Error&) {
+    // What is left of it is swept by the next command that makes or removes a container.
+  }
+}
+
+/// Who connected while we were ending is told, too; who comes now finds the state written.
+void Supervisor::stop_listening() {
+  if (!listener_) return;
+  (void)sys::unlinkat(AT_FDCWD, control_socket_path(places_, container_.spec.id).c_str(), 0);
+  accept_clients();
+  listener_.reset();
 }
 
 void Supervisor::flush_clients() {

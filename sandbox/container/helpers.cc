@@ -1,0 +1,42 @@
+#include "sandbox/container/helpers.h"
+
+#include "fuse-overlay/overlay_server.h"
+
+namespace sandbox::container {
+namespace {
+
+overlay::ServerConfig overlay_config(const userns::LaunchPlan& plan) {
+  overlay::ServerConfig config{plan.root.lower, plan.root.upper, plan.root.work, {}, plan.root.lower_may_change};
+  const auto maps_one = [](const auto& map) { return map.size() == 1 && map.front().count == 1; };
+  if (maps_one(plan.identity.uid_map) && maps_one(plan.identity.gid_map)) {
+    config.squash = {plan.identity.uid_map.front().inside, plan.identity.gid_map.front().inside};
+  }
+  return config;
+}
+
+}  // namespace
+
+netstack::Config network_config(const Spec& spec) {
+  netstack::Config config;
+  const auto& network = *spec.plan.network;
+  config.guest_address = network.address;
+  config.gateway = network.gateway;
+  config.prefix = network.prefix;
+  config.mtu = network.mtu;
+  for (const auto& port : spec.ports) {
+    config.forwards.push_back({port.host_ip, port.host_port, port.container_port, port.udp});
+  }
+  return config;
+}
+
+userns::LaunchHooks launch_hooks(const userns::LaunchPlan& plan, HelperProcess& overlay) {
+  return {.create_nic = [](const userns::NetworkInterface& nic) {
+            return netstack::create_nic(nic.name, nic.address, nic.prefix, nic.gateway, nic.mtu);
+          },
+          .bring_up_loopback = [] { netstack::bring_up_loopback(); },
+          .serve_root = [&plan, &overlay](Fd device, Fd user_namespace) {
+            overlay = overlay::spawn_overlay(overlay_config(plan), device, user_namespace);
+          }};
+}
+
+}  // namespace sandbox::container

@@ -1,0 +1,18 @@
+// What a container's plan means for the helper processes of its supervisor: network and root file system.
+#pragma once
+
+#include "netstack/netstack.h"
+#include "sandbox/base/helper_process.h"
+#include "sandbox/container/spec.h"
+#include "userns/launch.h"
+
+namespace sandbox::container {
+
+/// Precondition: the plan has a network. Pure.
+netstack::Config network_config(const Spec& spec);
+
+/// What the launch calls back for. `overlay` gets the process that serves the root, where one is needed; both
+/// arguments outlive the launch.
+userns::LaunchHooks launch_hooks(const userns::LaunchPlan& plan, HelperProcess& overlay);
+
+}  // namespace sandbox::container
