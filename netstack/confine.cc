@@ -8,110 +8,43 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/landlock.h>
-#include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdint>
-#include <memory>
 
+#include "sandbox/base/confinement.h"
 #include "sandbox/base/error.h"
-#include "sandbox/base/fd.h"
 #include "sandbox/base/sys.h"
 
 namespace sandbox::netstack {
 namespace {
 
-Result<void> checked(long status) {
-  if (status < 0) return std::unexpected(Errno{errno});
-  return {};
-}
-
-void drop_capabilities() {
-  // Without ambient capabilities EINVAL is possible on old kernels only; capset decides.
-  static_cast<void>(::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
-  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> none{};
-  checked(::syscall(SYS_capset, &header, none.data())) | or_throw("dropping the capabilities of the network helper");
+void set_limit(__rlimit_resource_t resource, const rlimit& limit, const char* what) {
+  if (::setrlimit(resource, &limit) < 0) throw SysError(Errno{errno}, what);
 }
 
 void limit_resources() {
   constexpr rlim_t kMostSockets = 65536;
   rlimit files{};
-  checked(::getrlimit(RLIMIT_NOFILE, &files)) | or_throw("reading the limit of open files");
+  if (::getrlimit(RLIMIT_NOFILE, &files) < 0) throw SysError(Errno{errno}, "reading the limit of open files");
   // Every connection of the container takes a descriptor; poll(2) has no limit of its own.
   files.rlim_cur = files.rlim_max = std::min(files.rlim_max, kMostSockets);
-  checked(::setrlimit(RLIMIT_NOFILE, &files)) | or_throw("setting the limit of open files");
-  const rlimit nothing{.rlim_cur = 0, .rlim_max = 0};
-  checked(::setrlimit(RLIMIT_CORE, &nothing)) | or_throw("forbidding core dumps");
-  checked(::setrlimit(RLIMIT_NPROC, &nothing)) | or_throw("forbidding new processes");
-}
-
-// --- Landlock ------------------------------------------------------------------------------------
-
-std::uint64_t landlock_rights(long abi) {
-  constexpr std::uint64_t kTruncate = 1ULL << 14;  // Newer than the header of some distributions.
-  std::uint64_t rights = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;
-  if (abi >= 2) rights |= LANDLOCK_ACCESS_FS_REFER;
-  if (abi >= 3) rights |= kTruncate;
-  return rights;
-}
-
-void allow_reading(int ruleset, const char* path) {
-  Result<Fd> file = sys::openat(AT_FDCWD, path, O_PATH);
-  if (!file) return;  // Absent on this machine: nothing to allow.
-  landlock_path_beneath_attr rule{.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE, .parent_fd = file->get()};
-  checked(::syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0)) |
-      or_throw("allowing the network helper to read '{}'", path);
+  set_limit(RLIMIT_NOFILE, files, "setting the limit of open files");
+  set_limit(RLIMIT_NPROC, {.rlim_cur = 0, .rlim_max = 0}, "forbidding new processes");
 }
 
 void restrict_files() {
-  const long abi = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
-  if (abi < 1) return;
-  landlock_ruleset_attr attributes{};
-  attributes.handled_access_fs = landlock_rights(abi);
-  const Fd ruleset(
-      static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes.handled_access_fs, 0)));
-  if (!ruleset) throw SysError(Errno{errno}, "making the Landlock rules of the network helper");
+  const PathRules rules(1);
   for (const char* path : {"/etc", "/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf"}) {
-    allow_reading(ruleset.get(), path);
+    // Absent on this machine: nothing to allow.
+    if (const auto place = sys::openat(AT_FDCWD, path, O_PATH)) rules.allow(place->get(), LANDLOCK_ACCESS_FS_READ_FILE);
   }
-  checked(::syscall(SYS_landlock_restrict_self, ruleset.get(), 0)) | or_throw("applying Landlock");
+  rules.apply();
 }
-
-// --- seccomp -------------------------------------------------------------------------------------
-
-class Filter {
- public:
-  Filter() : context_(::seccomp_init(SCMP_ACT_KILL_PROCESS), &::seccomp_release) {
-    if (!context_) throw Error("making the seccomp filter of the network helper failed");
-  }
-  template <class... Comparisons>
-  void add(std::uint32_t action, int call, Comparisons... comparisons) {
-    const std::array<scmp_arg_cmp, sizeof...(Comparisons)> list{comparisons...};
-    const int status = ::seccomp_rule_add_array(context_.get(), action, call, sizeof...(Comparisons), list.data());
-    if (status < 0) throw SysError(Errno{-status}, fmt::format("adding system call {} to the seccomp filter", call));
-  }
-  void load() {
-    const int status = ::seccomp_load(context_.get());
-    if (status < 0) throw SysError(Errno{-status}, "loading the seccomp filter of the network helper");
-  }
-
- private:
-  std::unique_ptr<void, decltype(&::seccomp_release)> context_;
-};
-
-scmp_arg_cmp argument_is(unsigned number, std::uint64_t value) { return {number, SCMP_CMP_EQ, value, 0}; }
-scmp_arg_cmp argument_lacks(unsigned number, std::uint64_t bits) { return {number, SCMP_CMP_MASKED_EQ, bits, 0}; }
 
 constexpr int kPlainCalls[] = {
     // descriptors
@@ -129,7 +62,7 @@ constexpr int kPlainCalls[] = {
     SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(tgkill), SCMP_SYS(exit), SCMP_SYS(exit_group)};
 
 void filter_calls() {
-  Filter filter;
+  CallFilter filter(SCMP_ACT_KILL_PROCESS);
   for (const int call : kPlainCalls) filter.add(SCMP_ACT_ALLOW, call);
   for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)}) {
     filter.add(SCMP_ACT_ALLOW, call, argument_lacks(2, PROT_EXEC));
@@ -148,16 +81,15 @@ void filter_calls() {
     filter.add(SCMP_ACT_ALLOW, SCMP_SYS(ioctl), argument_is(1, request));  // 0x8905: SIOCATMARK
   }
   filter.add(SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), argument_is(1, TCGETS));
-  filter.load();
+  filter.load(false);
 }
 
 }  // namespace
 
 void confine() {
-  drop_capabilities();
+  keep_capabilities(0);
   limit_resources();
-  checked(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)) | or_throw("making the network helper unreadable to other processes");
-  checked(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) | or_throw("setting no_new_privs in the network helper");
+  forbid_gain();
   restrict_files();
   filter_calls();
 }

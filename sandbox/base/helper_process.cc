@@ -18,14 +18,6 @@
 namespace sandbox {
 namespace {
 
-Fd memory_file(const std::string& content) {
-  Fd file(::memfd_create("helper-config", MFD_CLOEXEC));
-  if (!file) throw SysError(Errno{errno}, "making a memory file for a helper's configuration");
-  sys::write_all(file.get(), content.data(), content.size()) | or_throw("writing a helper's configuration");
-  if (::lseek(file.get(), 0, SEEK_SET) < 0) throw SysError(Errno{errno}, "rewinding a helper's configuration");
-  return file;
-}
-
 /// Everything that the child needs, made before the fork.
 struct Plan {
   std::vector<int> fds;
@@ -85,30 +77,42 @@ std::string describe_end(pid_t child) {
   return fmt::format("exit status {}", WEXITSTATUS(status));
 }
 
-/// The answer is "R", or an error's message and, after a newline, its hint.
-void expect_ready(const std::string& answer, pid_t child, const std::string& mode) {
-  if (answer == "R") return;
-  const std::string end = describe_end(child);
-  if (answer.empty()) throw Error(fmt::format("the {} helper ended before it was ready: {}", mode, end));
-  const std::size_t newline = answer.find('\n');
-  throw Error(answer.substr(0, newline), newline == std::string::npos ? std::string{} : answer.substr(newline + 1));
-}
-
 }  // namespace
 
+Fd helper_document(const std::string& document) {
+  Fd file(::memfd_create("helper-config", MFD_CLOEXEC));
+  if (!file) throw SysError(Errno{errno}, "making a memory file for a helper's configuration");
+  sys::write_all(file.get(), document.data(), document.size()) | or_throw("writing a helper's configuration");
+  if (::lseek(file.get(), 0, SEEK_SET) < 0) throw SysError(Errno{errno}, "rewinding a helper's configuration");
+  return file;
+}
+
+pid_t start_helper(const std::string& mode, std::vector<int> descriptors) {
+  const Plan plan(mode, std::move(descriptors));
+  const pid_t child = ::fork();
+  if (child < 0) throw SysError(Errno{errno}, fmt::format("starting the {} helper", mode));
+  if (child == 0) become_helper(plan);
+  return child;
+}
+
+void throw_helper_failure(const std::string& mode, const std::string& words, pid_t helper) {
+  const std::string end = describe_end(helper);
+  if (words.empty()) throw Error(fmt::format("the {} helper ended before it was ready: {}", mode, end));
+  const std::size_t newline = words.find('\n');
+  throw Error(words.substr(0, newline), newline == std::string::npos ? std::string{} : words.substr(newline + 1));
+}
+
 HelperProcess spawn_helper(const std::string& mode, const std::string& document, std::span<const int> extra) {
-  const Fd config = memory_file(document);
+  const Fd config = helper_document(document);
   sys::Pair ready = sys::pipe() | or_throw("making a pipe for the {} helper", mode);
   sys::Pair lifetime = sys::pipe() | or_throw("making a pipe for the {} helper", mode);
   std::vector<int> fds{config.get(), ready.second.get(), lifetime.first.get()};
   fds.insert(fds.end(), extra.begin(), extra.end());
-  const Plan plan(mode, std::move(fds));
-
-  const pid_t child = ::fork();
-  if (child < 0) throw SysError(Errno{errno}, fmt::format("starting the {} helper", mode));
-  if (child == 0) become_helper(plan);
+  const pid_t child = start_helper(mode, std::move(fds));
   ready.second.reset();
-  expect_ready(read_all(ready.first.get(), 16384, "the helper's answer"), child, mode);
+  // "R", or the reason.
+  const std::string answer = read_all(ready.first.get(), 16384, "the helper's answer");
+  if (answer != "R") throw_helper_failure(mode, answer, child);
   return {child, std::move(lifetime.second)};
 }
 

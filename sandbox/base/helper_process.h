@@ -7,6 +7,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/fd.h"
@@ -21,6 +22,16 @@ struct HelperProcess {
 /// Spawns `sbx:MODE helper MODE CONFIG_FD READY_FD LIFETIME_FD EXTRA_FD…` and returns when it is ready.
 /// `extra` are borrowed. Throws Error with the helper's own reason and hint.
 HelperProcess spawn_helper(const std::string& mode, const std::string& document, std::span<const int> extra);
+
+// The pieces of it, for a helper that talks to its parent in a way of its own.
+
+/// An unnamed file with the document, to be read from its beginning. Throws SysError.
+Fd helper_document(const std::string& document);
+/// Starts `sbx:MODE helper MODE FD…` and returns its pid. The descriptors are borrowed. Throws SysError.
+pid_t start_helper(const std::string& mode, std::vector<int> descriptors);
+/// Throws Error for a helper that didn't become ready, once it has ended: with its own words, a message and, after a
+/// newline, a hint; or with how it ended when it said nothing.
+[[noreturn]] void throw_helper_failure(const std::string& mode, const std::string& words, pid_t helper);
 
 /// In the helper: the document, at most 1 MiB. Throws SysError, InvalidInput.
 std::string read_helper_document(const Fd& config);

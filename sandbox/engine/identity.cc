@@ -58,6 +58,12 @@ std::vector<std::uint32_t> groups_of(std::string_view name, std::string_view tex
   return groups;
 }
 
+/// A number of the image's passwd file; one that is none never means root.
+std::uint32_t id_in(std::string_view line, int index) {
+  if (const auto id = parse_id(field(line, index))) return *id;
+  throw InvalidInput(fmt::format("the image's passwd file has no valid id for '{}'", field(line, 0)));
+}
+
 std::string read_regular(int fd, const std::string& path) {
   std::string text;
   char buffer[8192];
@@ -82,8 +88,8 @@ User resolve_user(std::string_view words, std::string_view passwd, std::string_v
   if (!uid && line.empty()) {
     throw UsageError(fmt::format("unable to find user {}: no matching entries in passwd file", user_word));
   }
-  user.uid = uid ? *uid : parse_id(field(line, 2)).value_or(0);
-  user.gid = parse_id(field(line, 3)).value_or(0);
+  user.uid = uid ? *uid : id_in(line, 2);
+  user.gid = line.empty() ? 0 : id_in(line, 3);
   if (const auto home = field(line, 5); home.starts_with('/')) user.home = home;
   if (group_word.empty()) {
     user.groups = groups_of(field(line, 0), group);

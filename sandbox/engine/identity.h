@@ -27,7 +27,8 @@ userns::IdentityPlan plan_identity(const User& user, const HostIdentity& host, c
 bool is_mapped(const userns::IdentityPlan& identity, const User& user);
 
 /// `words`: "", "uid", "uid:gid", "name" or "name:group". `passwd` and `group` are the texts of
-/// the image's files (empty when absent). Throws UsageError for an unknown name. Pure.
+/// the image's files (empty when absent). Throws UsageError for an unknown name,
+/// InvalidInput for a line without numbers. Pure.
 User resolve_user(std::string_view words, std::string_view passwd, std::string_view group);
 
 /// The text of `path` in the top-most of `layers` that holds it as a regular file of at most 1 MiB; "" otherwise.

@@ -143,6 +143,9 @@ TEST_CASE("a user is a number or a name of the image's own files") {
   const std::string group = "adm:x:4:web,x\ntape:x:26:webster\nvideo:x:44:web\n";
   CHECK(resolve_user("web", passwd, group).groups == std::vector<std::uint32_t>{4, 44});
   CHECK(resolve_user("web:tape", passwd, group).groups.empty());
+  for (const char* line : {"bad:x:zero:0::/:\n", "bad:x::0::/:\n", "bad\n", "bad:x:5:\n", "bad:x:4294967295:0::/:\n"}) {
+    CHECK_THROWS_AS(resolve_user("bad", line, ""), InvalidInput);
+  }
   CHECK(resolve_user("1000", passwd, "").uid == 1000);
   CHECK(resolve_user("1000:5", "", "").gid == 5);
   CHECK_THROWS_AS(resolve_user("nobody", passwd, ""), UsageError);
