@@ -1,6 +1,5 @@
 """Processes killed or stopped at any moment, and full disks: the next commands work, and nothing is left behind."""
 
-import json
 import os
 import signal
 import subprocess
@@ -8,7 +7,7 @@ import time
 import unittest
 
 from image_archive import docker_archive, entry, tools
-from sandbox_case import SANDBOX, SandboxCase, eventually, process_table
+from sandbox_case import SANDBOX, SandboxCase, eventually
 
 DELAYS = [milliseconds / 1000 for milliseconds in (0, 2, 4, 6, 8, 11, 14, 18, 23, 30, 40, 60, 90, 140, 200)]
 
@@ -30,10 +29,6 @@ class FaultCase(SandboxCase):
             kill(client.pid, signal.SIGCONT)
         super().tearDown()
 
-    def helpers(self, name):
-        """Our processes whose first word is `name`: "sbx:supervisor", or anything of ours with ""."""
-        return [pid for pid, command in self.descendants().items() if command.startswith(name)]
-
     def start(self, *words):
         return self.client(*words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -49,14 +44,6 @@ class FaultCase(SandboxCase):
         self.assertEqual(self.ok("ps", "-aq"), "", what)
         self.assertTrue(eventually(lambda: not self.descendants()), (what, self.descendants()))
         self.assertEqual(self.leftovers(), [], what)
-
-    def only_container(self):
-        name, = [name for name in os.listdir(self.data + "/containers") if len(name) == 64]
-        return self.data + "/containers/" + name
-
-    def state(self):
-        with open(self.only_container() + "/state.json", encoding="utf-8") as state:
-            return json.load(state)
 
 
 class KillAtAnyMoment(FaultCase):

@@ -1,16 +1,14 @@
 """Published ports and names through the real executable, as the ordinary user who calls it."""
 
 import json
-import os
-import shutil
 import socket
 import subprocess
-import sys
-import tempfile
 import time
 import unittest
 
-SANDBOX = sys.argv.pop(1)
+from image_archive import directory, docker_archive, tools
+from sandbox_case import SANDBOX, SandboxCase
+
 SERVER = ["sh", "-c", "echo page > /tmp/index.html; exec httpd -f -p 8080 -h /tmp"]
 
 
@@ -60,26 +58,9 @@ def fetch(address, port):
     return b""
 
 
-class Ports(unittest.TestCase):
-    def setUp(self):
-        self.home = tempfile.mkdtemp(prefix="sbx-ports-")
-        self.env = dict(os.environ, SANDBOX_STORE_DIR=self.home + "/data", SANDBOX_RUNTIME_DIR=self.home + "/run")
-        os.mkdir(self.home + "/run", 0o700)
-
-    def tearDown(self):
-        for container in self.sandbox("ps", "-aq").stdout.split():
-            self.sandbox("rm", "-f", container)
-        subprocess.run(["chmod", "-R", "u+rwX", self.home], check=False)
-        shutil.rmtree(self.home)
-
-    def sandbox(self, *words, timeout=60):
-        return subprocess.run([SANDBOX, *words], env=self.env, text=True, capture_output=True, timeout=timeout,
-                              stdin=subprocess.DEVNULL)
-
+class Ports(SandboxCase):
     def started(self, *options, image="busybox", command=SERVER):
-        done = self.sandbox("run", "-d", *options, image, *command)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout.strip()
+        return self.ok("run", "-d", *options, image, *command).strip()
 
     def test_a_port_on_the_loopback_is_there_and_nowhere_else(self):
         port = free_ports()
@@ -110,48 +91,14 @@ class Ports(unittest.TestCase):
         self.assertIn(f"127.0.0.1:{first}-{first + 2}->8079-8081/tcp", self.sandbox("ps").stdout)
 
     def test_all_exposed_ports_are_published_on_request(self):
-        layout = self.home + "/exposing"
-        source = os.path.join(os.path.dirname(SANDBOX), "../share/sandbox/store/images")
-        shutil.copytree(source, layout)
-        self.make_exposing(layout)
         archive = self.home + "/exposing.tar"
-        subprocess.run(["tar", "-C", layout, "-cf", archive, "."], check=True)
-        loaded = self.sandbox("load", "-i", archive)
-        self.assertEqual(loaded.returncode, 0, loaded.stderr)
+        docker_archive(archive, "localhost/exposing:latest", tools("httpd") + [directory("tmp")],
+                       ExposedPorts={"8080/tcp": {}, "5353/udp": {}})
+        self.ok("load", "-i", archive)
         container = self.started("-P", image="localhost/exposing:latest")
         ports = json.loads(self.sandbox("inspect", container).stdout)[0]["NetworkSettings"]["Ports"]
         self.assertEqual(set(ports), {"8080/tcp", "5353/udp"})
         self.assertEqual(fetch("127.0.0.1", int(ports["8080/tcp"][0]["HostPort"])), b"page\n")
-
-    @staticmethod
-    def make_exposing(layout):
-        """Rewrites the shipped image's configuration to expose ports, under a name of its own."""
-        import hashlib
-
-        def blob(digest):
-            return os.path.join(layout, "blobs", *digest.split(":"))
-
-        def store(document):
-            data = json.dumps(document).encode()
-            digest = "sha256:" + hashlib.sha256(data).hexdigest()
-            with open(blob(digest), "wb") as file:
-                file.write(data)
-            return digest, len(data)
-
-        with open(layout + "/index.json") as file:
-            index = json.load(file)
-        entry = index["manifests"][0]
-        with open(blob(entry["digest"])) as file:
-            manifest = json.load(file)
-        with open(blob(manifest["config"]["digest"])) as file:
-            config = json.load(file)
-        config["config"]["ExposedPorts"] = {"8080/tcp": {}, "5353/udp": {}}
-        manifest["config"]["digest"], manifest["config"]["size"] = store(config)
-        entry["digest"], entry["size"] = store(manifest)
-        entry["annotations"] = {"org.opencontainers.image.ref.name": "localhost/exposing:latest"}
-        index["manifests"] = [entry]
-        with open(layout + "/index.json", "w") as file:
-            json.dump(index, file)
 
     def test_a_port_in_use_is_named_with_its_address(self):
         with socket.socket() as taken:

@@ -10,18 +10,13 @@ import sys
 import time
 import unittest
 
-from sandbox_case import SandboxCase, eventually
+import registry_server
+from sandbox_case import SandboxCase, eventually, free_port
 
 SUPPORT = pathlib.Path(__file__).resolve().parent.parent / "support"
 # htpasswd -B: bcrypt of "secret"
 HTPASSWD = "user:$2b$05$I3bS38HJ8uCUBpXOICILdeNLAv28UQHDrx1tz2tXM9avCHkuwpM.W\n"
 BASIC = base64.b64encode(b"user:secret").decode()
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class RegistryCase(SandboxCase):
@@ -71,17 +66,9 @@ class RealRegistry(RegistryCase):
             pathlib.Path("names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
             subprocess.run(command.split(), check=True, capture_output=True)
         pathlib.Path("htpasswd").write_text(HTPASSWD)
-        self.port = free_port()
+        self.port = registry_server.start(self, tls={"certificate": self.home + "/tls.crt", "key": self.home + "/tls.key"},
+                                          auth={"htpasswd": {"realm": "test", "path": self.home + "/htpasswd"}})
         self.name = f"localhost:{self.port}/group/x:gzip"
-        pathlib.Path("config.yml").write_text(f"""
-version: 0.1
-log: {{level: error}}
-storage: {{filesystem: {{rootdirectory: {self.home}/registry}}}}
-auth: {{htpasswd: {{realm: test, path: {self.home}/htpasswd}}}}
-http: {{addr: "127.0.0.1:{self.port}", tls: {{certificate: {self.home}/tls.crt, key: {self.home}/tls.key}}}}
-""")
-        self.serve("docker-registry", "serve", "config.yml", stdout=subprocess.DEVNULL)
-        self.assertTrue(eventually(self.listens))
         subprocess.run([sys.executable, SUPPORT / "make_oci_layout.py", "oci"], check=True)
         subprocess.run(["skopeo", "copy", "-q", "--insecure-policy", "--dest-tls-verify=false", "--dest-creds", "user:secret",
                         "oci:oci:gzip", "docker://" + self.name], check=True)
@@ -89,10 +76,6 @@ http: {{addr: "127.0.0.1:{self.port}", tls: {{certificate: {self.home}/tls.crt, 
     def tearDown(self):
         os.chdir("/")
         super().tearDown()
-
-    def listens(self):
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def test_an_unknown_authority_is_refused_and_a_known_one_trusted(self):
         self.log_in({"auths": {f"localhost:{self.port}": {"auth": BASIC}}})
@@ -143,7 +126,7 @@ class LyingRegistry(RegistryCase):
                 f"    open({log!r}, 'a').write(self.path)\n    self.send_response(200); self.end_headers()\n"
                 f"http.server.HTTPServer(('0.0.0.0', {port}), H).serve_forever()")
         self.serve(sys.executable, "-c", code)
-        self.assertTrue(eventually(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0))
+        self.assertTrue(eventually(lambda: registry_server.listens(port)))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
                 probe.connect(("192.0.2.1", 9))  # sends nothing; tells this machine's address

@@ -2,9 +2,7 @@
 
 import json
 import os
-import pathlib
 import pty
-import pwd
 import shutil
 import signal
 import socket
@@ -12,28 +10,10 @@ import unittest
 import urllib.request
 
 from image_archive import docker_archive, entry, tools
-from sandbox_case import SANDBOX, SandboxCase, eventually
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def has_range():
-    """This user has subordinate ids; `./check` requires them of one of its two users."""
-    user = pwd.getpwuid(os.getuid()).pw_name
-    return all(any(line.startswith(user + ":") for line in pathlib.Path(path).read_text().splitlines())
-               for path in ("/etc/subuid", "/etc/subgid"))
+from sandbox_case import SANDBOX, SandboxCase, eventually, free_port, has_range
 
 
 class Road(SandboxCase):
-    def supervisor_of(self, name):
-        container = self.home + "/data/containers/" + self.sandbox("ps", "-aq", "--no-trunc").stdout.split()[0]
-        with open(container + "/state.json") as state:
-            return json.load(state)
-
     def test_a_program_of_the_shipped_image_runs_and_its_output_arrives(self):
         done = self.sandbox("run", "--rm", "busybox", "echo", "Ciao !")
         self.assertEqual((done.stdout, done.stderr, done.returncode), ("Ciao !\n", "", 0))
@@ -153,7 +133,7 @@ class Road(SandboxCase):
 
     def test_after_kill_9_of_the_supervisor_nothing_is_left_and_rm_works(self):
         self.sandbox("run", "-d", "--name", "box", "busybox", "sleep", "1000")
-        state = self.supervisor_of("box")
+        state = self.state()
         os.kill(state["supervisor_pid"], signal.SIGKILL)
         self.assertTrue(eventually(lambda: "Exited (137)" in self.sandbox("ps", "-a").stdout))
 

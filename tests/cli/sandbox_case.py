@@ -6,9 +6,13 @@ The test process is a subreaper (prctl(2)): whatever a killed client or supervis
 """
 
 import ctypes
+import json
 import os
+import pathlib
+import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +31,19 @@ def eventually(condition, seconds=10):
             return True
         time.sleep(0.02)
     return bool(condition())
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def has_range():
+    """This user has subordinate ids; `./check` requires them of one of its two users."""
+    user = pwd.getpwuid(os.getuid()).pw_name
+    return all(any(line.startswith(user + ":") for line in pathlib.Path(path).read_text().splitlines())
+               for path in ("/etc/subuid", "/etc/subgid"))
 
 
 def process_table():
@@ -84,6 +101,19 @@ class SandboxCase(unittest.TestCase):
         names = self.ok("ps", "-aq", "--no-trunc").split()
         if names:
             self.ok("rm", "-f", *names)
+
+    def only_container(self):
+        """The directory of the one container that there is."""
+        name, = [name for name in os.listdir(self.data + "/containers") if len(name) == 64]
+        return self.data + "/containers/" + name
+
+    def state(self):
+        with open(self.only_container() + "/state.json", encoding="utf-8") as state:
+            return json.load(state)
+
+    def helpers(self, name):
+        """Our processes whose first word is `name`: "sbx:supervisor", or anything of ours with ""."""
+        return [pid for pid, command in self.descendants().items() if command.startswith(name)]
 
     def keeps_ids(self, command):
         """Of the process that keeps the user's namespace of ids on purpose."""

@@ -2,64 +2,29 @@
 
 import json
 import os
-import shutil
 import signal
-import subprocess
-import sys
-import tempfile
-import time
 import unittest
 
-SANDBOX = os.path.abspath(sys.argv.pop(1))
+from sandbox_case import SandboxCase, eventually
+
 ROOT_TYPE = ["sh", "-c", "while read -r source place type rest; do test $place != / || echo $type; done < /proc/mounts"]
 
 
-def eventually(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def child_named(parent, name):
-    """The pid of a process's child, by the first word of its command line."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/stat", encoding="utf-8") as stat, open(f"/proc/{pid}/cmdline", "rb") as command:
-                if stat.read().rsplit(")", 1)[1].split()[1] == str(parent) and command.read().startswith(name):
-                    return int(pid)
-        except OSError:
-            pass  # it ended meanwhile
-    return None
-
-
-class StorageDriver(unittest.TestCase):
+class StorageDriver(SandboxCase):
     def setUp(self):
-        self.home = tempfile.mkdtemp(prefix="sbx-storage-", dir="/var/tmp")
-        self.env = dict(os.environ, SANDBOX_STORE_DIR=self.home + "/data", SANDBOX_RUNTIME_DIR=self.home + "/run")
+        super().setUp()
         self.env.pop("SANDBOX_STORAGE_DRIVER", None)
-        os.mkdir(self.home + "/run", 0o700)
 
-    def tearDown(self):
-        for container in self.sandbox("ps", "-aq").stdout.split():
-            self.sandbox("rm", "-f", container)
-        shutil.rmtree(self.home)
-
-    def sandbox(self, *words, **env):
-        return subprocess.run([SANDBOX, *words], env=dict(self.env, **env), text=True, capture_output=True, timeout=60,
-                              check=False, stdin=subprocess.DEVNULL)
-
-    def run_in(self, *words, **env):
-        return self.sandbox("run", "--rm", "--network", "none", *words, **env)
+    def run_in(self, *words):
+        return self.sandbox("run", "--rm", "--network", "none", *words)
 
     def test_each_driver_can_be_asked_for(self):
         self.assertEqual(self.run_in("--storage-driver", "fuse", "busybox", *ROOT_TYPE).stdout, "fuse.sandbox\n")
         self.assertEqual(self.run_in("--storage-driver", "overlay", "busybox", *ROOT_TYPE).stdout, "overlay\n")
-        self.assertEqual(self.run_in("busybox", *ROOT_TYPE, SANDBOX_STORAGE_DRIVER="fuse").stdout, "fuse.sandbox\n")
-        plan = json.loads(self.sandbox("run", "--print-plan", "--storage-driver", "fuse", "busybox").stdout)
+        plan = json.loads(self.ok("run", "--print-plan", "--storage-driver", "fuse", "busybox"))
         self.assertEqual(plan["root"]["driver"], "fuse")
+        self.env["SANDBOX_STORAGE_DRIVER"] = "fuse"
+        self.assertEqual(self.run_in("busybox", *ROOT_TYPE).stdout, "fuse.sandbox\n")
 
     def test_an_unknown_driver_is_refused(self):
         refused = self.run_in("--storage-driver", "vfs", "busybox", "true")
@@ -81,11 +46,9 @@ class StorageDriver(unittest.TestCase):
         self.assertIn("denied", self.run_in("--rootfs", "/:O", "cat", "/etc/shadow").stderr)
 
     def test_a_killed_server_ends_its_container_and_is_named(self):
-        self.sandbox("run", "-d", "--name", "box", "--network", "none", "--storage-driver", "fuse", "busybox", "sleep", "1000")
-        identifier = self.sandbox("ps", "-aq", "--no-trunc").stdout.strip()
-        with open(f"{self.home}/data/containers/{identifier}/state.json", encoding="utf-8") as file:
-            supervisor = json.load(file)["supervisor_pid"]
-        os.kill(child_named(supervisor, b"sbx:overlay"), signal.SIGKILL)
+        self.ok("run", "-d", "--name", "box", "--network", "none", "--storage-driver", "fuse", "busybox", "sleep", "1000")
+        server, = self.helpers("sbx:overlay")
+        os.kill(server, signal.SIGKILL)
         self.assertTrue(eventually(lambda: "Exited (137)" in self.sandbox("ps", "-a").stdout))
         self.assertIn("server was killed by signal 9", self.sandbox("logs", "box").stderr)
 

@@ -4,7 +4,6 @@ import fcntl
 import os
 import re
 import select
-import signal
 import struct
 import subprocess
 import termios
@@ -190,7 +189,7 @@ class Streams(SandboxCase):
         self.assertTrue(eventually(lambda: os.stat(log).st_size > size, 60))
         self.assertLess(self.memory("sbx:supervisor"), 32 << 10)
         with subprocess.Popen([SANDBOX, "logs", "box"], env=self.env, stdout=subprocess.PIPE) as reader:
-            total = 0
+            total = peak = 0
             while part := reader.stdout.read(1 << 20):
                 total += len(part)
                 peak = self.peak(reader.pid) or peak
@@ -198,7 +197,7 @@ class Streams(SandboxCase):
         self.assertLess(peak, 64 << 10)
 
     def memory(self, name):
-        pid, = [pid for pid, command in self.descendants().items() if command.startswith(name)]
+        pid, = self.helpers(name)
         return self.peak(pid)
 
     @staticmethod

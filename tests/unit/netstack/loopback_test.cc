@@ -36,6 +36,19 @@ Config config_of(Mode mode) {
   return config;
 }
 
+/// Whether something comes to `server` from a guest that sends at the first byte and ends at the second.
+bool reaches(Mode mode, Guest& guest, const Fd& server) {
+  std::optional<Helper> helper(std::in_place, config_of(mode));
+  helper->connect(guest.take_nic());
+  send_byte(guest.socket());
+  const bool arrived = arrives(server, mode == Mode::allowed ? 5000 : kSilence);
+  send_byte(guest.socket());
+  CHECK(guest.exit_status() == 0);
+  helper.reset();
+  CHECK(reap_helper() == 0);
+  return arrived;
+}
+
 /// Whether a client in the guest gets through to a server on the host's 127.0.0.1.
 bool client_reaches_host(Mode mode, int type, const char* ip) {
   const Fd server = bound(type, "127.0.0.1", 0);
@@ -48,15 +61,7 @@ bool client_reaches_host(Mode mode, int type, const char* ip) {
     await_byte(test);
     return 0;
   });
-  std::optional<Helper> helper(std::in_place, config_of(mode));
-  helper->connect(guest.take_nic());
-  send_byte(guest.socket());
-  const bool arrived = arrives(server, mode == Mode::allowed ? 5000 : kSilence);
-  send_byte(guest.socket());
-  CHECK(guest.exit_status() == 0);
-  helper.reset();
-  CHECK(reap_helper() == 0);
-  return arrived;
+  return reaches(mode, guest, server);
 }
 
 /// Sends frames that the guest's kernel would never make, three times as the first may only ask for an address.
@@ -83,15 +88,7 @@ std::function<int(int)> sender(std::vector<Bytes> frames) {
 /// Whether any of the frames gets through to `server`.
 bool frames_reach(Mode mode, const Fd& server, std::vector<Bytes> frames, Tun tun = Tun::present) {
   Guest guest(sender(std::move(frames)), tun);
-  std::optional<Helper> helper(std::in_place, config_of(mode));
-  helper->connect(guest.take_nic());
-  send_byte(guest.socket());
-  const bool arrived = arrives(server, mode == Mode::allowed ? 5000 : kSilence);
-  send_byte(guest.socket());
-  CHECK(guest.exit_status() == 0);
-  helper.reset();
-  CHECK(reap_helper() == 0);
-  return arrived;
+  return reaches(mode, guest, server);
 }
 
 /// A socket on ::, which also takes IPv4.
