@@ -1,12 +1,14 @@
 // Messages between the supervisor and the process that it is setting up, on a SOCK_SEQPACKET pair.
-// End-of-file after `start` means that execve succeeded.
+// End-of-file after `start` means that execve succeeded. A process that has been detached takes the word from whoever
+// connects to its gate, a listening socket of the same type; that connection is its channel from then on.
 #pragma once
 
 namespace sandbox::userns {
 
 enum class Word : char {
-  maps_written = 'm',  ///< parent → child
-  start = 's',         ///< parent → child: the gate is open
+  prepared = 'm',      ///< parent → child: the id maps and the like are written
+  start = 's',         ///< parent → child, or through the gate: execute
+  detach = 'd',        ///< parent → child: go on without me; the word to start comes through the gate
   nic = 'n',           ///< child → parent, with a descriptor
   root = 'o',          ///< child → parent, with the FUSE device of the root and the user namespace
   console = 'c',       ///< child → parent, with a descriptor

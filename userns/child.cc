@@ -14,7 +14,9 @@
 
 #include "sandbox/base/sys.h"
 #include "userns/channel.h"
+#include "userns/devices.h"
 #include "userns/final_exec.h"
+#include "userns/kernel_settings.h"
 #include "userns/mounts.h"
 #include "userns/root.h"
 
@@ -54,15 +56,32 @@ void set_up_network(const LaunchPlan& plan, const LaunchHooks& hooks, int channe
   send_word(channel, Word::nic, fds);
 }
 
+void set_names(const LaunchPlan& plan) {
+  const std::string& host = plan.hostname;
+  if (!host.empty() && ::sethostname(host.data(), host.size()) < 0) {
+    throw SysError(Errno{errno}, fmt::format("setting the host name '{}'", host));
+  }
+  const std::string& domain = plan.domainname;
+  if (!domain.empty() && ::setdomainname(domain.data(), domain.size()) < 0) {
+    throw SysError(Errno{errno}, fmt::format("setting the domain name '{}'", domain));
+  }
+}
+
 /// A pseudo-terminal of the container's devpts: the master goes to the supervisor, the slave is returned.
-Fd open_terminal(int root, int channel, std::uint32_t uid) {
+Fd open_terminal(int root, int channel, const ProcessPlan& process) {
   const Fd master = open_in_root(root, "/dev/pts/ptmx", O_RDWR | O_NOCTTY);
   int unlock = 0;
   if (::ioctl(master.get(), TIOCSPTLCK, &unlock) < 0) throw SysError(Errno{errno}, "unlocking the terminal");
   // TIOCGPTPEER (ioctl_tty(2), Linux 4.13) opens the peer without a path.
   Fd slave(::ioctl(master.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
   if (!slave) throw SysError(Errno{errno}, "opening the terminal");
-  if (::fchown(slave.get(), uid, static_cast<gid_t>(-1)) < 0) throw SysError(Errno{errno}, "giving the terminal to the user");
+  if (::fchown(slave.get(), process.uid, static_cast<gid_t>(-1)) < 0) {
+    throw SysError(Errno{errno}, "giving the terminal to the user");
+  }
+  if (process.console_size) {
+    const winsize size{process.console_size->rows, process.console_size->columns, 0, 0};
+    if (::ioctl(slave.get(), TIOCSWINSZ, &size) < 0) throw SysError(Errno{errno}, "setting the terminal's size");
+  }
   const int fds[] = {master.get()};
   send_word(channel, Word::console, fds);
   return slave;
@@ -114,46 +133,72 @@ void forward_signal(int number) {
   }
 }
 
+/// Takes the first connection that says so; one that closes without a word belongs to a caller that died.
+Fd wait_at_gate(int gate) {
+  for (;;) {
+    const Fd connection(::accept4(gate, nullptr, nullptr, SOCK_CLOEXEC));
+    if (!connection) {
+      if (errno == EINTR || errno == ECONNABORTED) continue;
+      throw SysError(Errno{errno}, "waiting for the word to start");
+    }
+    char byte = 0;
+    const auto count = sys::read(connection.get(), &byte, 1);
+    if (count && *count == 1 && byte == static_cast<char>(Word::start)) return Fd(::fcntl(connection.get(), F_DUPFD_CLOEXEC, 3));
+  }
+}
+
+/// Waits until the process may execute. Returns the channel for the rest of its way.
+int await_start(int channel, int gate) {
+  char byte = 0;
+  const std::size_t count = sys::read(channel, &byte, 1) | or_throw("waiting for the supervisor");
+  if (count == 1 && byte == static_cast<char>(Word::start)) return channel;
+  if (count != 1 || byte != static_cast<char>(Word::detach) || gate < 0) ::_exit(1);  // the supervisor died
+  ::prctl(PR_SET_PDEATHSIG, 0);
+  ::close(channel);
+  return wait_at_gate(gate).release();
+}
+
 void finish(const ProcessPlan& process, const StdioFds& stdio, const Fd& terminal, int channel, bool init) {
   ::setsid();
   reset_signals();
   set_stdio(stdio, terminal);
   enter_working_directory(process.cwd);
   const FinalExec prepared(process);
-  if (::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0) throw SysError(Errno{errno}, "close_range");
+  const unsigned first = 3 + stdio.preserved;
+  if (::close_range(first, ~0U, CLOSE_RANGE_CLOEXEC) < 0) throw SysError(Errno{errno}, "close_range");
+  for (unsigned fd = 3; fd < first; ++fd) {
+    sys::set_cloexec(static_cast<int>(fd), false) | or_throw("keeping file descriptor {}", fd);
+  }
+  if (process.detached) refuse_missing_program(prepared, channel);
   send_word(channel, Word::ready);
-  expect_word(channel, Word::start);
-  if (init) run_init(prepared, channel);
-  run_final_exec(prepared, channel);
+  const int last_channel = await_start(channel, stdio.gate);
+  if (init) run_init(prepared, last_channel);
+  run_final_exec(prepared, last_channel);
 }
 
 void set_up_container(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks, int channel) {
-  expect_word(channel, Word::maps_written);
+  expect_word(channel, Word::prepared);
   ::prctl(PR_SET_DUMPABLE, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  become_namespace_root(plan.identity);
+  if (plan.namespaces.user) become_namespace_root(plan.identity);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a change of ids has cleared it (prctl(2))
   if (plan.namespaces.cgroup) sys::unshare(CLONE_NEWCGROUP) | or_throw("making a cgroup namespace");
   set_up_network(plan, hooks, channel);
+  set_names(plan);
+  write_sysctls(plan.sysctls);
   ::umask(0);
   const Fd root = mount_root(plan.root, [channel](const Fd& device, const Fd& user_namespace) {
     const int fds[] = {device.get(), user_namespace.get()};
     send_word(channel, Word::root, fds);
   });
-  for (const MountOp& op : plan.mounts) {
-    apply_mount(root.get(), op);
-    if (op.target == "/dev" && op.kind == MountKind::tmpfs) populate_dev(root.get());
-  }
+  apply_mounts(root.get(), plan);
   Fd terminal;
   if (plan.process.terminal) {
-    terminal = open_terminal(root.get(), channel, plan.process.uid);
+    terminal = open_terminal(root.get(), channel, plan.process);
     bind_console(root.get(), terminal.get());
   }
   mask_paths(root.get(), plan.masked_paths);
   make_paths_read_only(root.get(), plan.read_only_paths);
-  if (!plan.hostname.empty() && plan.namespaces.uts && ::sethostname(plan.hostname.data(), plan.hostname.size()) < 0) {
-    throw SysError(Errno{errno}, fmt::format("setting the host name '{}'", plan.hostname));
-  }
   enter_root(root.get());
   if (plan.root.read_only) {
     const Fd top = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening '/'");
@@ -198,7 +243,7 @@ void run_joined_child(const ProcessPlan& process, const StdioFds& stdio, int cha
     Fd terminal;
     if (process.terminal) {
       const Fd root = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening '/'");
-      terminal = open_terminal(root.get(), channel, process.uid);
+      terminal = open_terminal(root.get(), channel, process);
     }
     finish(process, stdio, terminal, channel, false);
   });

@@ -63,18 +63,32 @@ void set_identity(const ProcessPlan& process, int channel) noexcept {
     fail(channel, 125, "setting supplementary groups", "", errno);
   }
   if (::setresgid(process.gid, process.gid, process.gid) < 0) fail(channel, 125, "setting the group", "", errno);
+  // Another user than root keeps what it is to have; execve(2) clears the flag.
+  if (process.capability_sets) ::prctl(PR_SET_KEEPCAPS, 1);
   if (::setresuid(process.uid, process.uid, process.uid) < 0) fail(channel, 125, "setting the user", "", errno);
 }
 
-/// Permitted and effective for root only, inheritable and ambient empty (CVE-2022-24769).
+/// Inheritable and ambient stay empty unless they are asked for by name (CVE-2022-24769).
+CapabilitySets planned_sets(const ProcessPlan& process) noexcept {
+  if (process.capability_sets) return *process.capability_sets;
+  const std::uint64_t all = process.uid == 0 ? process.capabilities : 0;
+  return {.permitted = all, .effective = all};
+}
+
 void set_capabilities(const ProcessPlan& process, int channel) noexcept {
-  const std::uint64_t set = process.uid == 0 ? process.capabilities : 0;
+  const CapabilitySets sets = planned_sets(process);
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2] = {};
   for (int word = 0; word < 2; ++word) {
-    data[word].permitted = data[word].effective = static_cast<__u32>(set >> (32 * word));
+    data[word].permitted = static_cast<__u32>(sets.permitted >> (32 * word));
+    data[word].effective = static_cast<__u32>(sets.effective >> (32 * word));
+    data[word].inheritable = static_cast<__u32>(sets.inheritable >> (32 * word));
   }
   if (::syscall(SYS_capset, &header, data) < 0) fail(channel, 125, "setting capabilities", "", errno);
+  for (unsigned long number = 0; number < 64; ++number) {
+    if ((sets.ambient >> number & 1) == 0) continue;
+    if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0) < 0) fail(channel, 125, "raising an ambient capability", "", errno);
+  }
 }
 
 void load_seccomp(const ProcessPlan& process, int channel) noexcept {
@@ -100,6 +114,32 @@ void refuse_bad_interpreter(const char* program, int channel) noexcept {
   fail(channel, bad.error == ENOENT || bad.error == ENOTDIR ? 127 : 126, stage, bad.path, bad.error);
 }
 
+/// What became of the search for a program.
+struct Attempt {
+  const char* name;
+  int worst = ENOENT;
+
+  void note(int error) noexcept {
+    if (error != ENOENT && error != ENOTDIR) worst = error;
+  }
+  [[noreturn]] void fail(int channel) const noexcept {
+    userns::fail(channel, worst == ENOENT ? 127 : 126, "exec", name, worst);
+  }
+};
+
+bool is_candidate(const char* path, Attempt& attempt) noexcept {
+  // Never execute a magic link such as /proc/self/exe, which is this program (CVE-2019-5736).
+  const auto program = sys::openat2(AT_FDCWD, path, O_PATH, RESOLVE_NO_MAGICLINKS);
+  if (!program) {
+    attempt.note(program.error().value);
+    return false;
+  }
+  const auto status = sys::fstat(program->get());
+  if (!status || S_ISREG(status->st_mode)) return true;
+  attempt.note(EACCES);  // as execve(2) says of directories and the like
+  return false;
+}
+
 }  // namespace
 
 FinalExec::FinalExec(const ProcessPlan& plan) : process(plan) {
@@ -122,36 +162,40 @@ FinalExec::FinalExec(const ProcessPlan& plan) : process(plan) {
   env.push_back(nullptr);
 }
 
+void refuse_missing_program(const FinalExec& prepared, int channel) noexcept {
+  Attempt attempt{prepared.process.argv[0].c_str()};
+  for (const std::string& path : prepared.candidates) {
+    if (!is_candidate(path.c_str(), attempt)) continue;
+    const auto executable = sys::faccessat(AT_FDCWD, path.c_str(), X_OK);
+    if (executable) return;
+    attempt.note(executable.error().value);
+  }
+  attempt.fail(channel);
+}
+
 void run_final_exec(const FinalExec& prepared, int channel) noexcept {
   const ProcessPlan& process = prepared.process;
   set_limits(process, channel);
-  (void)::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);  // ENOSYS: a kernel without keyrings
+  if (process.new_keyring) (void)::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);  // ENOSYS: no keyrings here
   drop_bounding_set(process.capabilities, channel);
   // Without no_new_privs only CAP_SYS_ADMIN of the namespace may load a filter (seccomp(2)).
   if (!process.no_new_privs) load_seccomp(process, channel);
   set_identity(process, channel);
   set_capabilities(process, channel);
-  die_with_supervisor(channel);
-  ::umask(022);
+  if (!process.detached) die_with_supervisor(channel);
+  ::umask(process.umask);
   if (process.no_new_privs) {
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail(channel, 125, "setting no_new_privs", "", errno);
     load_seccomp(process, channel);
   }
-  int worst = ENOENT;
-  const char* worst_path = prepared.process.argv[0].c_str();
+  Attempt attempt{prepared.process.argv[0].c_str()};
   for (const std::string& path : prepared.candidates) {
-    // Never execute a magic link such as /proc/self/exe, which is this program (CVE-2019-5736).
-    const auto program = sys::openat2(AT_FDCWD, path.c_str(), O_PATH, RESOLVE_NO_MAGICLINKS);
-    if (!program) {
-      if (program.error().value != ENOENT && program.error().value != ENOTDIR) worst = program.error().value;
-      continue;
-    }
+    if (!is_candidate(path.c_str(), attempt)) continue;
     refuse_bad_interpreter(path.c_str(), channel);
     ::execve(path.c_str(), prepared.argv.data(), prepared.env.data());
-    if (errno != ENOENT && errno != ENOTDIR) worst = errno;
+    attempt.note(errno);
   }
-  const bool missing = worst == ENOENT || worst == ENOTDIR;
-  fail(channel, missing ? 127 : 126, "exec", worst_path, worst);
+  attempt.fail(channel);
 }
 
 }  // namespace sandbox::userns

@@ -16,6 +16,8 @@ struct FinalExec {
   std::vector<char*> argv, env;
 };
 
+/// Reports on `channel`, and ends, when no candidate is a file that could be executed. Zone B.
+void refuse_missing_program(const FinalExec& prepared, int channel) noexcept;
 /// Drops privileges as the plan says and executes. Returns only by _exit after reporting on `channel`.
 [[noreturn]] void run_final_exec(const FinalExec& prepared, int channel) noexcept;
 

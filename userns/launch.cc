@@ -10,6 +10,8 @@
 #include "userns/channel.h"
 #include "userns/child.h"
 #include "userns/id_map.h"
+#include "userns/joined_namespaces.h"
+#include "userns/kernel_settings.h"
 
 namespace sandbox::userns {
 namespace {
@@ -17,7 +19,8 @@ namespace {
 constexpr std::size_t max_message = 8192;
 
 std::uint64_t clone_flags(const NamespacePlan& namespaces) {
-  std::uint64_t flags = CLONE_NEWUSER | CLONE_NEWNS;
+  std::uint64_t flags = CLONE_NEWNS;
+  if (namespaces.user) flags |= CLONE_NEWUSER;
   if (namespaces.pid) flags |= CLONE_NEWPID;
   if (namespaces.network) flags |= CLONE_NEWNET;
   if (namespaces.ipc) flags |= CLONE_NEWIPC;
@@ -85,26 +88,37 @@ pid_t pid_of(int pidfd) {
   return pid;
 }
 
-/// Middle process of join(): enters the namespaces, then makes the real one as our own child.
-[[noreturn]] void run_joining_child(int pidfd, int flags, const ProcessPlan& process, const StdioFds& stdio,
-                                    int channel) noexcept {
-  ::prctl(PR_SET_DUMPABLE, 0);
-  if (const auto joined = sys::setns(pidfd, flags); !joined) {
-    send_failure(channel, 126, "joining the container's namespaces: " + joined.error().message());
-    ::_exit(1);
+/// A process between us and the new one, which has to be in other namespaces before it is made: `enter` moves, `run` is
+/// the new process.
+template <class Enter, class Run>
+[[noreturn]] void run_middle(const Enter& enter, std::uint64_t flags, const Run& run, int channel) noexcept {
+  try {
+    enter();
+    // CLONE_PARENT: our caller, not this process, is the parent and gets the exit status.
+    const sys::Cloned cloned = sys::clone3(CLONE_PARENT | flags) | or_throw("starting a process in the container");
+    if (cloned.pid == 0) run(channel);
+    std::byte message[1 + sizeof(pid_t)];
+    message[0] = static_cast<std::byte>(Word::process);
+    std::memcpy(message + 1, &cloned.pid, sizeof(pid_t));
+    const int fds[] = {cloned.pidfd.get()};
+    ::_exit(sys::send_message(channel, message, fds) ? 0 : 1);
+  } catch (const Error& error) {
+    send_failure(channel, 126, error.what(), error.hint());
+  } catch (const std::exception& error) {
+    send_failure(channel, 126, error.what());
   }
-  // CLONE_PARENT: the supervisor, not this process, is the parent and gets the exit status.
-  auto cloned = sys::clone3(CLONE_PARENT);
-  if (!cloned) {
-    send_failure(channel, 126, "starting a process in the container: " + cloned.error().message());
-    ::_exit(1);
+  ::_exit(1);
+}
+
+/// Runs run_middle() in a child and waits for that one. The new process, if it came to be, has said so on the channel.
+template <class Enter, class Run>
+void clone_through_middle(sys::Pair& channel, int cgroup, const Enter& enter, std::uint64_t flags, const Run& run) {
+  const sys::Cloned middle = sys::clone3(0, cgroup) | or_throw("forking");
+  if (middle.pid == 0) {
+    channel.first.reset();
+    run_middle(enter, flags, run, channel.second.release());
   }
-  if (cloned->pid == 0) run_joined_child(process, stdio, channel);
-  std::byte message[1 + sizeof(pid_t)];
-  message[0] = static_cast<std::byte>(Word::process);
-  std::memcpy(message + 1, &cloned->pid, sizeof(pid_t));
-  const int fds[] = {cloned->pidfd.get()};
-  ::_exit(sys::send_message(channel, message, fds) ? 0 : 1);
+  (void)sys::wait_pidfd(middle.pidfd.get());
 }
 
 }  // namespace
@@ -115,8 +129,8 @@ Launched::~Launched() {
   (void)sys::wait_pidfd(pidfd_.get());
 }
 
-void Launched::receive_until_ready(const std::string& what, const LaunchHooks& hooks) {
-  bool ready = false;
+void Launched::receive(const std::string& what, const LaunchHooks& hooks, Until until) {
+  bool ready = until == Until::named;
   // When joining, two processes send: the new one's "ready" may come before the word that names it.
   while (!ready || !pidfd_) {
     sys::Message message = sys::receive_message(channel_.get(), max_message) | or_throw("{}", what);
@@ -151,31 +165,47 @@ void Launched::receive_until_ready(const std::string& what, const LaunchHooks& h
 }
 
 Launched Launched::begin(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks, int cgroup) {
+  const std::string what = "creating the container's namespaces";
+  const std::vector<OpenedNamespace> joined = open_namespaces(plan.namespaces.joined);
   Launched launched;
   sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("socketpair");
-  {
-    const Dumpable dumpable;
-    sys::Cloned cloned = sys::clone3(clone_flags(plan.namespaces), cgroup) |
-                         or_throw("creating the container's namespaces");
+  const auto run = [&](int own_channel) { run_container_child(plan, stdio, hooks, own_channel); };
+  const Dumpable dumpable;
+  if (joined.empty()) {
+    sys::Cloned cloned = sys::clone3(clone_flags(plan.namespaces), cgroup) | or_throw("{}", what);
     if (cloned.pid == 0) {
       channel.first.reset();
-      run_container_child(plan, stdio, hooks, channel.second.release());
+      run(channel.second.release());
     }
     launched.pid_ = cloned.pid;
     launched.pidfd_ = std::move(cloned.pidfd);
-    launched.channel_ = std::move(channel.first);
-    channel.second.reset();
-    write_id_maps(launched.pid_, plan.identity);
+  } else {
+    clone_through_middle(channel, cgroup, [&] { enter_namespaces(joined); }, clone_flags(plan.namespaces), run);
   }
-  send_word(launched.channel_.get(), Word::maps_written);
-  launched.receive_until_ready("setting up the container", hooks);
+  launched.channel_ = std::move(channel.first);
+  channel.second.reset();
+  launched.receive(what, hooks, Until::named);
+  if (plan.namespaces.user) write_id_maps(launched.pid_, plan.identity);
+  if (plan.process.oom_score_adj) set_oom_score_adj(launched.pid_, *plan.process.oom_score_adj);
+  send_word(launched.channel_.get(), Word::prepared);
+  launched.receive("setting up the container", hooks, Until::ready);
   return launched;
 }
 
-void Launched::start() {
-  send_word(channel_.get(), Word::start);
-  const sys::Message message = sys::receive_message(channel_.get(), max_message) | or_throw("starting the process");
+void start_through(int connection) {
+  send_word(connection, Word::start);
+  const sys::Message message = sys::receive_message(connection, max_message) | or_throw("starting the process");
   if (!message.data.empty()) throw_failure(message, "starting the process failed");
+}
+
+void Launched::start() {
+  start_through(channel_.get());
+  started_ = true;
+  channel_.reset();
+}
+
+void Launched::detach() {
+  send_word(channel_.get(), Word::detach);
   started_ = true;
   channel_.reset();
 }
@@ -184,15 +214,18 @@ Launched join(int container_pidfd, const ProcessPlan& process, const StdioFds& s
   const int flags = namespaces_to_join(pid_of(container_pidfd));
   Launched launched;
   sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("socketpair");
-  sys::Cloned middle = sys::clone3(0, cgroup) | or_throw("forking");
-  if (middle.pid == 0) {
-    channel.first.reset();
-    run_joining_child(container_pidfd, flags, process, stdio, channel.second.release());
-  }
+  const auto enter = [&] {
+    if (process.oom_score_adj) {
+      const Dumpable dumpable;
+      set_oom_score_adj(0, *process.oom_score_adj);
+    }
+    ::prctl(PR_SET_DUMPABLE, 0);
+    sys::setns(container_pidfd, flags) | or_throw("joining the container's namespaces");
+  };
+  clone_through_middle(channel, cgroup, enter, 0, [&](int own_channel) { run_joined_child(process, stdio, own_channel); });
   launched.channel_ = std::move(channel.first);
   channel.second.reset();
-  (void)sys::wait_pidfd(middle.pidfd.get());
-  launched.receive_until_ready("joining the container", {});
+  launched.receive("joining the container", {}, Launched::Until::ready);
   launched.start();
   return launched;
 }

@@ -12,9 +12,11 @@
 
 namespace sandbox::userns {
 
-/// The container's descriptors 0, 1, 2; ignored with a terminal.
+/// The descriptors that the new process gets.
 struct StdioFds {
-  int in = -1, out = -1, err = -1;
+  int in = -1, out = -1, err = -1;  ///< Its 0, 1, 2; ignored with a terminal.
+  unsigned preserved = 0;           ///< The caller's 3, 4, … that stay open.
+  int gate = -1;                    ///< For detach(): a listening socket (SOCK_SEQPACKET).
 };
 
 /// What other rooms contribute inside the new network namespace, before the host's tree disappears.
@@ -50,17 +52,23 @@ class Launched {
   int pidfd() const { return pidfd_.get(); }
   Fd take_console() { return std::move(console_); }  ///< Master side; valid with process.terminal.
   Fd take_nic() { return std::move(nic_); }          ///< Tap device; valid with plan.network.
-  /// Opens the gate; returns when execve has succeeded. Throws LaunchError.
+  /// Lets the process go; returns when execve has succeeded. Throws LaunchError.
   void start();
+  /// The process no longer depends on this one, and waits for start_through().
+  void detach();
 
  private:
   friend Launched join(int, const ProcessPlan&, const StdioFds&, int);
+  enum class Until { named, ready };  ///< The new process is known; it is ready.
   Launched() = default;
-  void receive_until_ready(const std::string& what, const LaunchHooks& hooks);
+  void receive(const std::string& what, const LaunchHooks& hooks, Until until);
   pid_t pid_ = -1;
   Fd pidfd_, channel_, console_, nic_;
   bool started_ = false;
 };
+
+/// What start() does, by another process than the one that began: `connection` is to the gate of begin().
+void start_through(int connection);
 
 /// Runs `process` in the namespaces of the running container whose pid 1 is `container_pidfd`
 /// (setns(2) by pidfd, Linux 5.8). The same contract as Launched::begin + start.

@@ -1,6 +1,5 @@
-// The whole decision about an isolated process, as plain data. Made by the runtime room from a
-// container's configuration, executed by launch.h, shown by `--print-plan`. Nothing here touches
-// the kernel.
+// The whole decision about an isolated process, as plain data. Made from a container's configuration (of ours, or of
+// the OCI runtime specification), executed by launch.h, shown by `--print-plan`. Nothing here touches the kernel.
 #pragma once
 
 #include <cstddef>
@@ -16,21 +15,34 @@ struct IdMapping {
   std::uint32_t inside = 0;
   std::uint32_t outside = 0;
   std::uint32_t count = 0;
+
+  bool operator==(const IdMapping&) const = default;
 };
 
-/// How the container's user ids come to be.
+/// How the ids of the container's new user namespace come to be.
 struct IdentityPlan {
-  /// Nested in the user's kept namespace, which the launching process has entered (kept_namespace.h): `outside` counts
-  /// in that namespace, and maps of any kind are written directly.
+  /// The launching process is root of its own user namespace, to which `outside` belongs (as in the user's kept
+  /// namespace, kept_namespace.h): maps of any kind are written directly.
   bool nested = false;
   /// Not nested: written by us when they hold one line that maps our own id; otherwise by newuidmap(1) and
   /// newgidmap(1) of the distribution.
   std::vector<IdMapping> uid_map, gid_map;
 };
 
-/// Namespaces made new for the container (clone(2)). A user and a mount namespace are always new.
+enum class NamespaceKind { user, pid, network, ipc, uts, cgroup };
+
+/// A namespace that exists: the file that stands for it (/proc/PID/ns/…, or a bind mount of it).
+struct JoinedNamespace {
+  NamespaceKind kind = NamespaceKind::network;
+  std::string path;
+};
+
+/// Namespaces made new for the container (clone(2)). A mount namespace is always new. One that is neither new nor
+/// joined is the launching process's own.
 struct NamespacePlan {
+  bool user = true;  ///< Without: the launching process has CAP_SYS_ADMIN in its own.
   bool pid = true, network = true, ipc = true, uts = true, cgroup = true;
+  std::vector<JoinedNamespace> joined;
 };
 
 /// Who merges the layers: kernel overlayfs (userxattr, Linux 5.11), our FUSE server, or the first that works.
@@ -47,17 +59,45 @@ struct RootPlan {
   bool lower_may_change = false;              ///< Others write to the lower directories (a host's own tree).
 };
 
-enum class MountKind { bind, tmpfs, proc, sysfs, devpts, mqueue, cgroup2 };
+enum class MountKind { bind, tmpfs, proc, sysfs, devpts, mqueue, cgroup2, other };
+
+/// MOUNT_ATTR_* that change on a mount (mount_setattr(2)).
+struct MountAttributes {
+  std::uint64_t set = 0, clear = 0;
+};
 
 /// One mount in the container, made in list order. `target` is absolute inside the root, resolved
 /// below it with RESOLVE_IN_ROOT, and created when absent (a file for a bind of a file).
 struct MountOp {
   MountKind kind = MountKind::bind;
-  std::string source;   ///< bind: a path on the host.
+  std::string type;     ///< other: the kernel's name of the file system.
+  std::string source;   ///< bind: a path on the host. other: what the file system calls its source.
   std::string target;
   std::string data;     ///< tmpfs: "size=65536k,mode=1777" as mount(8) options.
   bool read_only = false, no_suid = true, no_dev = true, no_exec = false;
-  bool recursive = true;  ///< bind: with the mounts below it (rbind).
+  bool recursive = true;  ///< bind: with the mounts below it (rbind), which the four words above reach, too.
+  MountAttributes own;    ///< Further attributes of the mount itself.
+  MountAttributes tree;   ///< Of it and of every mount below it.
+  std::uint64_t propagation = 0;    ///< MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE; 0: private.
+  bool propagation_of_tree = false; ///< … of the mounts below it, too.
+  bool copy_up = false;             ///< tmpfs: begins with what lies at the target.
+};
+
+enum class DeviceKind { character, block, fifo };
+
+/// A device of the host that appears in the container: made by mknod(2) where that is allowed, otherwise a bind mount
+/// of the host's own node of that number.
+struct DevicePlan {
+  std::string path;  ///< Absolute inside the root.
+  DeviceKind kind = DeviceKind::character;
+  std::uint32_t major = 0, minor = 0;
+  std::uint32_t mode = 0666;
+  std::uint32_t uid = 0, gid = 0;
+};
+
+/// A kernel parameter of one of the container's own namespaces: "net.ipv4.ip_forward".
+struct Sysctl {
+  std::string name, value;
 };
 
 /// Resource limit of setrlimit(2); RLIM_INFINITY is UINT64_MAX.
@@ -75,6 +115,15 @@ struct NetworkInterface {
   int mtu = 65520;
 };
 
+/// Bit n: capability n (capabilities(7)).
+struct CapabilitySets {
+  std::uint64_t permitted = 0, effective = 0, inheritable = 0, ambient = 0;
+};
+
+struct ConsoleSize {
+  std::uint16_t rows = 0, columns = 0;
+};
+
 struct ProcessPlan {
   std::vector<std::string> argv;  ///< argv[0] is looked up in PATH of `env`, inside the root.
   std::vector<std::string> env;   ///< "NAME=value"
@@ -82,12 +131,19 @@ struct ProcessPlan {
   std::uint32_t uid = 0, gid = 0;
   /// Supplementary groups. None: the caller's stay, since one mapped id leaves setgroups(2) denied.
   std::optional<std::vector<std::uint32_t>> groups;
-  std::uint64_t capabilities = 0;  ///< Bit n: capability n (capabilities(7)). Inheritable stays empty.
+  std::uint32_t umask = 022;
+  std::uint64_t capabilities = 0;  ///< The bounding set.
+  /// The other sets. None: root has all of the bounding set permitted and effective, others have nothing.
+  std::optional<CapabilitySets> capability_sets;
   bool no_new_privs = true;
   std::vector<std::byte> seccomp;  ///< struct sock_filter[] bytes; empty: unconfined.
   std::vector<Rlimit> rlimits;
+  std::optional<std::int32_t> oom_score_adj;  ///< proc_pid_oom_score_adj(5); none: the caller's stays.
   bool terminal = false;           ///< A pseudo-terminal of the container's own devpts.
+  std::optional<ConsoleSize> console_size;
   bool init = false;               ///< Our tiny init as pid 1, which reaps and forwards signals.
+  bool new_keyring = true;         ///< A session keyring of its own.
+  bool detached = false;           ///< Goes on when the launching process ends (Launched::detach).
 };
 
 struct LaunchPlan {
@@ -95,8 +151,11 @@ struct LaunchPlan {
   NamespacePlan namespaces;
   RootPlan root;
   std::vector<MountOp> mounts;
+  bool populate_dev = true;  ///< The harmless devices and the usual links are put into /dev.
+  std::vector<DevicePlan> devices;
   std::vector<std::string> masked_paths, read_only_paths;
-  std::string hostname;
+  std::vector<Sysctl> sysctls;
+  std::string hostname, domainname;
   std::optional<NetworkInterface> network;
   ProcessPlan process;
 };

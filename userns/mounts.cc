@@ -3,12 +3,13 @@
 #include <errno.h>
 #include <linux/magic.h>
 #include <linux/mount.h>
-#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "sandbox/base/sys.h"
+#include "userns/devices.h"
 
 namespace sandbox::userns {
 namespace {
@@ -24,12 +25,17 @@ std::uint64_t attributes_of(const MountOp& op) {
   return set;
 }
 
-std::string parent_of(const std::string& path) {
-  const auto slash = path.find_last_of('/');
-  return slash == std::string::npos || slash == 0 ? "/" : path.substr(0, slash);
+void set_attributes(int mount, const MountOp& op) {
+  const bool own = op.own.set != 0 || op.own.clear != 0;
+  if (own) sys::mount_setattr(mount, op.own.set, op.own.clear, false) | or_throw("mount options of '{}'", op.target);
+  const bool tree = op.tree.set != 0 || op.tree.clear != 0;
+  if (tree) sys::mount_setattr(mount, op.tree.set, op.tree.clear, true) | or_throw("mount options of '{}'", op.target);
 }
 
-std::string name_of(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
+void set_propagation(int mount, const MountOp& op) {
+  if (op.propagation == 0) return;
+  sys::mount_setattr(mount, 0, 0, op.propagation_of_tree, op.propagation) | or_throw("propagation of '{}'", op.target);
+}
 
 /// Where the symbolic link at `path` leads, below the root; `path` itself when it is none.
 std::string follow_link(int parent, const std::string& path) {
@@ -55,10 +61,6 @@ Fd make_file_in_root(int root, const std::string& path) {
   throw SysError(Errno{ELOOP}, fmt::format("opening '{}' in the container", path));
 }
 
-void attach(int mount, int target, const std::string& path) {
-  sys::move_mount(mount, target, "", MOVE_MOUNT_T_EMPTY_PATH) | or_throw("mounting on '{}'", path);
-}
-
 /// "size=64m,mode=1777" → fsconfig parameters.
 void configure(int fs, std::string_view data, const std::string& target) {
   while (!data.empty()) {
@@ -74,22 +76,30 @@ void configure(int fs, std::string_view data, const std::string& target) {
   }
 }
 
-const char* file_system_of(MountKind kind) {
-  switch (kind) {
+const char* file_system_of(const MountOp& op) {
+  switch (op.kind) {
     case MountKind::tmpfs: return "tmpfs";
     case MountKind::proc: return "proc";
     case MountKind::sysfs: return "sysfs";
     case MountKind::devpts: return "devpts";
     case MountKind::mqueue: return "mqueue";
     case MountKind::cgroup2: return "cgroup2";
+    case MountKind::other: return op.type.c_str();
     case MountKind::bind: break;
   }
   return "";
 }
 
+// What lxcfs and the like put over files of /proc; nothing that this program reads or writes there (runc's list).
+constexpr std::string_view replaceable_proc_files[] = {
+    "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat",    "/proc/swaps",
+    "/proc/uptime",  "/proc/loadavg",   "/proc/slabinfo", "/proc/net/dev", "/proc/sys/kernel/ns_last_pid",
+    "/proc/sys/crypto/fips_enabled"};
+
 /// A mount over /proc would hide what the kernel says about our own processes (CVE-2023-27561); the caller has checked
 /// the words, this checks where links of the image have led.
 void refuse_procfs(int target, const std::string& path) {
+  if (std::ranges::find(replaceable_proc_files, path) != std::end(replaceable_proc_files)) return;
   struct statfs status {};
   if (::fstatfs(target, &status) < 0) throw SysError(Errno{errno}, fmt::format("mounting on '{}'", path));
   if (status.f_type == PROC_SUPER_MAGIC) throw InvalidInput(fmt::format("'{}' is inside the container's /proc", path));
@@ -101,30 +111,71 @@ void refuse_link(int root, const std::string& path) {
   if (link && S_ISLNK(link->st_mode)) throw InvalidInput(fmt::format("'{}' is a symbolic link in the image", path));
 }
 
-void apply_bind(int root, const MountOp& op) {
+Fd apply_bind(int root, const MountOp& op) {
   const unsigned recursive = op.recursive ? static_cast<unsigned>(AT_RECURSIVE) : 0U;
-  const Fd tree = sys::open_tree(AT_FDCWD, op.source.c_str(), OPEN_TREE_CLONE | recursive) |
-                  or_throw("bind source '{}'", op.source);
+  Fd tree = sys::open_tree(AT_FDCWD, op.source.c_str(), OPEN_TREE_CLONE | recursive) |
+            or_throw("bind source '{}'", op.source);
   sys::mount_setattr(tree.get(), attributes_of(op), 0, op.recursive) | or_throw("bind mount '{}'", op.source);
+  set_attributes(tree.get(), op);
   const auto status = sys::fstat(tree.get()) | or_throw("bind source '{}'", op.source);
   const Fd target = S_ISDIR(status.st_mode) ? make_directory_in_root(root, op.target) : make_file_in_root(root, op.target);
   if (op.target != "/proc") refuse_procfs(target.get(), op.target);  // itself: the host's, with --pid host
   attach(tree.get(), target.get(), op.target);
+  return tree;
 }
 
-struct Device {
-  const char* name;
-  unsigned major, minor;
-};
-constexpr Device devices[] = {{"null", 1, 3},   {"zero", 1, 5},    {"full", 1, 7},
-                              {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
+/// The mode of what a tmpfs without a mode of its own will cover, as with the other runtimes.
+void configure_mode(int fs, const Result<Fd>& covered, const MountOp& op) {
+  if (op.kind != MountKind::tmpfs || !covered || op.data.starts_with("mode=") || op.data.find(",mode=") != std::string::npos) return;
+  const auto status = sys::fstat(covered->get()) | or_throw("mounting on '{}'", op.target);
+  const std::string mode = fmt::format("{:o}", status.st_mode & 07777);
+  sys::fsconfig_string(fs, "mode", mode.c_str()) | or_throw("mount option 'mode={}' for '{}'", mode, op.target);
+}
 
-bool is_device(int fd, unsigned major, unsigned minor) {
-  const auto status = sys::fstat(fd);
-  return status && S_ISCHR(status->st_mode) && status->st_rdev == makedev(major, minor);
+Fd apply_new(int root, const MountOp& op) {
+  auto opened = sys::fsopen(file_system_of(op));
+  if (!opened && opened.error().value == ENODEV && op.kind == MountKind::cgroup2) return {};  // a kernel without cgroups
+  const Fd fs = std::move(opened) | or_throw("mounting {} on '{}'", file_system_of(op), op.target);
+  if (!op.source.empty()) {
+    sys::fsconfig_string(fs.get(), "source", op.source.c_str()) | or_throw("mounting '{}' on '{}'", op.source, op.target);
+  }
+  configure(fs.get(), op.data, op.target);
+  configure_mode(fs.get(), sys::openat2(root, op.target.c_str(), O_PATH | O_DIRECTORY, in_root), op);
+  sys::fsconfig_create(fs.get()) | or_throw("mounting {} on '{}'", file_system_of(op), op.target);
+  MountOp writable = op;
+  if (op.kind == MountKind::tmpfs) {
+    writable.read_only = false;
+    writable.own.set &= ~std::uint64_t{MOUNT_ATTR_RDONLY};
+  }
+  Fd mount = sys::fsmount(fs.get(), static_cast<unsigned>(attributes_of(writable))) | or_throw("mounting on '{}'", op.target);
+  set_attributes(mount.get(), writable);
+  const Fd target = make_directory_in_root(root, op.target);
+  if (op.kind == MountKind::other || (op.kind == MountKind::tmpfs && op.target != "/dev" && !op.target.starts_with("/dev/"))) {
+    refuse_procfs(target.get(), op.target);
+  } else {
+    refuse_link(root, op.target);
+  }
+  attach(mount.get(), target.get(), op.target);
+  return mount;
+}
+
+/// The mount; none where there is nothing to mount.
+Fd apply_mount(int root, const MountOp& op) {
+  return op.kind == MountKind::bind ? apply_bind(root, op) : apply_new(root, op);
 }
 
 }  // namespace
+
+std::string parent_of(const std::string& path) {
+  const auto slash = path.find_last_of('/');
+  return slash == std::string::npos || slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::string name_of(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
+
+void attach(int mount, int target, const std::string& path) {
+  sys::move_mount(mount, target, "", MOVE_MOUNT_T_EMPTY_PATH) | or_throw("mounting on '{}'", path);
+}
 
 Fd open_in_root(int root, const std::string& path, int flags) {
   return sys::openat2(root, path.c_str(), flags, in_root) | or_throw("opening '{}' in the container", path);
@@ -152,42 +203,26 @@ Fd make_directory_in_root(int root, const std::string& path) {
   return directory;
 }
 
-void apply_mount(int root, const MountOp& op) {
-  if (op.kind == MountKind::bind) return apply_bind(root, op);
-  auto opened = sys::fsopen(file_system_of(op.kind));
-  if (!opened && opened.error().value == ENODEV && op.kind == MountKind::cgroup2) return;  // a kernel without cgroups
-  const Fd fs = std::move(opened) | or_throw("mounting on '{}'", op.target);
-  configure(fs.get(), op.data, op.target);
-  sys::fsconfig_create(fs.get()) | or_throw("mounting {} on '{}'", file_system_of(op.kind), op.target);
-  const Fd mount = sys::fsmount(fs.get(), static_cast<unsigned>(attributes_of(op))) | or_throw("mounting on '{}'", op.target);
-  const Fd target = make_directory_in_root(root, op.target);
-  if (op.kind == MountKind::tmpfs && op.target != "/dev" && !op.target.starts_with("/dev/")) {
-    refuse_procfs(target.get(), op.target);
-  } else {
-    refuse_link(root, op.target);
-  }
-  attach(mount.get(), target.get(), op.target);
-}
-
-void populate_dev(int root) {
-  const Fd dev = open_in_root(root, "/dev", O_RDONLY | O_DIRECTORY);
-  for (const Device& device : devices) {
-    const std::string source = fmt::format("/dev/{}", device.name);
-    const Fd tree = sys::open_tree(AT_FDCWD, source.c_str(), OPEN_TREE_CLONE) | or_throw("device '{}'", source);
-    if (!is_device(tree.get(), device.major, device.minor)) {
-      throw Error(fmt::format("'{}' of the host is not the device {}:{}", source, device.major, device.minor));
+void apply_mounts(int root, const LaunchPlan& plan) {
+  std::vector<Fd> read_only_last;  // what is put into a tmpfs comes before it is closed to writers
+  bool populated = !plan.populate_dev;
+  for (const MountOp& op : plan.mounts) {
+    Fd mount = apply_mount(root, op);
+    if (!mount) continue;
+    set_propagation(mount.get(), op);
+    if (op.kind == MountKind::tmpfs && (op.read_only || (op.own.set & MOUNT_ATTR_RDONLY) != 0)) {
+      read_only_last.push_back(std::move(mount));
     }
-    const Fd file = sys::openat(dev.get(), device.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666) |
-                    or_throw("creating '{}'", source);
-    attach(tree.get(), file.get(), source);
+    if (op.target == "/dev" && op.kind == MountKind::tmpfs && !populated) {
+      populate_dev(root);
+      populated = true;
+    }
   }
-  struct Link {
-    const char* name;
-    const char* target;
-  };
-  constexpr Link links[] = {{"fd", "/proc/self/fd"},         {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
-                            {"stderr", "/proc/self/fd/2"},   {"core", "/proc/kcore"},      {"ptmx", "pts/ptmx"}};
-  for (const Link& link : links) sys::symlinkat(link.target, dev.get(), link.name) | or_throw("linking '/dev/{}'", link.name);
+  if (!populated) populate_dev(root);
+  for (const DevicePlan& device : plan.devices) make_device(root, device);
+  for (const Fd& mount : read_only_last) {
+    sys::mount_setattr(mount.get(), MOUNT_ATTR_RDONLY, 0, false) | or_throw("making a tmpfs read-only");
+  }
 }
 
 void mask_paths(int root, const std::vector<std::string>& paths) {
@@ -206,7 +241,7 @@ void mask_paths(int root, const std::vector<std::string>& paths) {
     }
     // The host's device, checked, never the image's /dev/null (CVE-2025-31133).
     const Fd null = sys::open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE) | or_throw("masking '{}'", path);
-    if (!is_device(null.get(), 1, 3)) throw Error("'/dev/null' of the host is not the null device");
+    if (!is_character_device(null.get(), 1, 3)) throw Error("'/dev/null' of the host is not the null device");
     attach(null.get(), target->get(), path);
   }
 }
@@ -220,14 +255,6 @@ void make_paths_read_only(int root, const std::vector<std::string>& paths) {
     sys::mount_setattr(tree.get(), MOUNT_ATTR_RDONLY, 0, true) | or_throw("making '{}' read-only", path);
     attach(tree.get(), target->get(), path);
   }
-}
-
-void bind_console(int root, int slave) {
-  const Fd tree = sys::open_tree(slave, "", AT_EMPTY_PATH | OPEN_TREE_CLONE) | or_throw("binding the console");
-  const Fd dev = open_in_root(root, "/dev", O_RDONLY | O_DIRECTORY);
-  const Fd file = sys::openat(dev.get(), "console", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600) |
-                  or_throw("creating '/dev/console'");
-  attach(tree.get(), file.get(), "/dev/console");
 }
 
 }  // namespace sandbox::userns

@@ -1,4 +1,4 @@
-// Mounts, devices and masks inside the root, each resolved below it. Zone B, before pivot_root.
+// Mounts and masks inside the root, each resolved below it. Zone B, before pivot_root.
 #pragma once
 
 #include <string>
@@ -9,17 +9,18 @@
 
 namespace sandbox::userns {
 
+std::string parent_of(const std::string& path);
+std::string name_of(const std::string& path);
+/// Attaches a detached mount on the object behind `target`; `path` is for messages.
+void attach(int mount, int target, const std::string& path);
 /// Opens `path` (O_PATH) below `root`: symbolic links stay inside, magic links are refused.
 Fd open_in_root(int root, const std::string& path, int flags);
 /// mkdir -p below `root`; returns the directory (O_PATH).
 Fd make_directory_in_root(int root, const std::string& path);
 
-void apply_mount(int root, const MountOp& op);
-/// Binds the host's harmless devices and makes the standard links in the container's /dev.
-void populate_dev(int root);
+/// The plan's mounts in their order, and what belongs into /dev.
+void apply_mounts(int root, const LaunchPlan& plan);
 void mask_paths(int root, const std::vector<std::string>& paths);
 void make_paths_read_only(int root, const std::vector<std::string>& paths);
-/// Binds the terminal `slave` on /dev/console.
-void bind_console(int root, int slave);
 
 }  // namespace sandbox::userns

@@ -1,0 +1,55 @@
+#include "userns/kernel_settings.h"
+
+#include <errno.h>
+#include <linux/magic.h>
+
+#include <algorithm>
+#include <string>
+
+#include "sandbox/base/sys.h"
+
+namespace sandbox::userns {
+namespace {
+
+/// A file of procfs itself, behind no mount on top of it. Symbolic links are none but /proc/self.
+Fd open_proc_file(const std::string& path, int flags, const std::string& what) {
+  const Fd proc = sys::openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY) | or_throw("opening '/proc'");
+  const std::uint64_t type = sys::fstatfs_type(proc.get()) | or_throw("reading the type of '/proc'");
+  if (type != PROC_SUPER_MAGIC) throw Error(fmt::format("{}: '/proc' is not procfs", what));
+  return sys::openat2(proc.get(), path.c_str(), flags, RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS) |
+         or_throw("{}", what);
+}
+
+std::string read_small(const Fd& fd, const std::string& what) {
+  char buffer[64];
+  const std::size_t size = sys::read(fd.get(), buffer, sizeof buffer) | or_throw("{}", what);
+  const std::string_view text(buffer, size);
+  return std::string(text.substr(0, text.find('\n')));
+}
+
+}  // namespace
+
+void set_oom_score_adj(pid_t pid, std::int32_t value) {
+  const std::string what = fmt::format("setting the OOM score adjustment to {}", value);
+  const std::string path = (pid > 0 ? std::to_string(pid) : "self") + "/oom_score_adj";
+  const std::string text = std::to_string(value);
+  if (read_small(open_proc_file(path, O_RDONLY, what), what) == text) return;
+  const Fd file = open_proc_file(path, O_WRONLY, what);
+  const auto written = sys::write_all(file.get(), text.data(), text.size());
+  if (written) return;
+  throw SysError(
+      written.error(), what,
+      written.error().value == EACCES ? "an ordinary user can only make a process more likely to be killed" : "");
+}
+
+void write_sysctls(const std::vector<Sysctl>& sysctls) {
+  for (const Sysctl& sysctl : sysctls) {
+    std::string path = "sys/" + sysctl.name;
+    std::ranges::replace(path, '.', '/');
+    const std::string what = fmt::format("setting the kernel parameter '{}' to '{}'", sysctl.name, sysctl.value);
+    const Fd file = open_proc_file(path, O_WRONLY, what);
+    sys::write_all(file.get(), sysctl.value.data(), sysctl.value.size()) | or_throw("{}", what);
+  }
+}
+
+}  // namespace sandbox::userns

@@ -1,0 +1,21 @@
+// Parameters of the kernel that belong to the new process or to its namespaces, written through the procfs that the
+// launching process sees: one that a container could have changed is never used (CVE-2025-52881).
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "userns/launch_plan.h"
+
+namespace sandbox::userns {
+
+/// Of the process `pid`, or of the caller for 0 (proc_pid_oom_score_adj(5)). Nothing is written when it has the value.
+/// Precondition: the process is dumpable.
+void set_oom_score_adj(pid_t pid, std::int32_t value);
+
+/// Runs in the new process, in its namespaces, before the host's tree disappears.
+void write_sysctls(const std::vector<Sysctl>& sysctls);
+
+}  // namespace sandbox::userns
