@@ -49,8 +49,7 @@ NicRung probe_nic();
 /// The remedy for a failed attempt to use /dev/net/tun; "" when none is known.
 std::string tun_hint(int error);
 
-/// The network helper of one container, from the side of its supervisor. It ends when this object does: afterwards
-/// its ports are free.
+/// The network helper of one container, from the side of its supervisor. It ends when this object does.
 class Helper {
  public:
   /// Starts `sandbox helper netstack`, which prepares itself while the caller makes the container. Throws SysError.
@@ -62,6 +61,9 @@ class Helper {
   /// Gives the helper its interface; returns when it serves, with the host's port of each forward. Throws Error with
   /// the helper's reason (port in use, libslirp missing …).
   std::vector<std::uint16_t> connect(Fd nic);
+  /// Ends the service; returns when the host's ports are free. The process itself needs longer: closing an interface
+  /// costs it some 10 ms in the kernel (unregister_netdevice waits for all processors).
+  void free_ports();
 
  private:
   std::size_t forwards_;

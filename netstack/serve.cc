@@ -60,8 +60,8 @@ class Stack {
 
   /// Listens; returns the host's port.
   std::uint16_t forward(const PortForward& forward);
-  /// Returns when `lifetime` has hung up or `nic` has failed.
-  void serve(Fd nic, const Fd& lifetime);
+  /// Returns when the other side of `lifetime` has stopped writing or `nic` has failed.
+  void serve(const Fd& nic, const Fd& lifetime);
 
  private:
   static Stack& of(void* opaque) noexcept { return *static_cast<Stack*>(opaque); }
@@ -81,7 +81,7 @@ class Stack {
   const int mtu_;
   const in_addr guest_;
   FrameGate gate_;
-  Fd nic_;
+  int nic_ = -1;
   std::list<Timer> timers_;
   std::vector<pollfd> polled_;
   std::array<std::uint8_t, 65536 + 64> frame_{};
@@ -140,7 +140,7 @@ SlirpCb Stack::callbacks() noexcept {
     Stack& stack = of(opaque);
     const auto frame = stack.gate_.deliver({static_cast<const std::uint8_t*>(data), size}, now_ms());
     // A frame that the interface refuses (full, down) is lost, as on a wire.
-    static_cast<void>(sys::write(stack.nic_.get(), frame.data(), frame.size()));
+    static_cast<void>(sys::write(stack.nic_, frame.data(), frame.size()));
     return static_cast<ssize_t>(size);
   };
   table.guest_error = [](const char*, void*) noexcept {};  // The container must not fill the log.
@@ -234,8 +234,8 @@ int Stack::returned_events(int index, void* opaque) noexcept {
 /// Fills `polled_` (first the lifetime, then the interface, then libslirp's sockets); returns poll's timeout.
 int Stack::prepare_poll(int lifetime) {
   polled_.clear();
-  polled_.push_back({.fd = lifetime, .events = 0, .revents = 0});
-  polled_.push_back({.fd = nic_.get(), .events = POLLIN, .revents = 0});
+  polled_.push_back({.fd = lifetime, .events = POLLRDHUP, .revents = 0});
+  polled_.push_back({.fd = nic_, .events = POLLIN, .revents = 0});
   std::uint32_t wanted = std::numeric_limits<std::uint32_t>::max();
   library_.pollfds_fill(slirp_, &wanted, &Stack::add_poll, this);
   std::int64_t timeout = wanted;
@@ -260,7 +260,7 @@ bool Stack::read_frames() {
   // A packet socket hands out frames of any size that the container's side was set to; a tap keeps to its MTU.
   const std::size_t largest = static_cast<std::size_t>(mtu_) + 14;
   for (int i = 0; i < kFramesPerTurn; ++i) {
-    const Result<std::size_t> size = sys::read(nic_.get(), frame_.data(), frame_.size());
+    const Result<std::size_t> size = sys::read(nic_, frame_.data(), frame_.size());
     if (!size) return size.error().value == EAGAIN;
     if (*size == 0) return false;
     if (*size > largest || !gate_.admits({frame_.data(), *size}, now_ms())) continue;
@@ -269,9 +269,9 @@ bool Stack::read_frames() {
   return true;
 }
 
-void Stack::serve(Fd nic, const Fd& lifetime) {
-  nic_ = std::move(nic);
-  sys::set_nonblocking(nic_.get(), true) | or_throw("making the interface non-blocking");
+void Stack::serve(const Fd& nic, const Fd& lifetime) {
+  nic_ = nic.get();
+  sys::set_nonblocking(nic_, true) | or_throw("making the interface non-blocking");
   for (;;) {
     const int timeout = prepare_poll(lifetime.get());
     const int count = ::poll(polled_.data(), polled_.size(), timeout);
@@ -309,17 +309,24 @@ std::optional<Fd> receive_nic(const Fd& channel) {
   return std::move(message.fds.front());
 }
 
-void run(Fd config, const Fd& channel) {
-  const Config settings = read_config(config);
-  config.reset();
+/// Returns the interface, which is still open, when there is nothing more to serve; its sockets are closed by then.
+std::optional<Fd> serve_until_the_end(const Config& settings, const Fd& channel) {
   Stack stack(settings);
   std::string ready = "R";
   for (const PortForward& forward : settings.forwards) ready += fmt::format(" {}", stack.forward(forward));
   confine();
   std::optional<Fd> nic = receive_nic(channel);
-  if (!nic) return;
+  if (!nic) return nic;
   answer(channel, ready);
-  stack.serve(std::move(*nic), channel);
+  stack.serve(*nic, channel);
+  return nic;
+}
+
+void run(Fd config, Fd& channel) {
+  const Config settings = read_config(config);
+  config.reset();
+  const std::optional<Fd> nic = serve_until_the_end(settings, channel);
+  channel.reset();  // tells the supervisor that the ports are free, before the interface is closed, which takes longer
 }
 
 }  // namespace

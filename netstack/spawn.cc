@@ -17,6 +17,7 @@ namespace sandbox::netstack {
 namespace {
 
 constexpr const char* kMode = "netstack";
+constexpr int kEndTime = 2000;  // milliseconds; at the end a helper has nothing to do but to close its descriptors
 
 std::string read_answer(int channel, std::size_t limit) {
   auto message = sys::receive_message(channel, limit);
@@ -47,8 +48,13 @@ Helper::Helper(const Config& config) : forwards_(config.forwards.size()) {
   pidfd_ = sys::pidfd_open(pid_) | or_throw("watching the network helper");
 }
 
+void Helper::free_ports() {
+  if (::shutdown(channel_.get(), SHUT_WR) < 0 || forwards_ == 0) return;
+  pollfd closed{.fd = channel_.get(), .events = POLLIN, .revents = 0};
+  static_cast<void>(::poll(&closed, 1, kEndTime));
+}
+
 Helper::~Helper() {
-  constexpr int kEndTime = 2000;  // milliseconds; it has nothing to do but to close its sockets
   channel_.reset();
   pollfd ended{.fd = pidfd_.get(), .events = POLLIN, .revents = 0};
   if (::poll(&ended, 1, kEndTime) > 0) return;

@@ -57,6 +57,8 @@ struct RootPlan {
   bool no_suid = true;             ///< Set-user-ID bits and file capabilities in it mean nothing.
   RootDriver driver = RootDriver::automatic;  ///< Of a merge.
   bool lower_may_change = false;              ///< Others write to the lower directories (a host's own tree).
+  /// Nothing written to `upper` has to survive this container: nothing is ever flushed to the disk, at the end either.
+  bool upper_is_volatile = false;
 };
 
 enum class MountKind { bind, tmpfs, proc, sysfs, devpts, mqueue, cgroup2, other };

@@ -68,6 +68,7 @@ void describe(A& field, Described<RootPlan> auto& root) {
   field("directory", root.directory);
   field("read_only", root.read_only);
   field("no_suid", root.no_suid);
+  field("upper_is_volatile", root.upper_is_volatile);
   field("driver", root.driver);
   field("lower_may_change", root.lower_may_change);
 }

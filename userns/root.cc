@@ -29,13 +29,14 @@ struct OverlayDirectories {
 };
 
 /// COMPAT(linux<6.7): without "lowerdir+" all layers go into one option string of mount(2).
-Fd mount_overlay_legacy(const OverlayDirectories& directories, const std::string& staging, bool no_suid) {
+Fd mount_overlay_legacy(const OverlayDirectories& directories, const std::string& staging, const RootPlan& root) {
   std::string data = "userxattr,lowerdir=";
   for (std::size_t i = 0; i < directories.lower.size(); ++i) data += (i > 0 ? ":" : "") + fd_path(directories.lower[i]);
   if (directories.upper) {
     data += ",upperdir=" + fd_path(directories.upper) + ",workdir=" + fd_path(directories.work);
+    if (root.upper_is_volatile) data += ",volatile";
   }
-  const unsigned long flags = no_suid ? MS_NODEV | MS_NOSUID : MS_NODEV;
+  const unsigned long flags = root.no_suid ? MS_NODEV | MS_NOSUID : MS_NODEV;
   if (const auto mounted = sys::mount("overlay", staging.c_str(), "overlay", flags, data.c_str()); !mounted) {
     throw SysError(mounted.error(), "mounting overlayfs",
                    mounted.error().value == EINVAL
@@ -58,16 +59,17 @@ Fd mount_overlay(const RootPlan& root, const std::string& staging) {
   sys::fsconfig_flag(fs.get(), "userxattr") | or_throw("overlayfs option userxattr (Linux 5.11)");
   for (const Fd& lower : directories.lower) {
     const auto set = sys::fsconfig_string(fs.get(), "lowerdir+", fd_path(lower).c_str());
-    if (!set && set.error().value == EINVAL) return mount_overlay_legacy(directories, staging, root.no_suid);
+    if (!set && set.error().value == EINVAL) return mount_overlay_legacy(directories, staging, root);
     if (!set) throw SysError(set.error(), "overlayfs lower layer");
   }
   if (directories.upper) {
     sys::fsconfig_string(fs.get(), "upperdir", fd_path(directories.upper).c_str()) | or_throw("overlayfs upper layer");
     sys::fsconfig_string(fs.get(), "workdir", fd_path(directories.work).c_str()) | or_throw("overlayfs work directory");
+    if (root.upper_is_volatile) sys::fsconfig_flag(fs.get(), "volatile") | or_throw("overlayfs option volatile (Linux 5.10)");
   }
   const auto created = sys::fsconfig_create(fs.get());
   // COMPAT(linux<6.5): takes any option and refuses it only here. A newer kernel refuses the old way, too.
-  if (!created && created.error().value == EINVAL) return mount_overlay_legacy(directories, staging, root.no_suid);
+  if (!created && created.error().value == EINVAL) return mount_overlay_legacy(directories, staging, root);
   if (!created) throw SysError(created.error(), "mounting overlayfs");
   const Fd mount = sys::fsmount(fs.get(), attributes_of(root)) | or_throw("mounting overlayfs");
   sys::move_mount(mount.get(), AT_FDCWD, staging.c_str(), 0) | or_throw("attaching overlayfs");

@@ -98,13 +98,13 @@ void write_file_atomic(const std::string& path, std::string_view content, bool d
 }
 
 void make_directories(const std::string& path) {
-  for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
-    const std::string part = path.substr(0, end);
-    if (auto made = sys::mkdirat(AT_FDCWD, part.c_str(), 0700); !made && made.error().value != EEXIST &&
-                                                               !path_exists(part)) {
-      throw SysError(made.error(), fmt::format("creating directory '{}'", part));
-    }
-    if (end == std::string::npos) return;
+  auto made = sys::mkdirat(AT_FDCWD, path.c_str(), 0700);
+  if (!made && made.error().value == ENOENT && parent_of(path) != path) {
+    make_directories(parent_of(path));
+    made = sys::mkdirat(AT_FDCWD, path.c_str(), 0700);
+  }
+  if (!made && made.error().value != EEXIST && !path_exists(path)) {
+    throw SysError(made.error(), fmt::format("creating directory '{}'", path));
   }
 }
 

@@ -1,12 +1,12 @@
-// Between fork and exec only async-signal-safe calls run.
+// See helper_process.h. posix_spawn(3) of glibc shares the memory with the child until it executes (CLONE_VFORK):
+// copying page tables would cost each start a millisecond.
 #include "sandbox/base/helper_process.h"
 
 #include <errno.h>
-#include <linux/close_range.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,43 +18,49 @@
 namespace sandbox {
 namespace {
 
-/// Everything that the child needs, made before the fork.
-struct Plan {
-  std::vector<int> fds;
-  std::vector<std::string> words;
-  std::vector<char*> arguments;
-  std::string library_path;
-  Fd null;
-
-  Plan(const std::string& mode, std::vector<int> descriptors) : fds(std::move(descriptors)) {
-    words = {"sbx:" + mode, "helper", mode};
-    for (const int fd : fds) words.push_back(std::to_string(fd));
-    for (std::string& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    if (const char* path = ::getenv("LD_LIBRARY_PATH")) library_path = std::string("LD_LIBRARY_PATH=") + path;
-    null = sys::openat(AT_FDCWD, "/dev/null", O_RDWR) | or_throw("opening '/dev/null'");
-  }
-  Plan(const Plan&) = delete;  // `arguments` points into `words`
-  Plan& operator=(const Plan&) = delete;
-};
-
-[[noreturn]] void become_helper(const Plan& plan) noexcept {
-  // The user's environment may hold secrets; the loader's search path is all that helps here.
-  char* const environment[] = {plan.library_path.empty() ? nullptr : const_cast<char*>(plan.library_path.c_str()),
-                               nullptr};
-  ::setsid();  // A terminal's Ctrl-C is for the container, not for its helpers.
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  // Holding the caller's output open would keep a reader of it waiting.
-  if (::dup2(plan.null.get(), STDIN_FILENO) < 0 || ::dup2(plan.null.get(), STDOUT_FILENO) < 0) ::_exit(127);
-  if (::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) < 0) ::_exit(127);
-  for (const int fd : plan.fds) {
-    if (::fcntl(fd, F_SETFD, 0) < 0) ::_exit(127);
-  }
-  ::execve("/proc/self/exe", plan.arguments.data(), environment);
-  ::_exit(127);
+std::vector<char*> pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> list;
+  for (const std::string& text : texts) list.push_back(const_cast<char*>(text.c_str()));  // execve(2) does not write
+  list.push_back(nullptr);
+  return list;
 }
+
+/// posix_spawn(3) with its attributes; a failure of any step is an errno value.
+class Spawn {
+ public:
+  Spawn() {
+    check(::posix_spawn_file_actions_init(&actions_));
+    check(::posix_spawnattr_init(&attributes_));
+    sigset_t none;
+    ::sigemptyset(&none);
+    check(::posix_spawnattr_setsigmask(&attributes_, &none));
+    // A session of its own: a terminal's Ctrl-C is for the container, not for its helpers.
+    check(::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK));
+  }
+  ~Spawn() {
+    ::posix_spawn_file_actions_destroy(&actions_);
+    ::posix_spawnattr_destroy(&attributes_);
+  }
+  Spawn(const Spawn&) = delete;
+  Spawn& operator=(const Spawn&) = delete;
+
+  void give(int from, int to) { check(::posix_spawn_file_actions_adddup2(&actions_, from, to)); }
+  void close_from(int first) { check(::posix_spawn_file_actions_addclosefrom_np(&actions_, first)); }
+  pid_t start(const std::vector<std::string>& words, const std::vector<std::string>& environment) {
+    pid_t child = -1;
+    check(::posix_spawn(&child, "/proc/self/exe", &actions_, &attributes_, pointers(words).data(),
+                        pointers(environment).data()));
+    return child;
+  }
+
+ private:
+  static void check(int error) {
+    if (error != 0) throw SysError(Errno{error}, "starting a process of sandbox");
+  }
+
+  posix_spawn_file_actions_t actions_;
+  posix_spawnattr_t attributes_;
+};
 
 std::string read_all(int fd, std::size_t limit, const char* what) {
   std::string text;
@@ -87,12 +93,28 @@ Fd helper_document(const std::string& document) {
   return file;
 }
 
+pid_t start_self(const SelfStart& start) {
+  constexpr int first = 3;
+  const int count = static_cast<int>(start.descriptors.size());
+  const Fd null = sys::openat(AT_FDCWD, "/dev/null", O_RDWR) | or_throw("opening '/dev/null'");
+  Spawn spawn;
+  for (int fd = 0; fd < (start.keeps_stderr ? 2 : 3); ++fd) spawn.give(null.get(), fd);
+  std::vector<Fd> copies;  // above all targets, so that none is overwritten before its turn
+  for (int i = 0; i < count; ++i) {
+    copies.emplace_back(::fcntl(start.descriptors[static_cast<std::size_t>(i)], F_DUPFD_CLOEXEC, first + count));
+    if (!copies.back()) throw SysError(Errno{errno}, "passing a descriptor on");
+    spawn.give(copies.back().get(), first + i);
+  }
+  spawn.close_from(first + count);
+  return spawn.start(start.words, start.environment);
+}
+
 pid_t start_helper(const std::string& mode, std::vector<int> descriptors) {
-  const Plan plan(mode, std::move(descriptors));
-  const pid_t child = ::fork();
-  if (child < 0) throw SysError(Errno{errno}, fmt::format("starting the {} helper", mode));
-  if (child == 0) become_helper(plan);
-  return child;
+  SelfStart start{{"sbx:" + mode, "helper", mode}, {}, std::move(descriptors), true};
+  for (std::size_t i = 0; i < start.descriptors.size(); ++i) start.words.push_back(std::to_string(3 + i));
+  // The user's environment may hold secrets; the loader's search path is all that helps here.
+  if (const char* path = ::getenv("LD_LIBRARY_PATH")) start.environment.push_back(std::string("LD_LIBRARY_PATH=") + path);
+  return start_self(start);
 }
 
 void throw_helper_failure(const std::string& mode, const std::string& words, pid_t helper) {

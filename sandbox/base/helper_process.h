@@ -27,6 +27,15 @@ HelperProcess spawn_helper(const std::string& mode, const std::string& document,
 
 /// An unnamed file with the document, to be read from its beginning. Throws SysError.
 Fd helper_document(const std::string& document);
+/// This program, to be started again in a session of its own, with standard streams that lead nowhere.
+struct SelfStart {
+  std::vector<std::string> words;        ///< argv; the first one is the process's title.
+  std::vector<std::string> environment;  ///< All of it.
+  std::vector<int> descriptors;          ///< Borrowed; its numbers 3, 4, … in this order, and it gets no others.
+  bool keeps_stderr = false;
+};
+/// Returns the child's pid. Throws SysError.
+pid_t start_self(const SelfStart& start);
 /// Starts `sbx:MODE helper MODE FD…` and returns its pid. The descriptors are borrowed. Throws SysError.
 pid_t start_helper(const std::string& mode, std::vector<int> descriptors);
 /// Throws Error for a helper that didn't become ready, once it has ended: with its own words, a message and, after a

@@ -78,8 +78,13 @@ State state_from_json(const Json& document) {
   return state;
 }
 
+/// A file that a power cut has caught before it was synced: it has a name, but no content (zeros on some file systems).
+bool never_reached_the_disk(const std::string& text) { return text.find_first_not_of('\0') == std::string::npos; }
+
 State recorded_state(const std::string& directory) {
-  return state_from_json(parse_json(read_file(directory + "/state.json"), "state.json"));
+  const std::string text = read_file(directory + "/state.json");
+  if (never_reached_the_disk(text)) return {.status = Status::exited, .exit_code = 137, .error = {}, .host_ports = {}};
+  return state_from_json(parse_json(text, "state.json"));
 }
 
 bool is_answered_for(const State& state) {
@@ -129,8 +134,15 @@ void sweep_cgroup(const Container& container) {
   }
 }
 
+/// A container that a power cut has caught before it was durable: no command has said that it exists.
+class LostContainer : public InvalidInput {
+ public:
+  LostContainer() : InvalidInput("container.json never reached the disk") {}
+};
+
 Container load(const std::string& directory) {
   const std::string text = read_file(directory + "/container.json", 16U << 20);
+  if (never_reached_the_disk(text)) throw LostContainer();
   Container container{spec_from_json(parse_json(text, "container.json")), load_state(directory), directory};
   sweep_cgroup(container);
   return container;
@@ -161,10 +173,15 @@ void write_container(const std::string& directory, const Spec& spec, const State
   if (!filter.empty()) {
     // The bytes of a filter are opaque here; string_view is only the file interface's type.
     const std::string_view bytes(static_cast<const char*>(static_cast<const void*>(filter.data())), filter.size());
-    write_file_atomic(directory + "/seccomp.bpf", bytes);
+    write_file_atomic(directory + "/seccomp.bpf", bytes, false);
   }
   write_file_atomic(directory + "/state.json", dump(state_to_json(state)), false);
-  write_file_atomic(directory + "/container.json", dump(to_json(spec)));
+  write_file_atomic(directory + "/container.json", dump(to_json(spec)), false);
+}
+
+void sync_path(const std::string& path) {
+  const Fd fd = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY) | or_throw("opening '{}'", path);
+  sys::fsync(fd.get()) | or_throw("syncing '{}'", path);
 }
 
 }  // namespace
@@ -218,14 +235,30 @@ Container ContainerStore::find(const std::string& reference) const {
   return std::move(matches.front());
 }
 
-std::vector<Container> ContainerStore::list() const {
-  std::vector<Container> containers;
+void ContainerStore::make_durable(const Container& container) const {
+  try {
+    for (const char* file : {"/container.json", "/state.json", "/seccomp.bpf", ""}) {
+      if (path_exists(container.directory + file)) sync_path(container.directory + file);
+    }
+  } catch (const SysError& error) {
+    if (error.code() != ENOENT) throw;  // else: removed meanwhile
+  }
+  sync_path(root());
+}
+
+std::vector<Container> ContainerStore::list() const { return read_all().containers; }
+
+ContainerStore::Listing ContainerStore::read_all() const {
+  Listing listing;
+  auto& containers = listing.containers;
   for (const auto& name : list_directory(root())) {
     if (!is_id(name)) continue;
     try {
       Container container = load(directory_of(name));
       if (container.spec.id != name) throw InvalidInput("container.json: the id is not the directory's name");
       containers.push_back(std::move(container));
+    } catch (const LostContainer&) {
+      listing.lost.push_back(name);
     } catch (const Error& error) {
       if (!path_exists(directory_of(name))) continue;  // removed while we looked
       fmt::print(stderr, "warning: leaving out container {}: {}\n", name.substr(0, 12), error.what());
@@ -234,7 +267,7 @@ std::vector<Container> ContainerStore::list() const {
   std::sort(containers.begin(), containers.end(), [](const Container& a, const Container& b) {
     return a.spec.created != b.spec.created ? a.spec.created > b.spec.created : a.spec.id < b.spec.id;
   });
-  return containers;
+  return listing;
 }
 
 void ContainerStore::write_state(const Container& container, const State& state) const {
@@ -267,7 +300,11 @@ void ContainerStore::remove(const Container& container) const {
 
 std::vector<Container> ContainerStore::sweep_locked() const {
   std::vector<Container> kept;
-  for (auto& container : list()) {
+  Listing listing = read_all();
+  for (const auto& name : listing.lost) {
+    (void)sys::renameat2(AT_FDCWD, directory_of(name).c_str(), AT_FDCWD, (root() + "/" + removed_prefix + name).c_str());
+  }
+  for (auto& container : listing.containers) {
     const bool waits_for_start = container.state.status == Status::created && container.state.supervisor_start == 0;
     if (!container.spec.auto_remove || waits_for_start || is_answered_for(container.state)) {
       kept.push_back(std::move(container));

@@ -45,7 +45,10 @@ class ContainerStore {
   /// Makes the directory with upper/ and work/; fails with Conflict when the name is taken. An
   /// empty id becomes a random one, an empty name the first 12 digits of the id.
   /// `starts_at_once`: this process will start it, so an `--rm` container goes with it if it dies before.
+  /// A power cut may still take it: see make_durable().
   Container create(Spec spec, bool starts_at_once = false);
+  /// Returns when the container is on the disk (fsync(2)). What is lost before that is swept.
+  void make_durable(const Container& container) const;
   /// By name, full id or unique prefix. Throws NotFound "no such container: X".
   Container find(const std::string& reference) const;
   std::vector<Container> list() const;  ///< Newest first; unreadable ones are left out with a warning.
@@ -58,6 +61,12 @@ class ContainerStore {
   void sweep() const;
 
  private:
+  struct Listing {
+    std::vector<Container> containers;  ///< Newest first.
+    std::vector<std::string> lost;      ///< Directories of those that a power cut has emptied.
+  };
+
+  Listing read_all() const;
   void hide(const Container& container, std::chrono::milliseconds patience) const;
   std::vector<Container> sweep_locked() const;
   std::string root() const { return places_.data + "/containers"; }

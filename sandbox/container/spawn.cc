@@ -8,14 +8,12 @@
 #include <vector>
 
 #include "sandbox/base/error.h"
+#include "sandbox/base/helper_process.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/container/supervisor.h"
 
 namespace sandbox::container {
 namespace {
-
-// Numbers in the supervisor: the first client's connection, and the namespace to enter.
-constexpr int client_fd = 3, user_ns_fd = 4;
 
 /// Nothing else of the caller's environment may decide about a process that outlives it.
 std::vector<std::string> supervisor_environment(const Places& places) {
@@ -34,45 +32,17 @@ std::vector<std::string> supervisor_environment(const Places& places) {
   return kept;
 }
 
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> list;
-  for (auto& text : texts) list.push_back(text.data());
-  list.push_back(nullptr);
-  return list;
-}
-
-/// Between fork and exec: only async-signal-safe calls.
-[[noreturn]] void become_supervisor(int socket, int user_ns, char** argv, char** env) {
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  // dup2() onto its own number would leave close-on-exec set, so the descriptors move out of the way first.
-  const int moved = ::fcntl(socket, F_DUPFD, user_ns_fd + 1);
-  const int moved_ns = user_ns < 0 ? -1 : ::fcntl(user_ns, F_DUPFD, user_ns_fd + 1);
-  const int null = ::open("/dev/null", O_RDWR);
-  if (moved < 0 || null < 0 || (user_ns >= 0 && moved_ns < 0)) ::_exit(127);
-  for (int fd = 0; fd < 3; ++fd) {
-    if (null != fd && ::dup2(null, fd) < 0) ::_exit(127);
-  }
-  if (::dup2(moved, client_fd) < 0 || (moved_ns >= 0 && ::dup2(moved_ns, user_ns_fd) < 0)) ::_exit(127);
-  if (::close_range(moved_ns >= 0 ? user_ns_fd + 1 : client_fd + 1, ~0U, 0) < 0) ::_exit(127);
-  ::execve("/proc/self/exe", argv, env);
-  ::_exit(127);
-}
-
 }  // namespace
 
 Fd spawn_supervisor(const Places& places, const Container& container, int user_ns) {
   auto pair = sys::socketpair(SOCK_STREAM) | or_throw("connecting the container's supervisor");
-  std::vector<std::string> arguments{"sbx:supervisor", "helper", "supervisor", container.spec.id,
-                                     std::to_string(client_fd)};
-  if (user_ns >= 0) arguments.push_back(std::to_string(user_ns_fd));
-  std::vector<std::string> environment = supervisor_environment(places);
-  const auto argv = pointers(arguments);
-  const auto env = pointers(environment);
-  const pid_t child = ::fork();
-  if (child < 0) throw SysError(Errno{errno}, "starting the container's supervisor");
-  if (child == 0) become_supervisor(pair.second.get(), user_ns, const_cast<char**>(argv.data()), const_cast<char**>(env.data()));
+  SelfStart start{{"sbx:supervisor", "helper", "supervisor", container.spec.id, "3"},
+                  supervisor_environment(places), {pair.second.get()}};
+  if (user_ns >= 0) {
+    start.words.push_back("4");
+    start.descriptors.push_back(user_ns);
+  }
+  start_self(start);
   return std::move(pair.first);
 }
 

@@ -401,7 +401,7 @@ void Supervisor::fail(const Error& error) {
 /// Leaves the world as if nobody were here; clients learn of the end only after that, so that a
 /// command that follows finds the ports, the socket and (--rm) the name free.
 void Supervisor::end(int exit_code, const std::string& error) {
-  network_.reset();
+  if (network_) network_->free_ports();
   overlay_ = {};
   state_.status = Status::exited;
   state_.pid = 0;

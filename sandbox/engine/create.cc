@@ -153,6 +153,7 @@ container::Container create_container(const Places& places, const RunRequest& re
     throw;
   }
   watch.lap("generated files");
+  if (!starts_at_once) store.make_durable(created);
   return created;
 }
 

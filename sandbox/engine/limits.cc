@@ -35,7 +35,7 @@ std::uint64_t parse_nano_cpus(const std::string& text, unsigned processors) {
     throw UsageError(fmt::format("range of CPUs is from 0.01 to {}.00, as there are only {} CPUs available", processors,
                                  processors));
   }
-  return static_cast<std::uint64_t>(std::llround(number * 1e9));
+  return static_cast<std::uint64_t>(number * 1e9 + 0.5);
 }
 
 std::uint64_t parse_shares(const std::string& text) {

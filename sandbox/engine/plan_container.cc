@@ -230,6 +230,7 @@ container::Spec plan(const PlanInput& input) {
                                               : input.host.hostname;
   plan.root = plan_root(input, directory);
   plan.root.no_suid = parse_security_options(request.security_options).no_new_privs;
+  plan.root.upper_is_volatile = request.auto_remove;
   plan.mounts = plan_mounts(input, plan.namespaces, directory);
   plan.masked_paths.assign(std::begin(kMasked), std::end(kMasked));
   plan.read_only_paths.assign(std::begin(kReadOnly), std::end(kReadOnly));

@@ -20,12 +20,17 @@ Fd create_and_start(const Places& places, const engine::RunRequest& request, con
                     Stopwatch& watch) {
   const container::Container created = engine::create_container(places, request, spec, watch, true);
   id = created.spec.id;
+  const container::ContainerStore store(places);
+  Fd supervisor;
   try {
-    return engine::start_container(places, created);
+    supervisor = engine::start_container(places, created);
   } catch (...) {
-    container::ContainerStore(places).remove(created);  // it never ran: nothing of it is worth keeping
+    store.remove(created);  // it never ran: nothing of it is worth keeping
     throw;
   }
+  // The disk takes its time while the supervisor works. An --rm container ends with the machine.
+  if (!created.spec.auto_remove) store.make_durable(created);
+  return supervisor;
 }
 
 /// Stays with the container as the request says. `started` gets the supervisor's report when the container runs.

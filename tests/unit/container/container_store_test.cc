@@ -116,6 +116,31 @@ TEST_CASE("an unreadable container is left out of the list") {
   CHECK(store.list().front().spec.name == "good");
 }
 
+TEST_CASE("a container that a power cut has emptied is nobody's, and swept") {
+  TemporaryPlaces temporary;
+  ContainerStore store(temporary.places);
+  for (const std::string content : {std::string{}, std::string(200, '\0')}) {
+    const Container lost = store.create(named("web"));
+    write_file_atomic(lost.directory + "/container.json", content);
+    CHECK(store.list().empty());
+    const Container made = store.create(named("web"));
+    CHECK_FALSE(path_exists(lost.directory));
+    store.remove(made);
+  }
+}
+
+TEST_CASE("a container whose state a power cut has emptied has ended") {
+  TemporaryPlaces temporary;
+  ContainerStore store(temporary.places);
+  const Container made = store.create(named("web"));
+  store.make_durable(made);
+  write_file_atomic(made.directory + "/state.json", "");
+  REQUIRE(store.list().size() == 1);
+  CHECK(store.list().front().state.status == Status::exited);
+  store.remove(made);
+  CHECK(store.list().empty());
+}
+
 TEST_CASE("arguments that are not UTF-8 are refused at create") {
   TemporaryPlaces temporary;
   ContainerStore store(temporary.places);
