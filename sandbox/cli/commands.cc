@@ -11,7 +11,8 @@ namespace sandbox::cli {
 namespace {
 
 constexpr const Command* kCommands[] = {&kRun,  &kCreate, &kStart, &kExec, &kPs,     &kLogs,   &kStop, &kKill, &kRm,      &kWait,   &kInspect,
-                                        &kPull, &kLoad, &kImport, &kImages, &kTag,  &kRmi,  &kVersion, &kInfo, &kDoctor};
+                                        &kPull, &kLoad, &kImport, &kImages, &kTag,  &kRmi,  &kVersion, &kInfo, &kDoctor,
+                                        &kRestart, &kRename, &kPort, &kAttach, &kPause, &kUnpause, &kTop};
 
 std::string usage_tail(const Command& command) {
   return fmt::format("\n\nUsage: sandbox {}\n\nRun 'sandbox {} --help' for more information", command.usage, command.name);

@@ -98,7 +98,7 @@ std::string command_cell(const std::vector<std::string>& argv, bool whole) {
 std::string status_cell(const container::State& state, std::int64_t now) {
   switch (state.status) {
     case container::Status::created: return "Created";
-    case container::Status::running: return "Up " + engine::human_duration(now - state.started);
+    case container::Status::running: return "Up " + engine::human_duration(now - state.started) + (state.paused ? " (Paused)" : "");
     case container::Status::exited: break;
   }
   return fmt::format("Exited ({}) {} ago", state.exit_code, engine::human_duration(now - state.finished));

@@ -57,7 +57,7 @@ std::vector<int> wanted_signals(const AttachOptions& options) {
 class Client {
  public:
   Client(Fd socket, const AttachOptions& options)
-      : options_(options), socket_(std::move(socket)), signals_(wanted_signals(options)) {}
+      : options_(options), socket_(std::move(socket)), signals_(wanted_signals(options)), detach_keys_(options.detach_keys) {}
 
   int run() {
     std::optional<RawTerminal> raw;
@@ -244,6 +244,11 @@ int wait_exit(Fd supervisor) {
 
 void request_exec(int supervisor, const ExecRequest& request) {
   send_frame(supervisor, FrameType::exec_request, encode_exec(request));
+}
+
+void request_pause(Fd supervisor, bool on) {
+  send_frame(supervisor.get(), FrameType::pause, std::string(1, on ? '\1' : '\0'));
+  (void)wait_for(supervisor.get(), FrameType::done);
 }
 
 void request_signal(int supervisor, int signal) {

@@ -52,7 +52,8 @@ Json state_to_json(const State& state) {
           {"finished", state.finished},
           {"error", state.error},
           {"host_ports", state.host_ports},
-          {"oom_killed", state.oom_killed}};
+          {"oom_killed", state.oom_killed},
+          {"paused", state.paused}};
 }
 
 State state_from_json(const Json& document) {
@@ -72,6 +73,7 @@ State state_from_json(const Json& document) {
     document.at("error").get_to(state.error);
     document.at("host_ports").get_to(state.host_ports);
     document.at("oom_killed").get_to(state.oom_killed);
+    document.at("paused").get_to(state.paused);
   } catch (const Json::exception& error) {
     throw InvalidInput(fmt::format("state.json: {}", error.what()));
   }
@@ -97,6 +99,7 @@ State load_state(const std::string& directory) {
     state.status = Status::exited;  // killed before it could write the end
     state.exit_code = 137;
     state.pid = 0;
+    state.paused = false;
   }
   return state;
 }
@@ -156,6 +159,12 @@ std::string dump(const Json& document) {
   }
 }
 
+[[noreturn]] void refuse_name(const Container& owner) {
+  throw Conflict(fmt::format("the container name '{}' is already in use by container {}", owner.spec.name,
+                             owner.spec.id.substr(0, 12)),
+                 fmt::format("remove it with 'sandbox rm {}' or choose another name", owner.spec.name));
+}
+
 State owned_state() {
   State state;
   state.supervisor_pid = ::getpid();
@@ -197,11 +206,7 @@ Container ContainerStore::create(Spec spec, bool starts_at_once) {
   make_directories(root());
   const FileLock lock(root() + "/.lock");
   for (const auto& other : sweep_locked()) {
-    if (other.spec.name == spec.name || other.spec.id == spec.id) {
-      throw Conflict(fmt::format("the container name '{}' is already in use by container {}", spec.name,
-                                 other.spec.id.substr(0, 12)),
-                     fmt::format("remove it with 'sandbox rm {}' or choose another name", other.spec.name));
-    }
+    if (other.spec.name == spec.name || other.spec.id == spec.id) refuse_name(other);
   }
   const std::string temporary = root() + "/" + unfinished_prefix + spec.id;
   const std::string directory = directory_of(spec.id);
@@ -274,6 +279,17 @@ void ContainerStore::write_state(const Container& container, const State& state)
   // Not durable: after a reboot no supervisor of it is alive, whatever the file says.
   write_file_atomic(container.directory + "/state.json",
                     state_to_json(state).dump(-1, ' ', false, Json::error_handler_t::replace), false);
+}
+
+void ContainerStore::rename(const Container& container, const std::string& name) const {
+  const FileLock lock(root() + "/.lock");
+  for (const auto& other : list()) {
+    if (other.spec.name == name) refuse_name(other);
+  }
+  if (!path_exists(container.directory)) throw NotFound(fmt::format("no such container: {}", container.spec.name));
+  Spec renamed = container.spec;
+  renamed.name = name;
+  write_file_atomic(container.directory + "/container.json", dump(to_json(renamed)));
 }
 
 /// Out of sight, under the store's lock.

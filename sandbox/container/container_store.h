@@ -29,6 +29,7 @@ struct State {
   std::string error;                   ///< Why it could not start; empty otherwise.
   std::vector<std::uint16_t> host_ports;  ///< Bound for Spec::ports, in their order; empty before the start.
   bool oom_killed = false;             ///< Its memory limit had one of its processes killed.
+  bool paused = false;                 ///< Running, but frozen.
 };
 
 struct Container {
@@ -53,6 +54,8 @@ class ContainerStore {
   Container find(const std::string& reference) const;
   std::vector<Container> list() const;  ///< Newest first; unreadable ones are left out with a warning.
   void write_state(const Container& container, const State& state) const;
+  /// Durable. Throws Conflict when another container has the name.
+  void rename(const Container& container, const std::string& name) const;
   /// Precondition: not running (Conflict otherwise). What a killed supervisor has left goes too: its container's
   /// first process, if it lives on, and the control socket.
   void remove(const Container& container) const;

@@ -20,6 +20,7 @@ enum class FrameType : std::uint8_t {
   resize = 4,        ///< u16 rows, u16 columns
   signal = 5,        ///< u8
   exec_request = 6,  ///< u32 size of the JSON, JSON, bytes of the seccomp filter
+  pause = 7,         ///< u8: 1 freezes, 0 thaws; answered with `done` or `start_failure`
   // supervisor to client
   started = 16,        ///< text: where the time of the start went (Stopwatch); empty for an exec
   start_failure = 17,  ///< see encode_failure
@@ -27,6 +28,7 @@ enum class FrameType : std::uint8_t {
   stderr_data = 19,
   exit_status = 20,  ///< u8
   stdin_taken = 21,  ///< u32: so many bytes of stdin_data have reached the process
+  done = 22,
 };
 
 inline constexpr std::size_t max_payload = 1U << 20;

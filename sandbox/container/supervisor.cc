@@ -115,6 +115,8 @@ class Supervisor {
   void serve(const std::shared_ptr<Connection>& client);
   void handle(const std::shared_ptr<Connection>& client, const Frame& frame);
   void start_exec(const std::shared_ptr<Connection>& client, const Frame& frame);
+  void pause(const std::shared_ptr<Connection>& client, bool on);
+  void freeze(bool on);
   Exec* exec_of(const std::shared_ptr<Connection>& client);
   void deliver(Stream stream, std::string_view data);
   void sweep(Clock::time_point now);
@@ -331,6 +333,12 @@ void Supervisor::handle(const std::shared_ptr<Connection>& client, const Frame& 
     case FrameType::signal:
       if (frame.payload.size() != 1) throw InvalidInput("a signal of the wrong size");
       process.signal(frame.payload[0]);
+      // As Docker: who is asked to end must be able to.
+      if (state_.paused && (frame.payload[0] == SIGKILL || frame.payload[0] == container_.spec.stop_signal)) freeze(false);
+      break;
+    case FrameType::pause:
+      if (frame.payload.size() != 1) throw InvalidInput("a pause of the wrong size");
+      pause(client, frame.payload[0] != 0);
       break;
     case FrameType::exec_request:
       if (exec != nullptr) throw InvalidInput("a second process on one connection");
@@ -346,12 +354,34 @@ void Supervisor::start_exec(const std::shared_ptr<Connection>& client, const Fra
   client->subscribed = false;
   try {
     if (main_->exited()) throw Conflict(fmt::format("container {} is not running", container_.spec.name));
+    if (state_.paused) {
+      throw Conflict(fmt::format("container {} is paused, unpause the container before exec", container_.spec.name));
+    }
     Stdio stdio = make_stdio(request.open_stdin);
     auto launched = userns::join(main_->launched().pidfd(), request.process, stdio.child(), cgroup_fd());
     execs_.push_back({std::make_unique<Process>(std::move(launched), std::move(stdio)), client});
     client->queue(FrameType::started);
   } catch (const Error& error) {
     client->queue(FrameType::start_failure, encode_failure({error.what(), exit_code_of(error, 126), error.hint()}));
+  }
+}
+
+void Supervisor::freeze(bool on) {
+  cgroup_->freeze(on);
+  state_.paused = on;
+  ContainerStore(places_).write_state(container_, state_);
+}
+
+void Supervisor::pause(const std::shared_ptr<Connection>& client, bool on) {
+  try {
+    if (!cgroup_) {
+      throw Unsupported(fmt::format("container {} can't be paused: it has no cgroup of its own", container_.spec.name),
+                        "see 'sandbox doctor' for what delegates cgroups to you");
+    }
+    freeze(on);
+    client->queue(FrameType::done);
+  } catch (const Error& error) {
+    client->queue(FrameType::start_failure, encode_failure({error.what(), 1, error.hint()}));
   }
 }
 
@@ -405,6 +435,7 @@ void Supervisor::end(int exit_code, const std::string& error) {
   overlay_ = {};
   state_.status = Status::exited;
   state_.pid = 0;
+  state_.paused = false;
   state_.exit_code = exit_code;
   state_.finished = std::time(nullptr);
   state_.error = error;

@@ -46,8 +46,9 @@ class HeldSignals {
 /// What a client does with the container's terminal or streams.
 struct AttachOptions {
   bool forward_stdin = false;
-  bool terminal = false;     ///< Raw mode, window size, detach keys ctrl-p ctrl-q.
+  bool terminal = false;     ///< Raw mode, window size, detach keys.
   bool forward_signals = true;
+  std::string detach_keys = "\x10\x11";  ///< Bytes as a terminal sends them; empty: none. By default ctrl-p ctrl-q.
   std::function<void(const std::string&)> started = {};  ///< When the container runs, with the supervisor's timings.
 };
 /// Ends with the container's exit status, or 0 after detaching. Throws Error (LaunchError's text
@@ -76,5 +77,7 @@ struct ExecRequest {
 /// Sends the request on a fresh connection; then `attach` on the same descriptor.
 void request_exec(int supervisor, const ExecRequest& request);
 void request_signal(int supervisor, int signal);
+/// Returns when the container is frozen, or goes on. Throws StartFailure with the supervisor's reason.
+void request_pause(Fd supervisor, bool on);
 
 }  // namespace sandbox::container

@@ -25,6 +25,16 @@ void signal_container(const Places& places, const container::Container& containe
   container::request_signal(supervisor.get(), signal);
 }
 
+void pause_container(const Places& places, const container::Container& container, bool on) {
+  if (container.state.status != container::Status::running) {
+    throw Conflict(fmt::format("container {} is not running", container.spec.id));
+  }
+  if (container.state.paused == on) {
+    throw Conflict(fmt::format("container {} is {}", container.spec.id, on ? "already paused" : "not paused"));
+  }
+  container::request_pause(container::connect_supervisor(places, container), on);
+}
+
 bool wait_until_ended(const container::ContainerStore& store, const std::string& id, int seconds) {
   for (int poll = 0; seconds < 0 || poll <= seconds * kPollsPerSecond; ++poll) {
     try {

@@ -9,6 +9,10 @@ namespace sandbox::engine {
 /// Throws Conflict when it is not running.
 void signal_container(const Places& places, const container::Container& container, int signal);
 
+/// Freezes the container's processes, or lets them go on. Throws Conflict when it is not running, or is in that state
+/// already; Unsupported when it has no cgroup.
+void pause_container(const Places& places, const container::Container& container, bool on);
+
 /// True when the container has ended (or is gone) within `seconds`; negative: no bound.
 bool wait_until_ended(const container::ContainerStore& store, const std::string& id, int seconds);
 

@@ -104,6 +104,22 @@ class Limits(unittest.TestCase):
         inside = self.sandbox("exec", "box", "cat", "/proc/self/cgroup", "/proc/1/cgroup")
         self.assertEqual(inside.stdout, "0::/\n0::/\n", inside.stderr)
 
+    def test_a_paused_container_stands_still_and_can_still_be_stopped(self):
+        self.start_box("box", "--pids-limit", "50", "busybox", "sh", "-c", "while :; do echo tick; sleep 0.1; done")
+        self.assertEqual(self.sandbox("pause", "box").returncode, 0)
+        self.assertIn("(Paused)", self.sandbox("ps").stdout)
+        self.assertEqual(self.inspect("box")["State"]["Status"], "paused")
+        ticks = self.sandbox("logs", "box").stdout
+        time.sleep(0.5)
+        self.assertEqual(self.sandbox("logs", "box").stdout, ticks)
+        self.assertIn("is paused, unpause", self.sandbox("exec", "box", "true").stderr)
+        self.assertIn("already paused", self.sandbox("pause", "box").stderr)
+        self.assertEqual(self.sandbox("unpause", "box").returncode, 0)
+        self.assertTrue(eventually(lambda: len(self.sandbox("logs", "box").stdout) > len(ticks)))
+        self.assertEqual(self.sandbox("pause", "box").returncode, 0)
+        self.assertEqual(self.sandbox("stop", "-t", "2", "box").returncode, 0)
+        self.assertIn("Exited", self.sandbox("ps", "-a").stdout)
+
     def test_after_kill_9_of_the_supervisor_no_cgroup_is_left(self):
         self.start_box("box", "--pids-limit", "50", "busybox", "sleep", "1000")
         state = next(pathlib.Path(self.home).glob("data/containers/*/state.json"))

@@ -2,18 +2,12 @@
 #include <charconv>
 
 #include "sandbox/base/error.h"
-#include "sandbox/cli/command.h"
+#include "sandbox/cli/cmd/stop_options.h"
 #include "sandbox/engine/lifecycle.h"
 #include "sandbox/engine/units.h"
 
 namespace sandbox::cli {
 namespace {
-
-constexpr Option kOptions[] = {
-    {"signal", 's', "string", "Signal to send to the container"},
-    {"time", 't', "int", "Seconds to wait before killing the container (default 10)"},
-    {"timeout", '\0', "int", "Seconds to wait before killing the container (default 10)"},
-};
 
 int parse_seconds(const std::string& text) {
   int seconds = 0;
@@ -26,16 +20,19 @@ int parse_seconds(const std::string& text) {
 
 void stop(const std::string& name, const Arguments& arguments) {
   const Places places = find_places();
-  const auto found = container::ContainerStore(places).find(name);
-  const auto word = arguments.last("signal");
-  const int seconds = parse_seconds(arguments.text("timeout", arguments.text("time", "10")));
-  engine::stop_container(places, found, word ? engine::parse_signal(*word) : found.spec.stop_signal, seconds);
+  stop_as_asked(places, container::ContainerStore(places).find(name), arguments);
 }
 
 int run(const Arguments& arguments) { return for_each_argument(arguments, stop); }
 
 }  // namespace
 
-const Command kStop{"stop", "stop [OPTIONS] CONTAINER [CONTAINER...]", "Stop running containers", kOptions, run, 1};
+void stop_as_asked(const Places& places, const container::Container& container, const Arguments& arguments) {
+  const auto word = arguments.last("signal");
+  const int seconds = parse_seconds(arguments.text("timeout", arguments.text("time", "10")));
+  engine::stop_container(places, container, word ? engine::parse_signal(*word) : container.spec.stop_signal, seconds);
+}
+
+const Command kStop{"stop", "stop [OPTIONS] CONTAINER [CONTAINER...]", "Stop running containers", kStopOptions, run, 1};
 
 }  // namespace sandbox::cli

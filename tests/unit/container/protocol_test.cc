@@ -66,9 +66,25 @@ TEST_CASE("malformed exec requests are refused") {
 }
 
 TEST_CASE("ctrl-p ctrl-q detaches and a lone ctrl-p goes through with the next key") {
-  DetachKeys keys;
+  DetachKeys keys("\x10\x11");
   CHECK(keys.filter("ab\x10").value() == "ab");
   CHECK(keys.filter("c").value() == "\x10" "c");
   CHECK(keys.filter("\x10\x10").value() == "\x10");
   CHECK_FALSE(keys.filter("\x11").has_value());
+}
+
+TEST_CASE("a broken sequence of detach keys may be the beginning of another one") {
+  DetachKeys keys("aab");
+  CHECK(keys.filter("aa").value().empty());
+  CHECK(keys.filter("a").value() == "a");
+  CHECK_FALSE(keys.filter("b").has_value());
+  DetachKeys none("");
+  CHECK(none.filter("ab\x10\x11").value() == "ab\x10\x11");
+}
+
+TEST_CASE("detach keys are written as Docker's") {
+  CHECK(parse_detach_keys("ctrl-p,ctrl-q") == "\x10\x11");
+  CHECK(parse_detach_keys("a,ctrl-[,ctrl-@") == std::string("a\x1b\0", 3));
+  CHECK(parse_detach_keys("").empty());
+  for (const char* words : {"ctrl-", "ctrl-1", "ctrl-pp", "ab", "a,,b"}) CHECK_THROWS_AS(parse_detach_keys(words), UsageError);
 }

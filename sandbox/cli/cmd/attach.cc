@@ -1,0 +1,39 @@
+// `attach`: this terminal on the streams of a running container.
+#include <unistd.h>
+
+#include "sandbox/base/error.h"
+#include "sandbox/cli/command.h"
+#include "sandbox/container/supervisor.h"
+
+namespace sandbox::cli {
+namespace {
+
+constexpr Option kOptions[] = {
+    {"detach-keys", '\0', "string", "Override the key sequence for detaching a container"},
+    {"no-stdin", '\0', nullptr, "Do not attach STDIN"},
+    {"sig-proxy", '\0', nullptr, "Proxy all received signals to the process (default true)"},
+};
+
+int run(const Arguments& arguments) {
+  const Places places = find_places();
+  const auto found = container::ContainerStore(places).find(arguments.positional[0]);
+  if (found.state.status != container::Status::running) {
+    throw Conflict("you cannot attach to a stopped container, start it first");
+  }
+  if (found.state.paused) throw Conflict("you cannot attach to a paused container, unpause it first");
+  const bool terminal = found.spec.plan.process.terminal;
+  const bool input = found.spec.open_stdin && !arguments.flag("no-stdin");
+  if (terminal && input && ::isatty(STDIN_FILENO) == 0) throw UsageError("the input device is not a TTY");
+  return container::attach(container::connect_supervisor(places, found),
+                           {.forward_stdin = input,
+                            .terminal = terminal,
+                            .forward_signals = arguments.text("sig-proxy", "true") == "true",
+                            .detach_keys = container::parse_detach_keys(arguments.text("detach-keys", "ctrl-p,ctrl-q"))});
+}
+
+}  // namespace
+
+const Command kAttach{"attach", "attach [OPTIONS] CONTAINER",
+                      "Attach local standard input, output, and error streams to a running container", kOptions, run, 1, 1};
+
+}  // namespace sandbox::cli

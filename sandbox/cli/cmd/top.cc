@@ -1,0 +1,21 @@
+// `top`: the processes of a container as ps(1) of the host shows them.
+#include <algorithm>
+
+#include "sandbox/base/error.h"
+#include "sandbox/cli/command.h"
+#include "sandbox/engine/processes.h"
+
+namespace sandbox::cli {
+namespace {
+
+int run(const Arguments& arguments) {
+  const auto found = container::ContainerStore(find_places()).find(arguments.positional[0]);
+  print(engine::list_processes(found, {arguments.positional.begin() + 1, arguments.positional.end()}));
+  return 0;
+}
+
+}  // namespace
+
+const Command kTop{"top", "top CONTAINER [ps OPTIONS]", "Display the running processes of a container", {}, run, 1, -1, false};
+
+}  // namespace sandbox::cli

@@ -1,0 +1,108 @@
+// See processes.h.
+#include "sandbox/engine/processes.h"
+
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <sstream>
+
+#include "sandbox/base/directory.h"
+#include "sandbox/base/error.h"
+#include "sandbox/base/sys.h"
+
+namespace sandbox::engine {
+namespace {
+
+constexpr std::size_t kLargestTable = 64U << 20;
+
+int number_of(std::string_view text) {
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc{} && end == text.data() + text.size() ? number : 0;
+}
+
+Result<struct stat> pid_namespace_of(int pid) {
+  return sys::fstatat(AT_FDCWD, fmt::format("/proc/{}/ns/pid", pid).c_str(), 0);
+}
+
+std::vector<std::string> columns_of(const std::string& line) {
+  std::istringstream words(line);
+  return {std::istream_iterator<std::string>(words), {}};
+}
+
+std::string read_to_end(int fd) {
+  std::string text;
+  char buffer[16384];
+  while (const std::size_t count = sys::read(fd, buffer, sizeof buffer) | or_throw("reading from ps")) {
+    text.append(buffer, count);
+    if (text.size() > kLargestTable) throw InvalidInput("the output of ps is too long");
+  }
+  return text;
+}
+
+/// Standard output of the host's ps(1), which writes its own errors to ours.
+std::string run_ps(std::vector<std::string> words) {
+  words.insert(words.begin(), "ps");
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  sys::Pair pipe = sys::pipe() | or_throw("making a pipe");
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, pipe.second.get(), STDOUT_FILENO);
+  pid_t child = -1;
+  const int error = ::posix_spawnp(&child, "ps", &actions, nullptr, arguments.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) throw SysError(Errno{error}, "starting ps", "install it: Debian's package procps");
+  pipe.second.reset();
+  const std::string table = read_to_end(pipe.first.get());
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (status != 0) throw Error(fmt::format("ps ended with status {}", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)));
+  return table;
+}
+
+}  // namespace
+
+std::vector<int> processes_beside(int pid) {
+  std::vector<int> found;
+  const auto space = pid_namespace_of(pid);
+  if (!space) return found;
+  for (const std::string& name : list_directory("/proc")) {
+    const int other = number_of(name);
+    if (other <= 0) continue;
+    const auto status = pid_namespace_of(other);
+    if (status && status->st_ino == space->st_ino && status->st_dev == space->st_dev) found.push_back(other);
+  }
+  std::ranges::sort(found);
+  return found;
+}
+
+std::string only_processes(const std::string& table, const std::vector<int>& pids) {
+  std::istringstream lines(table);
+  std::string line, kept;
+  if (!std::getline(lines, line)) throw InvalidInput("ps printed nothing");
+  const auto header = columns_of(line);
+  const auto column = static_cast<std::size_t>(std::ranges::find(header, "PID") - header.begin());
+  if (column == header.size()) throw InvalidInput("the output of ps has no column PID");
+  kept = line + "\n";
+  while (std::getline(lines, line)) {
+    const auto cells = columns_of(line);
+    if (column < cells.size() && std::ranges::binary_search(pids, number_of(cells[column]))) kept += line + "\n";
+  }
+  return kept;
+}
+
+std::string list_processes(const container::Container& container, std::vector<std::string> words) {
+  if (container.state.status != container::Status::running) {
+    throw Conflict(fmt::format("container {} is not running", container.spec.id));
+  }
+  if (words.empty()) words = {"-ef"};
+  return only_processes(run_ps(std::move(words)), processes_beside(container.state.pid));
+}
+
+}  // namespace sandbox::engine

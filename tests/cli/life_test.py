@@ -1,0 +1,111 @@
+"""A container's later life: restart, rename, port, attach, top, pause; as the ordinary user who calls it."""
+
+import json
+import os
+import pty
+import signal
+import unittest
+
+from sandbox_case import SANDBOX, SandboxCase, eventually
+
+
+class Life(SandboxCase):
+    def state(self, name):
+        return json.loads(self.ok("inspect", name))[0]["State"]
+
+    def start(self, *words):
+        return self.ok("run", "-d", "--network", "none", *words).strip()
+
+    def test_a_restarted_container_keeps_its_files_and_its_name(self):
+        self.start("--name", "box", "busybox", "sh", "-c", "echo start >>/count; cat /count; exec sleep 1000")
+        before = self.state("box")
+        self.assertEqual(self.ok("restart", "-t", "0", "box"), "box\n")
+        after = self.state("box")
+        self.assertEqual(after["Status"], "running")
+        self.assertNotEqual(before["Pid"], after["Pid"])
+        self.assertTrue(eventually(lambda: self.ok("logs", "box") == "start\nstart\nstart\n"))
+
+    def test_restart_starts_what_has_ended(self):
+        self.ok("run", "--name", "box", "--network", "none", "busybox", "echo", "once")
+        self.ok("restart", "box")
+        self.assertTrue(eventually(lambda: self.ok("logs", "box") == "once\nonce\n"))
+
+    def test_a_renamed_container_runs_on_under_its_new_name(self):
+        self.start("--name", "old", "busybox", "sleep", "1000")
+        self.ok("rename", "old", "new")
+        self.assertEqual(self.ok("exec", "new", "echo", "here"), "here\n")
+        self.assertIn("no such container: old", self.sandbox("exec", "old", "true").stderr)
+        self.ok("rm", "-f", "new")
+
+    def test_a_name_in_use_or_malformed_is_refused(self):
+        self.ok("create", "--name", "a", "busybox")
+        self.ok("create", "--name", "b", "busybox")
+        taken = self.sandbox("rename", "a", "b")
+        self.assertEqual(taken.returncode, 1)
+        self.assertIn("already in use", taken.stderr)
+        self.assertIn("invalid container name", self.sandbox("rename", "a", "a/b").stderr)
+        self.assertEqual(len(self.ok("ps", "-aq").split()), 2)
+
+    def test_port_shows_where_ports_are_published(self):
+        self.ok("run", "-d", "--name", "web", "-p", "127.0.0.1::80", "-p", "127.0.0.1::53/udp", "busybox", "sleep", "1000")
+        lines = self.ok("port", "web").splitlines()
+        self.assertRegex(lines[0], r"^80/tcp -> 127\.0\.0\.1:[1-9]\d+$")
+        self.assertRegex(lines[1], r"^53/udp -> 127\.0\.0\.1:[1-9]\d+$")
+        self.assertEqual(self.ok("port", "web", "80"), lines[0].split(" -> ")[1] + "\n")
+        self.assertEqual(self.ok("port", "web", "53/udp"), lines[1].split(" -> ")[1] + "\n")
+        self.assertIn("no public port '81/tcp' published for web", self.sandbox("port", "web", "81").stderr)
+
+    def test_attach_shows_what_comes_and_takes_input(self):
+        self.start("-i", "--name", "box", "busybox", "cat")
+        done = self.sandbox("attach", "box", stdin="typed\n")
+        self.assertEqual((done.returncode, done.stdout), (0, "typed\n"), done.stderr)
+        self.assertTrue(eventually(lambda: self.state("box")["Status"] == "exited"))
+        self.assertIn("cannot attach to a stopped container", self.sandbox("attach", "box").stderr)
+
+    def test_attach_leaves_a_terminal_by_keys_of_ones_own(self):
+        self.start("-it", "--name", "box", "busybox", "cat")
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execve(SANDBOX, ["sandbox", "attach", "--detach-keys", "x,ctrl-y", "box"],
+                      dict(self.env, TERM="dumb"))
+        os.write(terminal, b"hello\n")
+        seen = b""
+        while b"hello\r\nhello" not in seen:
+            seen += os.read(terminal, 4096)
+        os.write(terminal, b"x\x19")
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+        os.close(terminal)
+        self.assertEqual(self.state("box")["Status"], "running")
+
+    def test_signals_of_an_attached_client_reach_the_container_unless_told_otherwise(self):
+        self.start("--name", "box", "busybox", "sh", "-c", "trap 'echo got' USR1; while :; do sleep 0.05; done")
+        for words, count in ((["--sig-proxy=false"], 0), ([], 1)):
+            client = self.client("attach", *words, "box")
+            eventually(lambda: False, 0.3)
+            client.send_signal(signal.SIGUSR1)
+            if count == 0:
+                self.assertEqual(client.wait(10), -signal.SIGUSR1)
+            self.assertTrue(eventually(lambda: self.ok("logs", "box").count("got") == count))
+
+    def test_top_shows_the_containers_processes_and_no_others(self):
+        self.start("--name", "box", "busybox", "sh", "-c", "sleep 1234 & exec sleep 4321")
+        self.assertTrue(eventually(lambda: "sleep 1234" in self.ok("top", "box")))
+        lines = self.ok("top", "box").splitlines()
+        self.assertEqual(len(lines), 3, lines)
+        self.assertIn("sleep 4321", lines[1] + lines[2])
+        self.assertEqual(self.ok("top", "box", "-o", "pid,args").splitlines()[0].split(), ["PID", "COMMAND"])
+        self.assertIn("no column PID", self.sandbox("top", "box", "-o", "args").stderr)
+
+    def test_pause_works_or_says_what_it_lacks(self):
+        self.start("--name", "box", "busybox", "sleep", "1000")
+        done = self.sandbox("pause", "box")
+        if done.returncode == 0:
+            self.assertTrue(self.state("box")["Paused"])
+            self.ok("unpause", "box")
+        else:
+            self.assertIn("no cgroup of its own", done.stderr)
+        self.assertIn("is not paused", self.sandbox("unpause", "box").stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
