@@ -4,6 +4,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/container/supervisor.h"
+#include "sandbox/container/terminal.h"
 
 namespace sandbox::cli {
 namespace {

@@ -119,7 +119,7 @@ TEST_CASE("an unreadable container is left out of the list") {
 TEST_CASE("a container that a power cut has emptied is nobody's, and swept") {
   TemporaryPlaces temporary;
   ContainerStore store(temporary.places);
-  for (const std::string content : {std::string{}, std::string(200, '\0')}) {
+  for (const std::string& content : {std::string{}, std::string(200, '\0')}) {
     const Container lost = store.create(named("web"));
     write_file_atomic(lost.directory + "/container.json", content);
     CHECK(store.list().empty());
