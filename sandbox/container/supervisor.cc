@@ -289,11 +289,11 @@ void Supervisor::reap() {
 void Supervisor::root_lost(int status) {
   overlay_ = {};
   // Status 0: the mount is gone, since the container's last process is; its own status may come after this one.
-  if (main_->exited() || status == 0) return;
+  if (status == 0) return;
   failure_ = WIFSIGNALED(status) ? fmt::format("the root file system's server was killed by signal {}", WTERMSIG(status))
                                  : fmt::format("the root file system's server ended with status {}", WEXITSTATUS(status));
   deliver(Stream::err, fmt::format("sandbox: {}\n", failure_));
-  main_->signal(SIGKILL);
+  main_->signal(SIGKILL);  // unless a page of its program that it can't read any more has ended it (SIGBUS)
 }
 
 Exec* Supervisor::exec_of(const std::shared_ptr<Connection>& client) {

@@ -38,12 +38,12 @@ class Life(SandboxCase):
         self.ok("rm", "-f", "new")
 
     def test_a_name_in_use_or_malformed_is_refused(self):
-        self.ok("create", "--name", "a", "busybox")
-        self.ok("create", "--name", "b", "busybox")
-        taken = self.sandbox("rename", "a", "b")
+        self.ok("create", "--name", "one", "busybox")
+        self.ok("create", "--name", "two", "busybox")
+        taken = self.sandbox("rename", "one", "two")
         self.assertEqual(taken.returncode, 1)
         self.assertIn("already in use", taken.stderr)
-        self.assertIn("invalid container name", self.sandbox("rename", "a", "a/b").stderr)
+        self.assertIn("invalid container name", self.sandbox("rename", "one", "a/b").stderr)
         self.assertEqual(len(self.ok("ps", "-aq").split()), 2)
 
     def test_port_shows_where_ports_are_published(self):
