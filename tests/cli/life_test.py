@@ -96,6 +96,14 @@ class Life(SandboxCase):
         self.assertEqual(self.ok("top", "box", "-o", "pid,args").splitlines()[0].split(), ["PID", "COMMAND"])
         self.assertIn("no column PID", self.sandbox("top", "box", "-o", "args").stderr)
 
+    def test_diff_shows_what_the_container_did_and_nothing_of_ours(self):
+        script = "echo x >/etc/new; rm /etc/passwd; mkdir -m 700 /root/private; touch /root/private/file"
+        self.ok("run", "--name", "box", "--network", "none", "busybox", "sh", "-c", script)
+        self.assertEqual(self.ok("diff", "box").splitlines(),
+                         ["C /etc", "A /etc/new", "D /etc/passwd", "C /root", "A /root/private", "A /root/private/file"])
+        self.ok("run", "--name", "clean", "busybox", "true")
+        self.assertEqual(self.ok("diff", "clean"), "")
+
     def test_pause_works_or_says_what_it_lacks(self):
         self.start("--name", "box", "busybox", "sleep", "1000")
         done = self.sandbox("pause", "box")
