@@ -1,14 +1,13 @@
 #include "fuse-overlay/store/changes.h"
 
-#include <dirent.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
 #include <algorithm>
 #include <map>
-#include <memory>
 
 #include "fuse-overlay/store/entry_path.h"
+#include "sandbox/base/directory.h"
 #include "sandbox/base/sys.h"
 
 namespace sandbox::overlay {
@@ -37,15 +36,11 @@ bool is_whiteout(int directory, const char* name, const struct stat& status) {
 
 using Entries = std::map<std::string, Entry>;
 
-Entries read_entries(int directory, const std::string& path) {
-  const auto copy = sys::openat(directory, ".", O_RDONLY | O_DIRECTORY) | or_throw("opening '{}' of a layer", printable(path));
-  const std::unique_ptr<DIR, decltype(&::closedir)> stream(::fdopendir(::dup(copy.get())), &::closedir);
-  if (!stream) throw SysError(Errno{errno}, fmt::format("reading '{}' of a layer", printable(path)));
+Entries read_entries(int directory) {
   Entries entries;
-  while (const dirent* entry = ::readdir(stream.get())) {
-    const std::string name = entry->d_name;
-    if (name == "." || name == "..") continue;
-    const struct stat status = sys::fstatat(directory, name.c_str(), AT_SYMLINK_NOFOLLOW) | or_throw("reading '{}' of a layer", printable(name));
+  for (const std::string& name : list_directory(fmt::format("/proc/self/fd/{}", directory))) {
+    const struct stat status =
+        sys::fstatat(directory, name.c_str(), AT_SYMLINK_NOFOLLOW) | or_throw("reading '{}' of a layer", printable(name));
     entries[name] = {S_ISDIR(status.st_mode), is_whiteout(directory, name.c_str(), status)};
   }
   return entries;
@@ -55,10 +50,10 @@ Entries read_entries(int directory, const std::string& path) {
 using Parts = std::vector<Fd>;
 
 /// What the merged lower layers show in a directory.
-Entries merged_entries(const Parts& parts, const std::string& path) {
+Entries merged_entries(const Parts& parts) {
   Entries merged;
   for (const Fd& part : parts) {
-    const Entries entries = read_entries(part.get(), path);
+    const Entries entries = read_entries(part.get());
     merged.insert(entries.begin(), entries.end());  // what a higher layer has said stays
   }
   std::erase_if(merged, [](const auto& entry) { return entry.second.whiteout; });
@@ -85,8 +80,8 @@ class Comparison {
   /// Adds what the directory `upper` changes of `lower`.
   void compare(int upper, const Parts& lower, const std::string& path, int depth) {
     if (depth > max_depth) throw InvalidInput(fmt::format("'{}' is too deep", printable(path)));
-    const Entries above = read_entries(upper, path);
-    const Entries below = merged_entries(lower, path);
+    const Entries above = read_entries(upper);
+    const Entries below = merged_entries(lower);
     const std::string prefix = path.empty() ? "" : path + "/";
     for (const auto& [name, entry] : above) {
       const auto old = below.find(name);
