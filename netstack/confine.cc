@@ -28,12 +28,14 @@ void set_limit(__rlimit_resource_t resource, const rlimit& limit, const char* wh
 }
 
 void limit_resources() {
-  constexpr rlim_t kMostSockets = 65536;
+  // Of the machine's some 28,000 ephemeral ports others want theirs; and a connection may take libslirp 250 KiB.
+  constexpr rlim_t kMostSockets = 4096, kMostMemory = rlim_t{1} << 30;
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) < 0) throw SysError(Errno{errno}, "reading the limit of open files");
   // Every connection of the container takes a descriptor; poll(2) has no limit of its own.
   files.rlim_cur = files.rlim_max = std::min(files.rlim_max, kMostSockets);
   set_limit(RLIMIT_NOFILE, files, "setting the limit of open files");
+  set_limit(RLIMIT_DATA, {.rlim_cur = kMostMemory, .rlim_max = kMostMemory}, "setting the limit of memory");
   set_limit(RLIMIT_NPROC, {.rlim_cur = 0, .rlim_max = 0}, "forbidding new processes");
 }
 

@@ -1,5 +1,6 @@
 #include "userns/launch.h"
 
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -129,10 +130,27 @@ Launched::~Launched() {
   (void)sys::wait_pidfd(pidfd_.get());
 }
 
+/// Returns when the new process has sent something. The container's own ones can stop it before it is what was asked for
+/// (kill(2) with -1 reaches it), and whoever waits for it would be stopped as well.
+void Launched::await_word(const std::string& what) const {
+  constexpr int step = 50, patience = 10'000;  // milliseconds
+  if (!among_others_) return;
+  for (int waited = 0; waited < patience; waited += step) {
+    pollfd word{channel_.get(), POLLIN, 0};
+    if (::poll(&word, 1, step) > 0) return;
+    siginfo_t info{};
+    if (pidfd_ && ::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0) {
+      throw LaunchError(what + ": the container's processes have stopped the new one", 126);
+    }
+  }
+  throw LaunchError(fmt::format("{}: no answer within {} seconds", what, patience / 1000), 126);
+}
+
 void Launched::receive(const std::string& what, const LaunchHooks& hooks, Until until) {
   bool ready = until == Until::named;
   // When joining, two processes send: the new one's "ready" may come before the word that names it.
   while (!ready || !pidfd_) {
+    await_word(what);
     sys::Message message = sys::receive_message(channel_.get(), max_message) | or_throw("{}", what);
     if (message.data.empty()) throw LaunchError(what + ": the new process died", 125);
     const char* text = reinterpret_cast<const char*>(message.data.data());
@@ -192,14 +210,25 @@ Launched Launched::begin(const LaunchPlan& plan, const StdioFds& stdio, const La
   return launched;
 }
 
-void start_through(int connection) {
-  send_word(connection, Word::start);
+namespace {
+
+/// The channel's end says that execve(2) has succeeded.
+void expect_end(int connection) {
   const sys::Message message = sys::receive_message(connection, max_message) | or_throw("starting the process");
   if (!message.data.empty()) throw_failure(message, "starting the process failed");
 }
 
+}  // namespace
+
+void start_through(int connection) {
+  send_word(connection, Word::start);
+  expect_end(connection);
+}
+
 void Launched::start() {
-  start_through(channel_.get());
+  send_word(channel_.get(), Word::start);
+  await_word("starting the process");
+  expect_end(channel_.get());
   started_ = true;
   channel_.reset();
 }
@@ -224,6 +253,7 @@ Launched join(int container_pidfd, const ProcessPlan& process, const StdioFds& s
   };
   clone_through_middle(channel, cgroup, enter, 0, [&](int own_channel) { run_joined_child(process, stdio, own_channel); });
   launched.channel_ = std::move(channel.first);
+  launched.among_others_ = true;
   channel.second.reset();
   launched.receive("joining the container", {}, Launched::Until::ready);
   launched.start();

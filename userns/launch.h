@@ -62,9 +62,11 @@ class Launched {
   enum class Until { named, ready };  ///< The new process is known; it is ready.
   Launched() = default;
   void receive(const std::string& what, const LaunchHooks& hooks, Until until);
+  void await_word(const std::string& what) const;
   pid_t pid_ = -1;
   Fd pidfd_, channel_, console_, nic_;
   bool started_ = false;
+  bool among_others_ = false;  ///< In a container that runs: its processes may do things to this one.
 };
 
 /// What start() does, by another process than the one that began: `connection` is to the gate of begin().

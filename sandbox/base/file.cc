@@ -18,8 +18,6 @@ std::string parent_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-constexpr int max_tree_depth = 4096;  // below PATH_MAX / 2: no deeper tree can be named in one path
-
 // Two processes may remove the same left-over tree: what the other one took is gone as well.
 bool is_absent(Errno error) { return error.value == ENOENT; }
 
@@ -28,34 +26,64 @@ void remove_directory(int dir, const char* path) {
   if (!removed && !is_absent(removed.error())) throw SysError(removed.error(), fmt::format("removing directory '{}'", path));
 }
 
-void empty_directory(Fd dir, int depth) {
-  if (depth > max_tree_depth) throw Error("removing a tree: deeper than 4096 directories");
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(dir.get()), ::closedir);
-  if (!stream) throw SysError(Errno{errno}, "reading a directory to remove");
-  const int fd = dir.release();
-  while (const dirent* entry = ::readdir(stream.get())) {
-    const std::string_view name = entry->d_name;
-    if (name == "." || name == "..") continue;
-    auto removed = sys::unlinkat(fd, entry->d_name, 0);
-    if (removed || is_absent(removed.error())) continue;
-    if (removed.error().value != EISDIR && removed.error().value != EPERM) {
-      throw SysError(removed.error(), fmt::format("removing '{}'", name));
-    }
-    auto child = sys::openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (!child && child.error().value == EACCES) {
-      if (::fchmodat(fd, entry->d_name, 0700, 0) == 0) {
-        child = sys::openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-      }
-    }
-    if (!child && is_absent(child.error())) continue;
-    if (!child) throw SysError(child.error(), fmt::format("opening '{}' to remove it", name));
-    if (const auto status = sys::fstat(child->get()); status && (status->st_mode & 0700) != 0700) {
-      (void)sys::fchmod(child->get(), 0700);  // a failure shows in the unlink that follows
-    }
-    empty_directory(std::move(*child), depth + 1);
-    remove_directory(fd, entry->d_name);
+Fd open_to_empty(int fd, const char* name) {
+  auto child = sys::openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!child && child.error().value == EACCES && ::fchmodat(fd, name, 0700, 0) == 0) {
+    child = sys::openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   }
+  if (!child && is_absent(child.error())) return {};
+  if (!child) throw SysError(child.error(), fmt::format("opening '{}' to remove it", name));
+  if (const auto status = sys::fstat(child->get()); status && (status->st_mode & 0700) != 0700) {
+    (void)sys::fchmod(child->get(), 0700);  // a failure shows in the unlink that follows
+  }
+  return std::move(*child);
 }
+
+/// Empties a directory by descriptor. What lies deeper than a few levels is moved up to `top` first, so that neither
+/// descriptors nor the stack run out, however deep a container has dug.
+class Emptying {
+ public:
+  explicit Emptying(const Fd& top) : top_(top.get()) {
+    do {
+      moved_ = false;
+      empty(sys::openat(top_, ".", O_RDONLY | O_DIRECTORY) | or_throw("reading a directory to remove"), 0);
+    } while (moved_);
+  }
+
+ private:
+  static constexpr int deepest = 32;
+
+  void empty(Fd dir, int depth) {
+    const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(dir.get()), ::closedir);
+    if (!stream) throw SysError(Errno{errno}, "reading a directory to remove");
+    const int fd = dir.release();
+    while (const dirent* entry = ::readdir(stream.get())) {
+      const std::string_view name = entry->d_name;
+      if (name == "." || name == "..") continue;
+      const auto removed = sys::unlinkat(fd, entry->d_name, 0);
+      if (removed || is_absent(removed.error())) continue;
+      if (removed.error().value != EISDIR && removed.error().value != EPERM) {
+        throw SysError(removed.error(), fmt::format("removing '{}'", name));
+      }
+      remove_child(fd, entry->d_name, depth);
+    }
+  }
+
+  void remove_child(int fd, const char* name, int depth) {
+    Fd child = open_to_empty(fd, name);
+    if (!child) return;
+    if (depth < deepest) {
+      empty(std::move(child), depth + 1);
+      return remove_directory(fd, name);
+    }
+    const auto moved = sys::renameat2(fd, name, top_, random_hex(32).c_str());
+    if (!moved && !is_absent(moved.error())) throw SysError(moved.error(), fmt::format("removing '{}'", name));
+    moved_ = true;
+  }
+
+  int top_;
+  bool moved_ = false;
+};
 
 }  // namespace
 
@@ -116,7 +144,7 @@ void remove_tree(const std::string& path) {
   if (!dir && is_absent(dir.error())) return;
   if (!dir) throw SysError(dir.error(), fmt::format("opening '{}'", path));
   (void)sys::fchmod(dir->get(), 0700);
-  empty_directory(std::move(*dir), 0);
+  const Emptying emptied(*dir);
   remove_directory(AT_FDCWD, path.c_str());
 }
 

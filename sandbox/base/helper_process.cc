@@ -13,6 +13,7 @@
 #include <array>
 #include <vector>
 
+#include "sandbox/base/sealed_program.h"
 #include "sandbox/base/sys.h"
 
 namespace sandbox {
@@ -46,9 +47,9 @@ class Spawn {
 
   void give(int from, int to) { check(::posix_spawn_file_actions_adddup2(&actions_, from, to)); }
   void close_from(int first) { check(::posix_spawn_file_actions_addclosefrom_np(&actions_, first)); }
-  pid_t start(const std::vector<std::string>& words, const std::vector<std::string>& environment) {
+  pid_t start(const std::string& program, const std::vector<std::string>& words, const std::vector<std::string>& environment) {
     pid_t child = -1;
-    check(::posix_spawn(&child, "/proc/self/exe", &actions_, &attributes_, pointers(words).data(),
+    check(::posix_spawn(&child, program.c_str(), &actions_, &attributes_, pointers(words).data(),
                         pointers(environment).data()));
     return child;
   }
@@ -106,7 +107,10 @@ pid_t start_self(const SelfStart& start) {
     spawn.give(copies.back().get(), first + i);
   }
   spawn.close_from(first + count);
-  return spawn.start(start.words, start.environment);
+  const Fd copy = start.sealed ? sealed_program() : Fd{};
+  if (!copy) return spawn.start("/proc/self/exe", start.words, start.environment);
+  // By our own entry: the child's are closed by the time it executes.
+  return spawn.start(fmt::format("/proc/{}/fd/{}", ::getpid(), copy.get()), start.words, start.environment);
 }
 
 pid_t start_helper(const std::string& mode, std::vector<int> descriptors) {

@@ -20,6 +20,10 @@ std::string random_hex(std::size_t digits) {
   return text;
 }
 
+bool is_hex(std::string_view text, std::size_t digits) {
+  return text.size() == digits && std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
 bool is_valid_name(std::string_view name) {
   if (name.size() < 2 || name.size() > 255) return false;
   const auto is_alnum = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };

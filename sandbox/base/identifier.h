@@ -10,6 +10,9 @@ namespace sandbox {
 /// `digits` random lower-case hexadecimal digits from getrandom(2); at most 64.
 std::string random_hex(std::size_t digits);
 
+/// Whether `text` is so many lower-case hexadecimal digits.
+bool is_hex(std::string_view text, std::size_t digits);
+
 /// Docker's rule for container and volume names: [a-zA-Z0-9][a-zA-Z0-9_.-]+, at most 255 bytes.
 bool is_valid_name(std::string_view name);
 

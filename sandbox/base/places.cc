@@ -34,6 +34,13 @@ bool is_private_directory_of_user(const std::string& path) {
   return status && S_ISDIR(status->st_mode) && status->st_uid == ::getuid() && (status->st_mode & 0077) == 0;
 }
 
+/// Belongs to us, or to root, and nobody else may write to it.
+bool is_safe_from_others(const std::string& path, bool roots_too = false) {
+  const auto status = sys::fstatat(AT_FDCWD, path.c_str(), 0);
+  if (!status || !S_ISDIR(status->st_mode) || (status->st_mode & 0022) != 0) return false;
+  return status->st_uid == ::getuid() || (roots_too && status->st_uid == 0);
+}
+
 std::string runtime_directory() {
   if (std::string dir = from_environment("SANDBOX_RUNTIME_DIR"); !dir.empty()) return dir;
   if (std::string dir = from_environment("XDG_RUNTIME_DIR"); !dir.empty() && is_private_directory_of_user(dir)) {
@@ -50,8 +57,10 @@ std::vector<std::string> additional_stores() {
     if (colon != 0) stores.emplace_back(rest.substr(0, colon));
     rest = colon == std::string_view::npos ? std::string_view{} : rest.substr(colon + 1);
   }
+  // A store that somebody else has put beside the program would run their images under our names.
   const std::string executable = executable_path();
-  stores.push_back(executable.substr(0, executable.find_last_of('/')) + "/../share/sandbox/store");
+  const std::string shipped = executable.substr(0, executable.find_last_of('/')) + "/../share/sandbox/store";
+  if (is_safe_from_others(shipped, true)) stores.push_back(shipped);
   return stores;
 }
 
@@ -61,6 +70,10 @@ Places find_places() { return {data_directory(), runtime_directory(), additional
 
 void make_places(const Places& places) {
   make_directories(places.data);
+  if (!is_safe_from_others(places.data)) {
+    throw Error(fmt::format("others may write to the store '{}', or it is not yours", places.data),
+                "chmod go-w it, or set SANDBOX_STORE_DIR to a directory of yours");
+  }
   for (const char* part : {"/images/blobs/sha256", "/layers", "/containers", "/tmp"}) make_directories(places.data + part);
   make_directories(places.runtime);
   if (!is_private_directory_of_user(places.runtime)) {

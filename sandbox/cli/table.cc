@@ -29,17 +29,28 @@ std::string truncated(const std::string& text, std::size_t width) {
 }
 
 std::string quoted(const std::string& text) {
-  std::string result = "\"";
+  std::string escaped;
   for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') (result += '\\') += c;
-    else if (c == '\n') result += "\\n";
-    else if (c == '\t') result += "\\t";
-    else if (c == '\r') result += "\\r";
-    else if (byte < 0x20 || byte == 0x7f) result += fmt::format("\\x{:02x}", byte);
-    else result += c;
+    if (c == '"' || c == '\\') (escaped += '\\') += c;
+    else if (c == '\n') escaped += "\\n";
+    else if (c == '\t') escaped += "\\t";
+    else if (c == '\r') escaped += "\\r";
+    else escaped += c;
   }
-  return result + "\"";
+  return "\"" + without_controls(escaped) + "\"";
+}
+
+/// The size of the character at the beginning of UTF-8 `text` if it commands a terminal or turns the direction of what
+/// follows, else 0: U+0000 to U+001F and U+007F to U+009F; U+061C, U+200E and U+200F, U+202A to U+202E, U+2066 to U+2069.
+std::size_t control_size(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  if (byte(0) < 0x20 || byte(0) == 0x7F) return 1;
+  if (byte(0) == 0xC2 && byte(1) >= 0x80 && byte(1) < 0xA0) return 2;
+  if (byte(0) == 0xD8 && byte(1) == 0x9C) return 2;
+  if (byte(0) != 0xE2) return 0;
+  const bool marks = byte(1) == 0x80 && (byte(2) == 0x8E || byte(2) == 0x8F || (byte(2) >= 0xAA && byte(2) <= 0xAE));
+  const bool isolates = byte(1) == 0x81 && byte(2) >= 0xA6 && byte(2) <= 0xA9;
+  return marks || isolates ? 3 : 0;
 }
 
 std::string port_range(unsigned first, std::size_t count) {
@@ -56,16 +67,31 @@ bool continues(const container::PublishedPort& first, const container::Published
 
 std::string without_controls(std::string_view text) {
   std::string result;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0U;
-    // U+0080 to U+009F, in UTF-8 C2 80 to C2 9F, are control characters too.
-    const bool wide = byte == 0xC2 && next >= 0x80 && next < 0xA0;
-    if (wide) result += fmt::format("\\x{:02x}\\x{:02x}", byte, text[++i] & 0xFF);
-    else if ((byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f) result += fmt::format("\\x{:02x}", byte);
-    else result += text[i];
+  while (!text.empty()) {
+    const std::size_t control = text[0] == '\n' || text[0] == '\t' ? 0 : control_size(text);
+    if (control == 0) result += text[0];
+    for (std::size_t i = 0; i < control; ++i) result += fmt::format("\\x{:02x}", text[i] & 0xFF);
+    text.remove_prefix(std::max<std::size_t>(control, 1));
   }
   return result;
+}
+
+std::string json_for_terminals(const Json& document) {
+  const std::string text = document.dump(4, ' ', false, Json::error_handler_t::replace);
+  // Of what is no string only the line ends are controls; in strings JSON has escaped those below U+0020.
+  const bool plain = [&] {
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      if (text[i] != '\n' && control_size(std::string_view(text).substr(i, 3)) > 0) return false;
+    }
+    return true;
+  }();
+  if (plain) return text;
+  std::string escaped;
+  for (const char c : document.dump(4, ' ', true, Json::error_handler_t::replace)) {
+    if (c == 0x7F) escaped += "\\u007f";  // the one control that JSON leaves alone
+    else escaped += c;
+  }
+  return escaped;
 }
 
 std::string render_table(const std::vector<std::vector<std::string>>& rows) {

@@ -14,8 +14,11 @@ namespace sandbox::cli {
 /// column is not padded.
 std::string render_table(const std::vector<std::vector<std::string>>& rows);
 
-/// Text that may quote strangers, safe for a terminal: control characters but newline and tab become "\\x1b".
+/// Text that may quote strangers, safe for a terminal: characters that command it (but newline and tab) or turn the
+/// direction of writing become "\\x1b".
 std::string without_controls(std::string_view text);
+/// Indented by 4; where strings hold such characters, with everything beyond ASCII as "\\u009b".
+std::string json_for_terminals(const Json& document);
 
 std::string short_id(const std::string& id);  ///< 12 digits, without "sha256:".
 /// The command quoted as Go's strconv.Quote, cut to 20 characters unless `whole`.

@@ -35,11 +35,7 @@ struct flock whole_file() {
   return whole;
 }
 
-bool is_id(const std::string& name) {
-  return name.size() == 64 && std::all_of(name.begin(), name.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
-}
+bool is_id(const std::string& name) { return is_hex(name, 64); }
 
 Json state_to_json(const State& state) {
   return {{"status", status_names[static_cast<std::size_t>(state.status)]},
@@ -93,17 +89,6 @@ bool is_answered_for(const State& state) {
   return state.supervisor_start != 0 && process_start_time(state.supervisor_pid) == state.supervisor_start;
 }
 
-State load_state(const std::string& directory) {
-  State state = recorded_state(directory);
-  if (state.status == Status::running && !is_answered_for(state)) {
-    state.status = Status::exited;  // killed before it could write the end
-    state.exit_code = 137;
-    state.pid = 0;
-    state.paused = false;
-  }
-  return state;
-}
-
 /// SIGKILL for the process that has this number and start time, and a moment to die.
 void kill_process(int pid, std::uint64_t start) {
   constexpr int moment = 1000;  // milliseconds
@@ -116,10 +101,22 @@ void kill_process(int pid, std::uint64_t start) {
   (void)::poll(&ended, 1, moment);
 }
 
-/// The container's first process may have outlived its supervisor: a process can clear the death signal that we gave it
-/// (prctl(2), PR_SET_PDEATHSIG).
+/// The container's first process may have outlived its supervisor: it loses the death signal that we gave it when it
+/// changes its user, and can clear it (prctl(2), PR_SET_PDEATHSIG).
 void end_orphan(const State& state) {
   if (state.status == Status::running) kill_process(state.pid, state.pid_start);
+}
+
+State load_state(const std::string& directory) {
+  State state = recorded_state(directory);
+  if (state.status == Status::running && !is_answered_for(state)) {
+    end_orphan(state);
+    state.status = Status::exited;  // killed before it could write the end
+    state.exit_code = 137;
+    state.pid = 0;
+    state.paused = false;
+  }
+  return state;
 }
 
 std::string cgroup_record(const std::string& directory) { return directory + "/cgroup"; }
@@ -202,6 +199,7 @@ std::string ContainerStore::directory_of(const std::string& id) const { return r
 Container ContainerStore::create(Spec spec, bool starts_at_once) {
   if (spec.id.empty()) spec.id = random_hex(64);
   if (spec.name.empty()) spec.name = spec.id.substr(0, 12);
+  spec.filtered = !spec.plan.process.seccomp.empty();
   spec_from_json(to_json(spec));  // what could not be read back is refused now
   make_directories(root());
   const FileLock lock(root() + "/.lock");
@@ -366,7 +364,7 @@ void record_cgroup(const Container& container, const std::string& path) {
 
 std::vector<std::byte> read_seccomp(const Container& container) {
   const std::string path = container.directory + "/seccomp.bpf";
-  if (!path_exists(path)) return {};
+  if (!container.spec.filtered) return {};
   const std::string content = read_file(path);
   if (content.empty() || content.size() % 8 != 0) throw InvalidInput(fmt::format("'{}' is not a filter", path));
   std::vector<std::byte> bytes;

@@ -37,7 +37,7 @@ std::vector<std::string> supervisor_environment(const Places& places) {
 Fd spawn_supervisor(const Places& places, const Container& container, int user_ns) {
   auto pair = sys::socketpair(SOCK_STREAM) | or_throw("connecting the container's supervisor");
   SelfStart start{{"sbx:supervisor", "helper", "supervisor", container.spec.id, "3"},
-                  supervisor_environment(places), {pair.second.get()}};
+                  supervisor_environment(places), {pair.second.get()}, false, true};
   if (user_ns >= 0) {
     start.words.push_back("4");
     start.descriptors.push_back(user_ns);

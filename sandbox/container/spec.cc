@@ -47,6 +47,7 @@ void describe(A& field, Described<Spec> auto& spec) {
   field("limits", spec.limits);
   field("limits_best_effort", spec.limits_best_effort);
   field("auto_remove", spec.auto_remove);
+  field("filtered", spec.filtered);
   field("open_stdin", spec.open_stdin);
   field("stop_signal", spec.stop_signal);
 }

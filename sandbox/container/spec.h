@@ -32,6 +32,7 @@ struct Spec {
   cgroup::Limits limits;
   bool limits_best_effort = false;  ///< A limit that can't be applied is a warning.
   bool auto_remove = false;
+  bool filtered = false;         ///< There is a seccomp filter; set by ContainerStore::create.
   bool open_stdin = false;       ///< -i
   int stop_signal = 15;
 };

@@ -48,7 +48,9 @@ void collect_layers(const Places& places, const std::set<std::string>& needed, c
   std::set<std::string> in_use;
   for (const ImageUser& user : users) in_use.insert(user.layers.begin(), user.layers.end());
   for (const std::string& name : list_directory(layers)) {
-    const bool wanted = needed.contains(name.substr(0, name.find('.')));  // in either form
+    const std::string chain = name.substr(0, name.find('.'));
+    if (!is_hex(chain, 64) || (name != chain && name != chain + ".ids")) continue;  // not of our making
+    const bool wanted = needed.contains(chain);  // in either form
     const std::string path = layers + "/" + name;
     if (wanted || in_use.contains(path + "/fs")) continue;
     const Staged doomed(fmt::format("{}/tmp/{}", places.data, random_hex(16)));

@@ -11,6 +11,7 @@ namespace sandbox::image {
 namespace {
 
 constexpr int attempts = 8;
+constexpr std::size_t area_digits = 16;
 
 /// Locks the area and returns the locked file; none when another process has it, or has just removed it.
 Fd lock_area(const std::string& area) {
@@ -32,7 +33,7 @@ StagingArea::StagingArea(const std::string& data) {
   sweep_staging(data);
   // Between its making and its locking another process may take the directory for left over.
   for (int attempt = 0; attempt < attempts && !lock_; ++attempt) {
-    path_ = fmt::format("{}/tmp/{}", data, random_hex(16));
+    path_ = fmt::format("{}/tmp/{}", data, random_hex(area_digits));
     sys::mkdirat(AT_FDCWD, path_.c_str(), 0700) | or_throw("creating '{}'", path_);
     lock_ = lock_area(path_);
   }
@@ -51,6 +52,7 @@ std::string StagingArea::new_path() const { return path_ + "/" + random_hex(16);
 
 void sweep_staging(const std::string& data) {
   for (const std::string& name : list_directory(data + "/tmp")) {
+    if (!is_hex(name, area_digits)) continue;  // not of our making
     const std::string area = fmt::format("{}/tmp/{}", data, name);
     const Fd lock = lock_area(area);
     if (!lock) continue;

@@ -191,7 +191,7 @@ class FullDisk(SandboxCase):
     def setUp(self):
         super().setUp()
         os.mkdir(self.data)
-        mount = f'mount -t tmpfs -o size={self.SIZE} none "$0" && echo ready && exec sleep 1000'
+        mount = f'mount -t tmpfs -o mode=700,size={self.SIZE} none "$0" && echo ready && exec sleep 1000'
         self.holder = subprocess.Popen(["unshare", "-Urm", "sh", "-c", mount, self.data], stdout=subprocess.PIPE, text=True)
         self.clients.append(self.holder)
         self.assertEqual(self.holder.stdout.readline(), "ready\n")

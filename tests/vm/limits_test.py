@@ -82,7 +82,8 @@ class Limits(unittest.TestCase):
         self.assertEqual(lines[0], "50000 100000", seen.stderr)
         stat = dict(line.split() for line in lines[1:])
         self.assertGreater(int(stat["nr_throttled"]), 5, stat)
-        self.assertLess(int(stat["usage_usec"]), 2_400_000, stat)
+        # Of each period of 100 ms at most half; a slow machine stretches the three seconds.
+        self.assertLess(int(stat["usage_usec"]), (int(stat["nr_periods"]) + 1) * 55_000, stat)
 
     def test_a_fork_bomb_stays_inside(self):
         self.start_box("bomb", "--pids-limit", "20", "busybox", "sh", "-c", BOMB)

@@ -1,6 +1,7 @@
 // `inspect`: containers and images as JSON in Docker's shape.
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/cli/table.h"
 #include "sandbox/container/container_store.h"
 #include "sandbox/engine/units.h"
 #include "sandbox/image/image_store.h"
@@ -126,7 +127,7 @@ int run(const Arguments& arguments) {
       status = 1;
     }
   }
-  print(found.dump(4, ' ', false, Json::error_handler_t::replace) + "\n");
+  print(json_for_terminals(found) + "\n");
   return status;
 }
 

@@ -1,0 +1,124 @@
+"""What a hostile container does to the processes that serve it: executing the host's program, stopping those who join
+it, outliving its supervisor, directories too deep to remove, more sockets than the machine has."""
+
+import os
+import pathlib
+import resource
+import signal
+import subprocess
+import time
+import unittest
+
+from image_archive import directory, docker_archive, link, script, tools
+from raw_programs import CLEAR_DEATH_SIGNAL, ASK_FOR_SEAL, FLIPPER, STOP_OTHERS, elf
+from sandbox_case import SANDBOX, SandboxCase, eventually
+
+
+class HostileContainer(SandboxCase):
+    def load(self, name, entries, **config):
+        path = f"{self.home}/{name}.tar"
+        docker_archive(path, f"{name}:latest", entries, **config)
+        self.ok("load", "-i", path)
+        os.unlink(path)
+
+    def alive(self, pid):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+                return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+        except OSError:
+            return False
+
+    def kill_supervisor(self):
+        """Also waits until it is gone; returns what is recorded about the container."""
+        state = self.state()
+        os.kill(state["supervisor_pid"], signal.SIGKILL)
+        self.assertTrue(eventually(lambda: not self.alive(state["supervisor_pid"])))
+        return state
+
+
+class HostsProgram(HostileContainer):
+    def test_no_container_gets_at_the_hosts_own_program(self):
+        # The image's loader runs with /proc/self/exe of whatever dynamic program is executed: ours, when the name is
+        # exchanged for a magic link between the look at it and execve(2) (CVE-2019-5736). It ends with 42 when that is
+        # a file, which it could write to once nobody executes it, and with 43 when it is sealed.
+        self.load("race", tools("true") + [
+            directory("lib64"), script("lib64/ld-linux-x86-64.so.2", elf(ASK_FOR_SEAL)), script("flip", elf(FLIPPER)),
+            directory("race", 0o777), link("race/x", "/bin/true"), link("race/y", "/proc/self/exe")], Cmd=["/flip"])
+        self.ok("run", "-d", "--name", "race", "race")
+        statuses = [self.sandbox("exec", "race", "/race/x").returncode for _ in range(200)]
+        self.assertNotIn(42, statuses, f"a container had the host's program {statuses.count(42)} times")
+
+
+class StoppedJoiner(HostileContainer):
+    """The first process stops every other one for ever, also those that `exec` is just bringing in."""
+
+    def setUp(self):
+        super().setUp()
+        self.load("stopper", tools("true") + [script("stopper", elf(STOP_OTHERS))], Cmd=["/stopper"])
+        self.ok("run", "-d", "--name", "box", "stopper")
+        self.client("exec", "box", "/bin/true", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL)
+        time.sleep(1)
+
+    def test_kill_still_reaches_the_container(self):
+        self.ok("kill", "box")
+        self.assertTrue(eventually(lambda: self.state()["status"] == "exited", 5), "'kill' said it was done")
+
+    def test_stop_does_not_need_the_last_resort(self):
+        begin = time.monotonic()
+        self.ok("stop", "-t", "0", "box")
+        self.assertLess(time.monotonic() - begin, 5)
+        self.assertNotEqual(self.state()["finished"], 0, "the supervisor was killed before it could write the end")
+
+
+class Orphan(HostileContainer):
+    """A container whose first process has no death signal; every program that changes its user has none (prctl(2))."""
+
+    def setUp(self):
+        super().setUp()
+        self.load("orphan", tools("sleep") + [script("clear", elf(CLEAR_DEATH_SIGNAL))], Cmd=["/clear"])
+        self.ok("run", "-d", "--name", "box", "orphan")
+        self.assertTrue(eventually(lambda: "1234" in pathlib.Path(f"/proc/{self.state()['pid']}/cmdline").read_text(encoding="utf-8")))
+
+    def test_stop_ends_it_when_its_supervisor_is_stuck(self):
+        state = self.state()
+        os.kill(state["supervisor_pid"], signal.SIGSTOP)  # a container can do the same: see StoppedJoiner
+        self.ok("stop", "-t", "1", "box")
+        self.assertTrue(eventually(lambda: not self.alive(state["pid"]), 3), "'stop' said it was done")
+
+    def test_start_after_a_killed_supervisor_leaves_one_container(self):
+        first = self.kill_supervisor()
+        self.ok("start", "box")
+        self.assertTrue(eventually(lambda: not self.alive(first["pid"]), 3), "two containers run in one directory")
+
+    def tearDown(self):
+        for pid in self.helpers("/bin/sleep"):
+            os.kill(pid, signal.SIGKILL)
+        super().tearDown()
+
+
+class DeepTree(HostileContainer):
+    def test_directories_deeper_than_our_descriptors_are_removed(self):
+        few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+        deep = "i=0; while [ $i -lt 300 ]; do mkdir d && cd d || exit 1; i=$((i + 1)); done; echo made"
+        done = self.sandbox("run", "--rm", "busybox", "sh", "-c", deep, preexec_fn=few)
+        self.assertEqual(done.stdout, "made\n", done.stderr)
+        self.sandbox("run", "--rm", "busybox", "true", preexec_fn=few)
+        self.assertEqual([name for name in os.listdir(self.data + "/containers") if name != ".lock"], [])
+
+
+class ManySockets(HostileContainer):
+    def test_one_container_leaves_the_machine_its_ports(self):
+        # libslirp makes a socket of the host, and takes a port of ip_local_port_range, for every source port of a
+        # container's datagrams, and 250 KiB of buffers for a connection whose other end does not read.
+        self.ok("run", "-d", "--name", "box", "busybox", "sleep", "1234")
+        helper, = self.helpers("sbx:netstack")
+        with open(f"/proc/{helper}/limits", encoding="utf-8") as limits:
+            most = next(int(line.split()[3]) for line in limits if line.startswith("Max open files"))
+        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="utf-8") as ports:
+            first, last = map(int, ports.read().split())
+        self.assertLess(most, (last - first) // 4, "one network helper may take most of the machine's ports")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
