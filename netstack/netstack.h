@@ -39,13 +39,10 @@ Config config_from_json(const Json& document);
 Fd create_nic(const std::string& name, const std::string& address, int prefix, const std::string& gateway, int mtu);
 void bring_up_loopback();
 
-/// What create_nic() would use here, for `doctor`. Leaves the caller's network namespaces in an undefined state: for
-/// a child that ends afterwards.
-struct NicRung {
-  enum Kind { tap, veth, none } kind = none;
-  int tap_error = 0, veth_error = 0;  ///< errno(3); 0: worked, or was not needed.
-};
-NicRung probe_nic();
+/// Each tries what create_nic() would do with it, and throws SysError. They leave the caller's network namespaces in an
+/// undefined state: for a child that ends afterwards.
+void probe_tap();
+void probe_veth();
 /// The remedy for a failed attempt to use /dev/net/tun; "" when none is known.
 std::string tun_hint(int error);
 

@@ -119,17 +119,12 @@ std::string tun_hint(int error) {
   }
 }
 
-NicRung probe_nic() {
-  const std::string name = "probe0";
-  const TapAttempt attempt = open_tap(name);
-  if (attempt.error == 0) return {NicRung::tap, 0, 0};
-  try {
-    static_cast<void>(create_veth(name, 1500));
-    return {NicRung::veth, attempt.error, 0};
-  } catch (const SysError& error) {
-    return {NicRung::none, attempt.error, error.code()};
-  }
+void probe_tap() {
+  const TapAttempt attempt = open_tap("probe0");
+  if (attempt.error != 0) throw SysError(Errno{attempt.error}, attempt.what);
 }
+
+void probe_veth() { static_cast<void>(create_veth("probe0", 1500)); }
 
 Fd create_nic(const std::string& name, const std::string& address, int prefix, const std::string& gateway, int mtu) {
   if (prefix < 1 || prefix > 32) throw InvalidInput(fmt::format("network prefix {} is not within 1 to 32", prefix));

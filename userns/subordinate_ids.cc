@@ -33,10 +33,10 @@ bool overlaps(const IdRange& a, const IdRange& b) {
   return a.first < std::uint64_t{b.first} + b.count && b.first < std::uint64_t{a.first} + a.count;
 }
 
-std::vector<IdRange> read_ranges(const char* path, std::string_view name) {
-  if (!path_exists(path)) return {};
-  return parse_subordinate_ids(read_file(path), name, ::getuid());
-}
+std::string read_if_there(const char* path) { return path_exists(path) ? read_file(path) : std::string(); }
+
+// Where useradd(8) begins to give ranges (SUB_UID_MIN of login.defs(5)).
+constexpr std::uint32_t first_subordinate_id = 100000;
 
 }  // namespace
 
@@ -58,10 +58,24 @@ std::vector<IdRange> parse_subordinate_ids(std::string_view text, std::string_vi
   return ranges;
 }
 
+std::uint32_t first_free_id(std::string_view text, std::uint32_t at_least) {
+  std::uint64_t end = at_least;
+  while (!text.empty()) {
+    std::string_view line = take_until(text, '\n');
+    take_until(line, ':');
+    const auto first = number_in(take_until(line, ':'));
+    const auto count = number_in(line);
+    if (first && count) end = std::max(end, std::uint64_t{*first} + *count);
+  }
+  return static_cast<std::uint32_t>(std::min(end, std::uint64_t{UINT32_MAX}));
+}
+
 SubordinateIds read_subordinate_ids() {
   const passwd* entry = ::getpwuid(::getuid());
-  const std::string name = entry != nullptr ? entry->pw_name : "";
-  return {read_ranges("/etc/subuid", name), read_ranges("/etc/subgid", name)};
+  const std::string user = entry != nullptr ? entry->pw_name : std::to_string(::getuid());
+  const std::string uids = read_if_there("/etc/subuid"), gids = read_if_there("/etc/subgid");
+  return {parse_subordinate_ids(uids, user, ::getuid()), parse_subordinate_ids(gids, user, ::getuid()), user,
+          first_free_id(gids, first_free_id(uids, first_subordinate_id))};
 }
 
 std::vector<IdMapping> map_with_ranges(std::uint32_t own, const std::vector<IdRange>& ranges) {

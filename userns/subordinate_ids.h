@@ -16,12 +16,17 @@ struct IdRange {
 
 struct SubordinateIds {
   std::vector<IdRange> uids, gids;
+  std::string user;              ///< The caller's name, or number where it has none.
+  std::uint32_t first_free = 0;  ///< From here on nobody has a range.
   bool complete() const { return !uids.empty() && !gids.empty(); }
 };
 
 /// The ranges of lines "owner:first:count" whose owner is `name` or the number `id`. Lines that are malformed, empty
 /// or beyond 32 bits, and ranges that overlap an earlier one of the same user, give nothing. Pure.
 std::vector<IdRange> parse_subordinate_ids(std::string_view text, std::string_view name, std::uint32_t id);
+
+/// The first id behind all ranges in `text`, and not below `at_least`. Pure.
+std::uint32_t first_free_id(std::string_view text, std::uint32_t at_least);
 
 /// Those of the calling user, in /etc/subuid and /etc/subgid; empty where the files or lines are missing.
 SubordinateIds read_subordinate_ids();

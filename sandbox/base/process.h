@@ -1,12 +1,18 @@
-// Naming one process for longer than its pid lives.
+// Naming one process for longer than its pid lives, and asking a child for what would change the caller.
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <string>
 
 namespace sandbox {
 
 /// Field 22 of /proc/<pid>/stat (proc_pid_stat(5)), clock ticks since boot: with it a pid names one process, not a
 /// later one of the same number. 0 when there is no such process, or only its zombie.
 std::uint64_t process_start_time(int pid);
+
+/// Runs `act` in a child process and returns what it returned there: namespaces that it enters, mounts and cgroups that
+/// it makes end with it. Precondition: one thread, and `act` doesn't throw. Throws Error when the child dies.
+std::string ask_child(const std::function<std::string()>& act);
 
 }  // namespace sandbox

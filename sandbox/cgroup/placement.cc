@@ -62,7 +62,8 @@ void explain_no_rung(Choice& choice, const Surroundings& surroundings) {
     return;
   }
   choice.reason = fmt::format("{}, and there is no systemd user session to ask for one", own);
-  choice.hint = "as root: loginctl enable-linger USER; or log in by ssh or on the console rather than by su";
+  choice.hint = fmt::format("as root: loginctl enable-linger {}; or log in by ssh or on the console rather than by su",
+                            surroundings.uid);
 }
 
 void explain_controllers(Choice& choice) {

@@ -19,6 +19,7 @@ struct Surroundings {
   std::string directory;                         ///< Where children may be made, if writable; empty: not visible.
   bool writable = false;                         ///< A delegated subtree (cgroups(7), "Cgroups delegation").
   std::vector<std::string> controllers;          ///< That children of `directory` may have.
+  std::uint32_t uid = 0;                         ///< Ours, on the host.
   std::string batch_job;                         ///< The batch scheduler's job that we are in.
   std::string manager_bus;                       ///< Socket of the user's systemd; empty: there is none.
   std::vector<std::string> manager_controllers;  ///< Delegated to the user's systemd.

@@ -62,10 +62,10 @@ Surroundings survey() {
     found.controllers = read_controllers(found.directory);
   }
   if (legacy) return found;
-  const std::uint32_t uid = host_uid();
-  found.manager_bus = find_manager_bus(uid);
+  found.uid = host_uid();
+  found.manager_bus = find_manager_bus(found.uid);
   // The cgroup that systemd gives to a user's manager (systemd.slice(5), user@.service(5)).
-  const std::string manager = fmt::format("/user.slice/user-{0}.slice/user@{0}.service", uid);
+  const std::string manager = fmt::format("/user.slice/user-{0}.slice/user@{0}.service", found.uid);
   if (const std::string directory = directory_of(*mount, manager); !found.manager_bus.empty() && !directory.empty()) {
     found.manager_controllers = read_controllers(directory);
   }

@@ -28,7 +28,8 @@ FoundRange find_id_range(const Places& places) {
   const userns::SubordinateIds ids = userns::read_subordinate_ids();
   if (!ids.complete()) {
     range.reason = "no range for this user in /etc/subuid and /etc/subgid";
-    range.fix = "as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER (numbers nobody else has)";
+    range.fix = fmt::format("as root: usermod --add-subuids {0}-{1} --add-subgids {0}-{1} {2}", ids.first_free,
+                            ids.first_free + 65535, ids.user);
   } else if (!in_path("newuidmap") || !in_path("newgidmap")) {
     range.reason = "newuidmap and newgidmap are not installed";
     range.fix = "as root: apt-get install uidmap";

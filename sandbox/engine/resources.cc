@@ -1,12 +1,9 @@
 // See resources.h.
 #include "sandbox/engine/resources.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "sandbox/base/error.h"
 #include "sandbox/base/identifier.h"
-#include "sandbox/base/sys.h"
+#include "sandbox/base/process.h"
 #include "sandbox/cgroup/container_cgroup.h"
 #include "sandbox/cgroup/survey.h"
 
@@ -37,27 +34,6 @@ std::string try_limits() noexcept {
   }
 }
 
-/// In a child, since the process itself may be moved into a scope, which ends with it.
-std::string try_limits_in_child() {
-  auto pipe = sys::pipe() | or_throw("making a pipe");
-  const pid_t pid = ::fork();
-  if (pid < 0) throw SysError(Errno{errno}, "starting a probe");
-  if (pid == 0) {
-    const std::string text = try_limits();
-    (void)sys::write_all(pipe.second.get(), text.data(), text.size());
-    ::_exit(0);
-  }
-  pipe.second.reset();
-  std::string text;
-  char buffer[512];
-  while (const std::size_t count =
-             sys::read(pipe.first.get(), buffer, sizeof buffer) | or_throw("reading a probe's result")) {
-    text.append(buffer, count);
-  }
-  ::waitpid(pid, nullptr, 0);
-  return text;
-}
-
 }  // namespace
 
 ResourcesReport survey_resources() {
@@ -72,7 +48,8 @@ ResourcesReport survey_resources() {
 ResourcesReport probe_resources() {
   ResourcesReport report = survey_resources();
   if (!report.reason.empty()) return report;
-  report.reason = try_limits_in_child();
+  // In a child, since the process itself may be moved into a scope, which ends with it.
+  report.reason = ask_child(try_limits);
   if (!report.reason.empty()) report.fix = "see the log of the user's systemd: journalctl --user -e";
   return report;
 }

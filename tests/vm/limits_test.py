@@ -152,7 +152,7 @@ class Limits(unittest.TestCase):
 
     def test_the_doctor_finds_limits_to_work(self):
         told = self.sandbox("doctor").stdout
-        self.assertRegex(told, r"\[ok\] +resource limits \(.*memory.*\)")
+        self.assertRegex(told, r"\[ok\] +resource limits: .*\(.*memory.*\)")
         self.assertIn("scope" if RUNG == "scope" else "delegated", told)
 
 

@@ -13,6 +13,7 @@ namespace {
 int print_plan(const Places& places, const engine::RunRequest& request, Stopwatch& watch) {
   const container::Spec spec = engine::decide(places, request, notice, watch);
   print(container::to_json(spec.plan).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  if (request.timings) print_timings(watch.text("client"));
   return 0;
 }
 

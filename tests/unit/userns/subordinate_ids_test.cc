@@ -19,6 +19,13 @@ Pairs ranges_in(std::string_view text) {
 
 }  // namespace
 
+TEST_CASE("the first free id is behind everybody's ranges, and malformed lines count for nothing") {
+  CHECK(first_free_id("", 100000) == 100000);
+  CHECK(first_free_id("ann:100000:65536\nbob:165536:65536\n", 100000) == 231072);
+  CHECK(first_free_id("bob:165536:65536\nann:1000:1\nx:y\n:\neve:999999999999:1\n", 100000) == 231072);
+  CHECK(first_free_id("ann:4294967295:4294967295\n", 100000) == UINT32_MAX);
+}
+
 TEST_CASE("ranges are found by name and by number, in the order of the file") {
   CHECK(ranges_in("bob:1:2\nann:100000:65536\n1000:300000:10\nannie:5:5\n") == Pairs{{100000, 65536}, {300000, 10}});
   CHECK(ranges_in("ann:7:1") == Pairs{{7, 1}});
