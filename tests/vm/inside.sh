@@ -1,9 +1,12 @@
 #!/bin/sh
 # Runs as root in the test machine (see run.sh): makes the machine usable, lets ordinary users test in it, prints
-# "BED RESULT <status>" and switches it off. /bed/form says how it was booted: "systemd", or "script" without any manager.
+# "BED RESULT <status>" and switches it off. /bed/form says how it was booted: "systemd", or "script" without any manager;
+# "picture-NAME" is the latter, and prints a picture of the README instead of testing.
 set -u
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 form=$(cat /bed/form)
+picture=
+case $form in picture-*) picture=${form#picture-} form=script ;; esac
 status=0
 
 prepare_script_form() {
@@ -65,10 +68,14 @@ for user in range one; do
   fi
 done
 
-for user in range one; do
-  as_user "$user" python3 /bed/source/tests/vm/limits_test.py /bed/build/bin/sandbox
-done
-if [ "$form" = script ]; then
+if [ -n "$picture" ]; then
+  as_user range python3 /bed/source/man/pictures/make.py --print /bed/build/bin/sandbox "$picture"
+else
+  for user in range one; do
+    as_user "$user" python3 /bed/source/tests/vm/limits_test.py /bed/build/bin/sandbox
+  done
+fi
+if [ "$form" = script ] && [ -z "$picture" ]; then
   as_user range /bed/build/tests/unit/cgroup/test_cgroup_delegated
   as_user one /bed/build/tests/unit/userns/test_userns
   as_user one python3 /bed/source/tests/cli/road_test.py /bed/build/bin/sandbox

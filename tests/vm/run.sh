@@ -3,16 +3,18 @@
 # needed) on the image of make_image.sh, once with systemd and once with a script as init, and lets inside.sh test the
 # built program there as ordinary users. Ends with 0 when both boots report success.
 #
-#     run.sh BUILD_DIRECTORY
+#     run.sh BUILD_DIRECTORY [PICTURE]
 #
+# With the name of a picture it prints that one of man/pictures instead, as drawn there.
 # The guest sees the source and build directories through hostfs, read-only. What it writes goes into a copy-on-write
 # file of this run; the image stays as it is.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+picture=${2:-}
 source=$(cd "$here/../.." && pwd)
-build=$(cd "${1:?usage: run.sh BUILD_DIRECTORY}" && pwd)
-readonly here source build
+build=$(cd "${1:?usage: run.sh BUILD_DIRECTORY [PICTURE]}" && pwd)
+readonly here source build picture
 
 # Where the guest's memory lives as an (unlinked) file: not on a disk, where there is room elsewhere.
 memory_place() {
@@ -38,6 +40,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/sandbox-vm.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 status=0
+if [[ -n $picture ]]; then boot "picture-$picture" /sbin/bed-init; exit; fi
 boot script /sbin/bed-init || status=1
 boot systemd /sbin/bed-init || status=1
 exit "$status"
