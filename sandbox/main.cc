@@ -1,4 +1,4 @@
-// Dispatches: the hidden helpers that this program starts of itself, or the client.
+// Dispatches: the OCI runtime by its name, the hidden helpers that this program starts of itself, or the client.
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "sandbox/cli/command.h"
+#include "sandbox/cli/oci/oci_command.h"
 #include "sandbox/helpers/helpers.h"
 
 namespace {
@@ -23,7 +24,10 @@ void open_standard_streams() {
 int main(int argc, char** argv) {
   open_standard_streams();
   const std::span<char* const> words(argv + (argc > 0 ? 1 : 0), argv + argc);
+  const std::string_view name = argc > 0 ? argv[0] : "";
   try {
+    // Engines take the path of a runtime and no further words.
+    if (name.substr(name.find_last_of('/') + 1) == "sandbox-runtime") return sandbox::cli::oci_main(words);
     if (words.size() >= 2 && std::string_view(words[0]) == "helper") {
       const std::string_view helper = words[1];
       if (helper == "supervisor") return sandbox::helpers::supervisor(words.subspan(2));

@@ -29,16 +29,36 @@ std::string_view path_variable(const std::vector<std::string>& env) {
   return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 }
 
-[[noreturn]] void fail(int channel, int exit_code, const char* stage, const char* object, int error) noexcept {
+template <class... Args>
+[[noreturn]] void send_and_exit(int channel, int exit_code, const char* format, Args... words) noexcept {
   char message[1024];
   message[0] = static_cast<char>(Word::failed);
   message[1] = static_cast<char>(exit_code);
-  const char* reason = error == ENOENT && exit_code == 127 ? "executable file not found" : ::strerrordesc_np(error);
-  const int size = ::snprintf(message + 2, sizeof message - 2, "%s%s%s%s: %s", stage, *object != 0 ? " '" : "", object,
-                              *object != 0 ? "'" : "", reason != nullptr ? reason : "unknown error");
+  const int size = ::snprintf(message + 2, sizeof message - 2, format, words...);
   const auto length = static_cast<std::size_t>(2 + (size < 0 ? 0 : std::min<int>(size, 1020)));
   (void)sys::write(channel, message, length);
   ::_exit(exit_code);
+}
+
+const char* reason_of(int error) noexcept {
+  const char* reason = ::strerrordesc_np(error);
+  return reason != nullptr ? reason : "unknown error";
+}
+
+[[noreturn]] void fail(int channel, int exit_code, const char* stage, const char* object, int error) noexcept {
+  if (*object == 0) send_and_exit(channel, exit_code, "%s: %s", stage, reason_of(error));
+  send_and_exit(channel, exit_code, "%s '%s': %s", stage, object, reason_of(error));
+}
+
+/// In the words of Docker and runc, by which engines tell what went wrong.
+[[noreturn]] void fail_exec(int channel, const char* program, int error) noexcept {
+  const bool missing = error == ENOENT || error == ENOTDIR;
+  if (missing && ::strchr(program, '/') == nullptr) {
+    send_and_exit(channel, 127, "exec: \"%s\": executable file not found in $PATH", program);
+  }
+  if (missing) send_and_exit(channel, 127, "exec: \"%s\": stat %s: no such file or directory", program, program);
+  if (error == EACCES) send_and_exit(channel, 126, "exec: \"%s\": permission denied", program);
+  send_and_exit(channel, 126, "exec: \"%s\": %s", program, reason_of(error));
 }
 
 void set_limits(const ProcessPlan& process, int channel) noexcept {
@@ -96,7 +116,8 @@ void load_seccomp(const ProcessPlan& process, int channel) noexcept {
   sock_fprog program{};
   program.len = static_cast<unsigned short>(process.seccomp.size() / sizeof(sock_filter));
   program.filter = const_cast<sock_filter*>(reinterpret_cast<const sock_filter*>(process.seccomp.data()));
-  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0) fail(channel, 125, "loading the seccomp filter", "", errno);
+  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, process.seccomp_flags, &program) < 0)
+    fail(channel, 125, "loading the seccomp filter", "", errno);
 }
 
 /// A change of identity has cleared the death signal (prctl(2)); it is no use when the supervisor is already gone.
@@ -122,9 +143,7 @@ struct Attempt {
   void note(int error) noexcept {
     if (error != ENOENT && error != ENOTDIR) worst = error;
   }
-  [[noreturn]] void fail(int channel) const noexcept {
-    userns::fail(channel, worst == ENOENT ? 127 : 126, "exec", name, worst);
-  }
+  [[noreturn]] void fail(int channel) const noexcept { fail_exec(channel, name, worst); }
 };
 
 bool is_candidate(const char* path, Attempt& attempt) noexcept {
@@ -182,7 +201,11 @@ void run_final_exec(const FinalExec& prepared, int channel) noexcept {
   if (!process.no_new_privs) load_seccomp(process, channel);
   set_identity(process, channel);
   set_capabilities(process, channel);
-  if (!process.detached) die_with_supervisor(channel);
+  if (process.detached) {
+    ::prctl(PR_SET_PDEATHSIG, 0);
+  } else {
+    die_with_supervisor(channel);
+  }
   ::umask(process.umask);
   if (process.no_new_privs) {
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail(channel, 125, "setting no_new_privs", "", errno);

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <linux/magic.h>
 
-#include <algorithm>
 #include <string>
 
 #include "sandbox/base/sys.h"
@@ -27,6 +26,19 @@ std::string read_small(const Fd& fd, const std::string& what) {
   return std::string(text.substr(0, text.find('\n')));
 }
 
+/// As sysctl(8) reads names: whichever of "." and "/" comes first separates, and the other is part of a name.
+std::string path_of(std::string name) {
+  if (const auto first = name.find_first_of("./"); first == std::string::npos || name[first] == '/') return name;
+  for (char& c : name) {
+    if (c == '.') {
+      c = '/';
+    } else if (c == '/') {
+      c = '.';
+    }
+  }
+  return name;
+}
+
 }  // namespace
 
 void set_oom_score_adj(pid_t pid, std::int32_t value) {
@@ -44,8 +56,7 @@ void set_oom_score_adj(pid_t pid, std::int32_t value) {
 
 void write_sysctls(const std::vector<Sysctl>& sysctls) {
   for (const Sysctl& sysctl : sysctls) {
-    std::string path = "sys/" + sysctl.name;
-    std::ranges::replace(path, '.', '/');
+    const std::string path = "sys/" + path_of(sysctl.name);
     const std::string what = fmt::format("setting the kernel parameter '{}' to '{}'", sysctl.name, sysctl.value);
     const Fd file = open_proc_file(path, O_WRONLY, what);
     sys::write_all(file.get(), sysctl.value.data(), sysctl.value.size()) | or_throw("{}", what);

@@ -235,6 +235,9 @@ void Launched::start() {
 
 void Launched::detach() {
   send_word(channel_.get(), Word::detach);
+  // Only when it has closed its end has it disarmed its death signal.
+  const sys::Message message = sys::receive_message(channel_.get(), max_message) | or_throw("detaching the process");
+  if (!message.data.empty()) throw_failure(message, "detaching the process failed");
   started_ = true;
   channel_.reset();
 }

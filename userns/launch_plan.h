@@ -61,7 +61,8 @@ struct RootPlan {
   bool upper_is_volatile = false;
 };
 
-enum class MountKind { bind, tmpfs, proc, sysfs, devpts, mqueue, cgroup2, other };
+/// other: any that the kernel knows. remount: no new one, but other attributes for what is mounted at the target.
+enum class MountKind { bind, tmpfs, proc, sysfs, devpts, mqueue, cgroup2, other, remount };
 
 /// MOUNT_ATTR_* that change on a mount (mount_setattr(2)).
 struct MountAttributes {
@@ -139,6 +140,7 @@ struct ProcessPlan {
   std::optional<CapabilitySets> capability_sets;
   bool no_new_privs = true;
   std::vector<std::byte> seccomp;  ///< struct sock_filter[] bytes; empty: unconfined.
+  std::uint32_t seccomp_flags = 0;  ///< SECCOMP_FILTER_FLAG_*
   std::vector<Rlimit> rlimits;
   std::optional<std::int32_t> oom_score_adj;  ///< proc_pid_oom_score_adj(5); none: the caller's stays.
   bool terminal = false;           ///< A pseudo-terminal of the container's own devpts.

@@ -85,7 +85,9 @@ const char* file_system_of(const MountOp& op) {
     case MountKind::mqueue: return "mqueue";
     case MountKind::cgroup2: return "cgroup2";
     case MountKind::other: return op.type.c_str();
-    case MountKind::bind: break;
+    case MountKind::bind:
+    case MountKind::remount:
+      break;
   }
   return "";
 }
@@ -159,9 +161,17 @@ Fd apply_new(int root, const MountOp& op) {
   return mount;
 }
 
+Fd apply_remount(int root, const MountOp& op) {
+  Fd mount = open_in_root(root, op.target, O_PATH);
+  refuse_procfs(mount.get(), op.target);
+  set_attributes(mount.get(), op);
+  return mount;
+}
+
 /// The mount; none where there is nothing to mount.
 Fd apply_mount(int root, const MountOp& op) {
-  return op.kind == MountKind::bind ? apply_bind(root, op) : apply_new(root, op);
+  if (op.kind == MountKind::bind) return apply_bind(root, op);
+  return op.kind == MountKind::remount ? apply_remount(root, op) : apply_new(root, op);
 }
 
 }  // namespace

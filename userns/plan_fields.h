@@ -15,7 +15,8 @@ inline std::span<const char* const> words_of(RootDriver) {
 }
 
 inline std::span<const char* const> words_of(MountKind) {
-  static constexpr const char* words[] = {"bind", "tmpfs", "proc", "sysfs", "devpts", "mqueue", "cgroup2", "other"};
+  static constexpr const char* words[] = {"bind",   "tmpfs",   "proc",  "sysfs",  "devpts",
+                                          "mqueue", "cgroup2", "other", "remount"};
   return words;
 }
 
@@ -157,6 +158,7 @@ void describe(A& field, Described<ProcessPlan> auto& process) {
   field("capabilities", process.capabilities);
   field("capability_sets", process.capability_sets);
   field("no_new_privs", process.no_new_privs);
+  field("seccomp_flags", process.seccomp_flags);
   field("rlimits", process.rlimits);
   field("oom_score_adj", process.oom_score_adj);
   field("terminal", process.terminal);

@@ -127,9 +127,10 @@ Fd mount_merge(const RootPlan& root, const std::string& staging, const HandOver&
   }
 }
 
-Fd bind_directory(const std::string& path) {
+Fd bind_directory(const RootPlan& root) {
+  const std::string& path = root.directory;
   const Fd tree = sys::open_tree(AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | AT_RECURSIVE) | or_throw("opening root '{}'", path);
-  sys::mount_setattr(tree.get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0, true) | or_throw("root '{}'", path);
+  sys::mount_setattr(tree.get(), attributes_of(root), 0, true) | or_throw("root '{}'", path);
   sys::move_mount(tree.get(), AT_FDCWD, path.c_str(), 0) | or_throw("attaching root '{}'", path);
   return open_directory(path);
 }
@@ -138,7 +139,7 @@ Fd bind_directory(const std::string& path) {
 
 Fd mount_root(const RootPlan& root, const HandOver& hand_over) {
   sys::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) | or_throw("making the mounts private");
-  if (root.lower.empty()) return bind_directory(root.directory);
+  if (root.lower.empty()) return bind_directory(root);
   // Any directory of ours serves as the place of attachment; the overlay keeps its own reference to it.
   return mount_merge(root, root.upper.empty() ? root.lower.front() : root.work, hand_over);
 }

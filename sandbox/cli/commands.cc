@@ -4,6 +4,7 @@
 
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/cli/oci/oci_command.h"
 #include "sandbox/cli/table.h"
 #include "sandbox/container/supervisor.h"
 
@@ -21,6 +22,7 @@ std::string usage_tail(const Command& command) {
 int print_overview(FILE* stream) {
   std::string text = "Usage: sandbox COMMAND\n\nRuns containers as an ordinary user, without a daemon.\n\nCommands:\n";
   for (const Command* command : kCommands) text += fmt::format("  {:<10}  {}\n", command->name, command->summary);
+  text += fmt::format("  {:<10}  {}\n", "oci", "Act as an OCI runtime for engines and schedulers");
   text += "\nRun 'sandbox COMMAND --help' for more information on a command.\n";
   ::fputs(text.c_str(), stream);
   return 0;
@@ -98,6 +100,7 @@ int for_each_argument(const Arguments& arguments, void (*act)(const std::string&
 int client_main(std::span<char* const> words) {
   const std::string_view name = words.empty() ? "--help" : words[0];
   if (name == "--help" || name == "-h" || name == "help") return print_overview(stdout);
+  if (name == "oci") return oci_main(words.subspan(1));
   const std::string_view wanted = name == "--version" || name == "-v" ? "version" : name;
   for (const Command* command : kCommands) {
     if (wanted == command->name) return run_command(*command, words.subspan(1));

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "sandbox/base/error.h"
+#include "sandbox/base/raw_terminal.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/container/protocol.h"
 #include "sandbox/container/terminal.h"

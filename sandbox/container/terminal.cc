@@ -7,18 +7,6 @@
 
 namespace sandbox::container {
 
-RawTerminal::RawTerminal(int fd) : fd_(fd) {
-  termios mode{};
-  if (::tcgetattr(fd, &mode) != 0) return;
-  saved_ = mode;
-  ::cfmakeraw(&mode);
-  (void)::tcsetattr(fd, TCSADRAIN, &mode);
-}
-
-RawTerminal::~RawTerminal() {
-  if (saved_) (void)::tcsetattr(fd_, TCSADRAIN, &*saved_);
-}
-
 std::optional<std::string> window_size(int fd) {
   winsize size{};
   if (::ioctl(fd, TIOCGWINSZ, &size) != 0) return std::nullopt;

@@ -1,26 +1,11 @@
-// The user's own terminal while attached: raw mode, size, detach keys.
+// The user's own terminal while attached: its size, and the keys that detach.
 #pragma once
-
-#include <termios.h>
 
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace sandbox::container {
-
-/// Raw mode for its lifetime; does nothing when `fd` is no terminal.
-class RawTerminal {
- public:
-  explicit RawTerminal(int fd);
-  ~RawTerminal();
-  RawTerminal(const RawTerminal&) = delete;
-  RawTerminal& operator=(const RawTerminal&) = delete;
-
- private:
-  int fd_;
-  std::optional<termios> saved_;
-};
 
 /// Payload of a resize frame (rows, columns) from the terminal at `fd`; none when it is no terminal.
 std::optional<std::string> window_size(int fd);

@@ -136,12 +136,12 @@ class HostileImages(HostileCase):
         image = self.image(entry("plain", "data"), directory("dir"), script("lost", "#!/nonesuch\n"), link("loop", "loop"),
                            script("noise", "\0\1\2"))
         for words, code, reason in (
-                (["nonesuch"], 127, "'nonesuch': executable file not found"),
-                (["/nonesuch"], 127, "'/nonesuch': executable file not found"),
+                (["nonesuch"], 127, 'exec: "nonesuch": executable file not found in $PATH'),
+                (["/nonesuch"], 127, 'exec: "/nonesuch": stat /nonesuch: no such file or directory'),
                 (["/plain"], 126, "ermission denied"),
-                (["/dir"], 126, "'/dir'"),
+                (["/dir"], 126, '"/dir"'),
                 (["/loop"], 126, "symbolic links"),
-                (["/noise"], 126, "'/noise': Exec format error"),
+                (["/noise"], 126, '"/noise": Exec format error'),
                 (["/lost"], 127, "interpreter '/nonesuch'"),
         ):
             for options in ((), ("--init",)):

@@ -1,0 +1,17 @@
+#include "sandbox/base/raw_terminal.h"
+
+namespace sandbox {
+
+RawTerminal::RawTerminal(int fd) : fd_(fd) {
+  termios mode{};
+  if (::tcgetattr(fd, &mode) != 0) return;
+  saved_ = mode;
+  ::cfmakeraw(&mode);
+  (void)::tcsetattr(fd, TCSADRAIN, &mode);
+}
+
+RawTerminal::~RawTerminal() {
+  if (saved_) (void)::tcsetattr(fd_, TCSADRAIN, &*saved_);
+}
+
+}  // namespace sandbox

@@ -1,0 +1,23 @@
+// The user's own terminal while its keys go elsewhere.
+#pragma once
+
+#include <termios.h>
+
+#include <optional>
+
+namespace sandbox {
+
+/// Raw mode for its lifetime; does nothing when `fd` is no terminal.
+class RawTerminal {
+ public:
+  explicit RawTerminal(int fd);
+  ~RawTerminal();
+  RawTerminal(const RawTerminal&) = delete;
+  RawTerminal& operator=(const RawTerminal&) = delete;
+
+ private:
+  int fd_;
+  std::optional<termios> saved_;
+};
+
+}  // namespace sandbox

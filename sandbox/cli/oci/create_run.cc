@@ -1,0 +1,105 @@
+// oci create, oci run.
+#include "sandbox/base/error.h"
+#include "sandbox/base/json_fields.h"
+#include "sandbox/cli/command.h"
+#include "sandbox/cli/oci/oci_command.h"
+#include "sandbox/runtime/create.h"
+#include "sandbox/runtime/foreground.h"
+#include "sandbox/runtime/lifecycle.h"
+#include "userns/plan_fields.h"
+
+namespace sandbox::cli {
+namespace {
+
+constexpr Option kCreateOptions[] = {
+    {"bundle", 'b', "DIR", "Directory with config.json (default: the working directory)"},
+    {"config", 'f', "FILE", "Another name for config.json"},
+    {"console-socket", '\0', "PATH", "Socket that gets the terminal's descriptor"},
+    {"pid-file", '\0', "FILE", "Write the process id there"},
+    {"no-pivot", '\0', nullptr, "Refused: the root is always pivoted into"},
+    {"no-new-keyring", '\0', nullptr, "Keep the caller's session keyring"},
+    {"preserve-fds", '\0', "N", "Pass the N descriptors from 3 on"},
+    {"no-subreaper", '\0', nullptr, "Accepted for compatibility"},
+    {"print-plan", '\0', nullptr, "Print what would be done as JSON, and do nothing"},
+};
+
+constexpr Option kRunOptions[] = {
+    {"bundle", 'b', "DIR", "Directory with config.json (default: the working directory)"},
+    {"config", 'f', "FILE", "Another name for config.json"},
+    {"console-socket", '\0', "PATH", "Socket that gets the terminal's descriptor"},
+    {"pid-file", '\0', "FILE", "Write the process id there"},
+    {"no-pivot", '\0', nullptr, "Refused: the root is always pivoted into"},
+    {"no-new-keyring", '\0', nullptr, "Keep the caller's session keyring"},
+    {"preserve-fds", '\0', "N", "Pass the N descriptors from 3 on"},
+    {"no-subreaper", '\0', nullptr, "Accepted for compatibility"},
+    {"print-plan", '\0', nullptr, "Print what would be done as JSON, and do nothing"},
+    {"detach", 'd', nullptr, "Don't wait for the container's end"},
+    {"keep", '\0', nullptr, "Don't delete the container at its end"},
+};
+
+runtime::CreateRequest request_of(const Arguments& arguments) {
+  if (arguments.flag("no-pivot"))
+    throw UsageError("--no-pivot is not supported: it would leave the host's tree reachable");
+  runtime::CreateRequest request;
+  request.id = arguments.positional[0];
+  request.bundle = arguments.text("bundle");
+  request.config = arguments.text("config");
+  request.console_socket = arguments.text("console-socket");
+  request.pid_file = arguments.text("pid-file");
+  request.preserve_fds = parse_count(arguments, "preserve-fds");
+  request.no_new_keyring = arguments.flag("no-new-keyring");
+  runtime::check_id(request.id);
+  return request;
+}
+
+void print_plan(const runtime::Loaded& loaded) {
+  const Json document = JsonWriter::encode(loaded.plan.launch);
+  print(document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+int run_create(const Arguments& arguments, const runtime::Store& store) {
+  const runtime::CreateRequest request = request_of(arguments);
+  const runtime::Loaded loaded = runtime::load_bundle(request);
+  if (arguments.flag("print-plan")) {
+    print_plan(loaded);
+    return 0;
+  }
+  runtime::Creation creation(store, request, loaded);
+  creation.detach();
+  return 0;
+}
+
+int run_run(const Arguments& arguments, const runtime::Store& store) {
+  runtime::CreateRequest request = request_of(arguments);
+  request.detach = arguments.flag("detach");
+  const runtime::Loaded loaded = runtime::load_bundle(request);
+  if (arguments.flag("print-plan")) {
+    print_plan(loaded);
+    return 0;
+  }
+  runtime::Creation creation(store, request, loaded);
+  if (request.detach) {
+    creation.start();
+    return 0;
+  }
+  runtime::Foreground foreground(creation.take_console());
+  creation.start();
+  const int status = foreground.wait(creation.pidfd());
+  if (!arguments.flag("keep")) runtime::remove(store, request.id, true);
+  return status;
+}
+
+}  // namespace
+
+constinit const OciCommand kOciCreate = {"create",
+                                         "[OPTIONS] ID",
+                                         "Make a container from a bundle; `start` runs its program",
+                                         kCreateOptions,
+                                         run_create,
+                                         1,
+                                         1,
+                                         "create failed: "};
+constinit const OciCommand kOciRun = {
+    "run", "[OPTIONS] ID", "Make a container and run its program", kRunOptions, run_run, 1, 1, "run failed: "};
+
+}  // namespace sandbox::cli

@@ -1,0 +1,38 @@
+#include "sandbox/cli/oci/oci_log.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "sandbox/base/error.h"
+#include "sandbox/base/sys.h"
+#include "sandbox/runtime/store.h"
+
+namespace sandbox::cli {
+namespace {
+
+/// A string literal of Go, which JSON's is, too, where it matters: nothing in it can break the line.
+std::string quoted(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace
+
+OciLog::OciLog(const std::string& file, const std::string& format) : json_(format == "json") {
+  if (!json_ && !format.empty() && format != "text") throw UsageError(fmt::format("invalid log-format: {}", format));
+  if (file.empty()) return;
+  file_ = sys::openat(AT_FDCWD, file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY, 0644) |
+          or_throw("opening the log '{}'", file);
+}
+
+void OciLog::write(std::string_view level, const std::string& message) const {
+  const std::string time = runtime::timestamp();
+  const std::string line = json_ ? nlohmann::ordered_json{{"level", level}, {"msg", message}, {"time", time}}.dump(
+                                       -1, ' ', false, nlohmann::json::error_handler_t::replace)
+                                 : fmt::format("time=\"{}\" level={} msg={}", time, level, quoted(message));
+  const std::string text = line + "\n";
+  (void)sys::write_all(file_ ? file_.get() : STDERR_FILENO, text.data(), text.size());  // nobody is left to be told
+}
+
+}  // namespace sandbox::cli

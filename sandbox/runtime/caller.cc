@@ -1,0 +1,41 @@
+#include "sandbox/runtime/caller.h"
+
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <sstream>
+
+#include "sandbox/base/file.h"
+#include "sandbox/base/sys.h"
+
+namespace sandbox::runtime {
+namespace {
+
+std::uint64_t permitted_capabilities() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  if (::syscall(SYS_capget, &header, data) < 0) throw SysError(Errno{errno}, "reading the own capabilities");
+  return data[0].permitted | std::uint64_t{data[1].permitted} << 32;
+}
+
+std::vector<userns::IdMapping> read_map(const char* path) {
+  std::vector<userns::IdMapping> map;
+  std::istringstream text(read_file(path));
+  userns::IdMapping line;
+  while (text >> line.inside >> line.outside >> line.count) map.push_back(line);
+  return map;
+}
+
+}  // namespace
+
+Caller survey_caller() {
+  Caller caller{.uid = ::geteuid(), .gid = ::getegid(), .capabilities = permitted_capabilities()};
+  caller.gid_map = read_map("/proc/self/gid_map");
+  caller.initial_namespace = read_map("/proc/self/uid_map") == std::vector<userns::IdMapping>{{0, 0, UINT32_MAX}};
+  caller.may_set_groups = !read_file("/proc/self/setgroups").starts_with("deny");
+  if (caller.uid != 0) caller.ids = userns::read_subordinate_ids();
+  return caller;
+}
+
+}  // namespace sandbox::runtime

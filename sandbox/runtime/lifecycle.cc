@@ -1,0 +1,127 @@
+#include "sandbox/runtime/lifecycle.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+
+#include "sandbox/base/error.h"
+#include "sandbox/base/file.h"
+#include "sandbox/base/sys.h"
+#include "sandbox/oci/runtime_spec.h"
+#include "userns/launch.h"
+
+namespace sandbox::runtime {
+namespace {
+
+constexpr int kill_patience = 10'000;  // milliseconds until a killed process must be gone
+
+void kill_and_wait(const Record& record) {
+  Fd process;
+  try {
+    process = open_process(record);
+  } catch (const Conflict&) {
+    return;  // it has ended by itself
+  }
+  (void)sys::pidfd_send_signal(process.get(), SIGKILL);
+  pollfd item{process.get(), POLLIN, 0};
+  if (::poll(&item, 1, kill_patience) == 0) throw Error("container init still running");
+}
+
+/// A record that nobody can read any more tells of no process; what it stands in the way of is only a directory.
+std::optional<Record> load_for_removal(const Store& store, const std::string& id, bool force) {
+  try {
+    return store.load(id);
+  } catch (const NotFound&) {
+    if (!force) throw;
+  } catch (const InvalidInput&) {
+    check_id(id);
+    if (!force) throw;
+  }
+  store.remove(id);
+  return std::nullopt;
+}
+
+}  // namespace
+
+nlohmann::ordered_json state_document(const Store& store, const Record& record) {
+  const Status status = status_of(store, record);
+  nlohmann::ordered_json document{{"ociVersion", record.oci_version},
+                                  {"id", record.id},
+                                  {"pid", status == Status::stopped ? 0 : record.pid},
+                                  {"status", to_word(status)},
+                                  {"bundle", record.bundle},
+                                  {"rootfs", record.rootfs},
+                                  {"created", record.created}};
+  if (!record.annotations.empty()) document["annotations"] = record.annotations;
+  return document;
+}
+
+void start(const Store& store, const std::string& id) {
+  (void)store.load(id);
+  const FileLock lock(store.lock(id));
+  const Record record = store.load(id);  // as it is now that nobody else changes it
+  switch (status_of(store, record)) {
+    case Status::created:
+      break;
+    case Status::stopped:
+      throw Conflict("cannot start a container that has stopped");
+    case Status::creating:
+      throw Conflict("cannot start a container that is being created");
+    default:
+      throw Conflict("cannot start an already running container");
+  }
+  const auto connection = connect_gate(store, id);
+  if (!connection) throw Conflict("cannot start a container that has stopped");
+  userns::start_through(connection->get());
+}
+
+void kill(const Store& store, const std::string& id, int signal) {
+  const Record record = store.load(id);
+  const Fd process = open_process(record);
+  const auto sent = sys::pidfd_send_signal(process.get(), signal);
+  if (!sent && sent.error().value == ESRCH) throw Conflict("container not running");
+  if (!sent) throw SysError(sent.error(), fmt::format("sending signal {} to container '{}'", signal, id));
+}
+
+void remove(const Store& store, const std::string& id, bool force) {
+  const auto known = load_for_removal(store, id, force);
+  if (!known) return;
+  const FileLock lock(store.lock(id));
+  const auto record = load_for_removal(store, id, force);
+  if (!record) return;
+  const Status status = status_of(store, *record);
+  if (!force && status != Status::stopped && status != Status::created) {
+    throw Conflict(fmt::format("cannot delete container {} that is not stopped: {}", id, to_word(status)));
+  }
+  kill_and_wait(*record);
+  store.remove(id);
+}
+
+int parse_signal_word(const std::string& word) {
+  int number = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
+  if (error == std::errc{} && end == word.data() + word.size() && number >= 0 && number < NSIG) return number;
+  std::string name = word;
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  if (name.starts_with("SIG")) name.erase(0, 3);
+  for (number = 1; number < NSIG; ++number) {
+    const char* known = ::sigabbrev_np(number);
+    if (known != nullptr && name == known) return number;
+  }
+  const int offset_at = name.starts_with("RTMIN+") ? 6 : name.starts_with("RTMAX-") ? -6 : 0;
+  if (offset_at != 0) {
+    int offset = 0;
+    const auto [last, bad] = std::from_chars(name.data() + 6, name.data() + name.size(), offset);
+    number = offset_at > 0 ? SIGRTMIN + offset : SIGRTMAX - offset;
+    if (bad == std::errc{} && last == name.data() + name.size() && number >= SIGRTMIN && number <= SIGRTMAX)
+      return number;
+  }
+  throw InvalidInput(fmt::format("unknown signal \"{}\"", word));
+}
+
+}  // namespace sandbox::runtime

@@ -1,0 +1,330 @@
+#include "sandbox/runtime/plan.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <array>
+
+#include "profiles/capabilities.h"
+#include "sandbox/base/error.h"
+#include "sandbox/runtime/plan_mounts.h"
+
+namespace sandbox::runtime {
+namespace {
+
+using userns::IdMapping;
+using userns::LaunchPlan;
+using userns::NamespaceKind;
+using userns::NamespacePlan;
+
+// --- namespaces and ids --------------------------------------------------------------------------
+
+struct NamespaceWord {
+  std::string_view type;
+  NamespaceKind kind;
+  bool NamespacePlan::* is_new;
+};
+constexpr NamespaceWord namespace_words[] = {{"user", NamespaceKind::user, &NamespacePlan::user},
+                                             {"pid", NamespaceKind::pid, &NamespacePlan::pid},
+                                             {"network", NamespaceKind::network, &NamespacePlan::network},
+                                             {"ipc", NamespaceKind::ipc, &NamespacePlan::ipc},
+                                             {"uts", NamespaceKind::uts, &NamespacePlan::uts},
+                                             {"cgroup", NamespaceKind::cgroup, &NamespacePlan::cgroup}};
+
+bool joins(const NamespacePlan& plan, NamespaceKind kind) {
+  return std::ranges::find(plan.joined, kind, &userns::JoinedNamespace::kind) != plan.joined.end();
+}
+
+bool has_own(const NamespacePlan& plan, NamespaceKind kind) {
+  const auto* word = std::ranges::find(namespace_words, kind, &NamespaceWord::kind);
+  return plan.*(word->is_new) || joins(plan, kind);
+}
+
+NamespacePlan plan_namespaces(const oci::RuntimeSpec& spec, const Caller& caller) {
+  NamespacePlan plan;
+  for (const NamespaceWord& word : namespace_words) plan.*(word.is_new) = false;
+  bool mount = false;
+  for (const oci::Namespace& space : spec.linux_part.namespaces) {
+    if (space.type == "mount") {
+      mount = space.path.empty();
+      continue;
+    }
+    const auto* word = std::ranges::find(namespace_words, space.type, &NamespaceWord::type);
+    if (word == std::end(namespace_words)) {
+      if (space.type == "time") throw Unsupported("time namespaces are not supported");
+      throw InvalidInput(fmt::format("namespace \"{}\" does not exist", space.type));
+    }
+    if (space.path.empty()) {
+      plan.*(word->is_new) = true;
+    } else {
+      plan.joined.push_back({word->kind, space.path});
+    }
+  }
+  if (!mount) throw Unsupported("a container without a mount namespace of its own is not supported");
+  // Who has no rights over the present one makes a new one whatever was asked for; nothing else would work.
+  if (caller.uid != 0 && !joins(plan, NamespaceKind::user)) plan.user = true;
+  return plan;
+}
+
+std::vector<IdMapping> to_map(const std::vector<oci::IdMap>& lines) {
+  std::vector<IdMapping> map;
+  for (const oci::IdMap& line : lines) map.push_back({line.container_id, line.host_id, line.size});
+  return map;
+}
+
+userns::IdentityPlan plan_identity(const oci::Linux& part, const Caller& caller) {
+  userns::IdentityPlan identity{caller.uid == 0, to_map(part.uid_mappings), to_map(part.gid_mappings)};
+  if (identity.uid_map.empty() != identity.gid_map.empty()) {
+    throw InvalidInput("one of uidMappings and gidMappings is given without the other");
+  }
+  if (!identity.uid_map.empty()) return identity;
+  if (caller.uid == 0) throw InvalidInput("user namespaces enabled, but no mappings found");
+  identity.uid_map = userns::map_with_ranges(caller.uid, caller.ids.uids);
+  identity.gid_map = userns::map_with_ranges(caller.gid, caller.ids.gids);
+  return identity;
+}
+
+bool is_mapped(const std::vector<IdMapping>& map, std::uint32_t id) {
+  return std::ranges::any_of(map, [&](const auto& line) { return id >= line.inside && id - line.inside < line.count; });
+}
+
+/// One id of one's own, mapped without help, has its price: setgroups(2) stays denied (user_namespaces(7)).
+bool may_set_groups(const LaunchPlan& launch, const Caller& caller) {
+  if (!launch.namespaces.user) return caller.may_set_groups && !joins(launch.namespaces, NamespaceKind::user);
+  const auto is_one = [](const std::vector<IdMapping>& map, std::uint32_t own) {
+    return map.size() == 1 && map[0].count == 1 && map[0].outside == own;
+  };
+  return launch.identity.nested ||
+         !(is_one(launch.identity.uid_map, caller.uid) && is_one(launch.identity.gid_map, caller.gid));
+}
+
+// --- process -------------------------------------------------------------------------------------
+
+struct LimitWord {
+  std::string_view name;
+  int resource;
+};
+constexpr LimitWord limit_words[] = {
+    {"RLIMIT_AS", RLIMIT_AS},           {"RLIMIT_CORE", RLIMIT_CORE},         {"RLIMIT_CPU", RLIMIT_CPU},
+    {"RLIMIT_DATA", RLIMIT_DATA},       {"RLIMIT_FSIZE", RLIMIT_FSIZE},       {"RLIMIT_LOCKS", RLIMIT_LOCKS},
+    {"RLIMIT_MEMLOCK", RLIMIT_MEMLOCK}, {"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE}, {"RLIMIT_NICE", RLIMIT_NICE},
+    {"RLIMIT_NOFILE", RLIMIT_NOFILE},   {"RLIMIT_NPROC", RLIMIT_NPROC},       {"RLIMIT_RSS", RLIMIT_RSS},
+    {"RLIMIT_RTPRIO", RLIMIT_RTPRIO},   {"RLIMIT_RTTIME", RLIMIT_RTTIME},     {"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING},
+    {"RLIMIT_STACK", RLIMIT_STACK}};
+
+std::vector<userns::Rlimit> plan_rlimits(const oci::Process& process) {
+  std::vector<userns::Rlimit> limits;
+  for (const oci::PosixRlimit& limit : process.rlimits) {
+    const auto* word = std::ranges::find(limit_words, limit.type, &LimitWord::name);
+    if (word == std::end(limit_words)) throw InvalidInput(fmt::format("wrong rlimit value: {}", limit.type));
+    if (limit.soft > limit.hard)
+      throw InvalidInput(fmt::format("{}: the soft limit is above the hard one", limit.type));
+    limits.push_back({word->resource, limit.soft, limit.hard});
+  }
+  return limits;
+}
+
+/// Names of capabilities as bits. What is unknown or cannot be granted is a warning, by the specification.
+class CapabilityReader {
+ public:
+  CapabilityReader(std::uint64_t available, std::vector<std::string>& warnings)
+      : available_(available), warnings_(warnings) {}
+
+  std::uint64_t read(const std::vector<std::string>& names) {
+    std::uint64_t set = 0;
+    for (const std::string& name : names) {
+      std::uint64_t bit = 0;
+      try {
+        bit = profiles::capability_bit(name);
+      } catch (const UsageError&) {
+      }
+      if ((bit & available_) == 0) {
+        complain(name);
+      } else {
+        set |= bit;
+      }
+    }
+    return set;
+  }
+
+ private:
+  void complain(const std::string& name) {
+    const std::string text = fmt::format("capability {} can't be granted here, and is left out", name);
+    if (std::ranges::find(warnings_, text) == warnings_.end()) warnings_.push_back(text);
+  }
+
+  std::uint64_t available_;
+  std::vector<std::string>& warnings_;
+};
+
+void plan_capabilities(const oci::Process& process, std::uint64_t available, userns::ProcessPlan& plan,
+                       std::vector<std::string>& warnings) {
+  const oci::ProcessCapabilities asked = process.capabilities.value_or(oci::ProcessCapabilities{});
+  CapabilityReader reader(available, warnings);
+  plan.capabilities = reader.read(asked.bounding);
+  userns::CapabilitySets& sets = plan.capability_sets.emplace();
+  sets.permitted = reader.read(asked.permitted);
+  // The kernel takes no set whose parts contradict each other (capabilities(7)): effective lies within permitted, and
+  // ambient within permitted and inheritable.
+  sets.effective = reader.read(asked.effective) & sets.permitted;
+  sets.inheritable = reader.read(asked.inheritable) & (plan.capabilities | sets.permitted);
+  sets.ambient = reader.read(asked.ambient) & sets.permitted & sets.inheritable;
+}
+
+void plan_user(const oci::User& user, const LaunchPlan& launch, const Caller& caller, userns::ProcessPlan& plan) {
+  plan.uid = user.uid;
+  plan.gid = user.gid;
+  plan.umask = user.umask.value_or(022);
+  if (may_set_groups(launch, caller)) {
+    plan.groups = user.additional_gids;
+  } else if (!user.additional_gids.empty()) {
+    throw InvalidInput("cannot set any additional groups in a rootless container");
+  }
+  if (!launch.namespaces.user) return;
+  const auto check = [](const std::vector<IdMapping>& map, std::uint32_t id, const char* what) {
+    if (!is_mapped(map, id)) {
+      throw InvalidInput(fmt::format("{} {} of the process is not mapped in its user namespace", what, id));
+    }
+  };
+  check(launch.identity.uid_map, user.uid, "user");
+  check(launch.identity.gid_map, user.gid, "group");
+  for (const std::uint32_t gid : user.additional_gids) check(launch.identity.gid_map, gid, "additional group");
+}
+
+void refuse_unsupported(const oci::Process& process) {
+  if (process.scheduler) throw Unsupported("process.scheduler is not supported");
+  if (process.io_priority) throw Unsupported("process.ioPriority is not supported");
+  if (process.exec_cpu_affinity) throw Unsupported("process.execCPUAffinity is not supported");
+  if (!process.apparmor_profile.empty()) throw Unsupported("AppArmor profiles are not supported");
+  if (!process.selinux_label.empty()) throw Unsupported("SELinux labels are not supported");
+}
+
+// --- the rest ------------------------------------------------------------------------------------
+
+bool belongs_to(std::string_view name, NamespaceKind kind) {
+  constexpr std::array<std::string_view, 8> of_ipc = {"kernel.msgmax", "kernel.msgmnb",         "kernel.msgmni",
+                                                      "kernel.sem",    "kernel.shmall",         "kernel.shmmax",
+                                                      "kernel.shmmni", "kernel.shm_rmid_forced"};
+  if (kind == NamespaceKind::ipc)
+    return name.starts_with("fs.mqueue.") || std::ranges::find(of_ipc, name) != of_ipc.end();
+  if (kind == NamespaceKind::network) return name.starts_with("net.");
+  return kind == NamespaceKind::uts && name == "kernel.domainname";
+}
+
+std::vector<userns::Sysctl> plan_sysctls(const oci::RuntimeSpec& spec, const NamespacePlan& namespaces) {
+  std::vector<userns::Sysctl> sysctls;
+  for (const auto& [name, value] : spec.linux_part.sysctl) {
+    std::string dotted = name;
+    if (const auto first = name.find_first_of("./"); first != std::string::npos && name[first] == '/') {
+      std::ranges::replace(dotted, '/', '.');
+    }
+    if (dotted.find("..") != std::string::npos || dotted.starts_with('.')) {
+      throw InvalidInput(fmt::format("sysctl \"{}\" is not a name of the kernel's", name));
+    }
+    bool known = false;
+    for (const NamespaceKind kind : {NamespaceKind::ipc, NamespaceKind::network, NamespaceKind::uts}) {
+      if (!belongs_to(dotted, kind)) continue;
+      known = true;
+      const auto* word = std::ranges::find(namespace_words, kind, &NamespaceWord::kind);
+      if (!has_own(namespaces, kind)) {
+        throw InvalidInput(fmt::format("sysctl \"{}\" is not allowed in the host's {} namespace", name, word->type));
+      }
+    }
+    if (!known) throw InvalidInput(fmt::format("sysctl \"{}\" is not in a separate kernel namespace", name));
+    sysctls.push_back({name, value});
+  }
+  return sysctls;
+}
+
+void plan_names(const oci::RuntimeSpec& spec, LaunchPlan& launch) {
+  const bool own = has_own(launch.namespaces, NamespaceKind::uts);
+  if (!spec.hostname.empty() && !own) throw InvalidInput("unable to set hostname without a private UTS namespace");
+  if (!spec.domainname.empty() && !own) throw InvalidInput("unable to set domainname without a private UTS namespace");
+  launch.hostname = spec.hostname;
+  launch.domainname = spec.domainname;
+}
+
+void refuse_unsupported(const oci::RuntimeSpec& spec) {
+  const oci::Linux& part = spec.linux_part;
+  if (part.intel_rdt) throw Unsupported("linux.intelRdt is not supported");
+  if (part.memory_policy) throw Unsupported("linux.memoryPolicy is not supported");
+  if (part.net_devices && !part.net_devices->empty()) throw Unsupported("linux.netDevices is not supported");
+  if (part.personality) throw Unsupported("linux.personality is not supported");
+  if (part.time_offsets && !part.time_offsets->empty()) throw Unsupported("linux.timeOffsets is not supported");
+  if (!part.mount_label.empty()) throw Unsupported("SELinux labels are not supported");
+  const oci::Hooks& hooks = spec.hooks;
+  for (const auto* list : {&hooks.prestart, &hooks.create_runtime, &hooks.create_container, &hooks.start_container,
+                           &hooks.poststart, &hooks.poststop}) {
+    if (!list->empty()) throw Unsupported("hooks are not supported");
+  }
+}
+
+/// Rules for devices need no enforcement where none of the container's processes can make a device node: in a user
+/// namespace (user_namespaces(7)), or without CAP_MKNOD.
+void check_resources(const oci::Linux& part, const LaunchPlan& launch, const Caller& caller) {
+  if (!part.resources) return;
+  const bool makes_nodes = caller.initial_namespace && !has_own(launch.namespaces, NamespaceKind::user) &&
+                           (launch.process.capabilities & profiles::capability_bit("CAP_MKNOD")) != 0;
+  for (const auto& [name, value] : oci::Value(*part.resources, "linux.resources").members()) {
+    if (value.json().empty()) continue;
+    if (name == "devices" && !makes_nodes) continue;
+    throw Unsupported(fmt::format("linux.resources.{} is not supported", name));
+  }
+}
+
+}  // namespace
+
+userns::ProcessPlan plan_process(const oci::Process& process, const LaunchPlan& launch, const Caller& caller,
+                                 const PlanOptions& options, std::vector<std::string>& warnings) {
+  refuse_unsupported(process);
+  if (process.args.empty()) throw InvalidInput("args must not be empty");
+  userns::ProcessPlan plan;
+  plan.argv = process.args;
+  plan.env = process.env;
+  if (options.listen_fds) plan.env.push_back(fmt::format("LISTEN_FDS={}", options.preserved_fds));
+  if (options.listen_fds) plan.env.emplace_back("LISTEN_PID=1");
+  plan.cwd = process.cwd;
+  plan_user(process.user, launch, caller, plan);
+  const bool own_rights = has_own(launch.namespaces, NamespaceKind::user);
+  plan_capabilities(process, own_rights ? profiles::all_capabilities() : caller.capabilities, plan, warnings);
+  plan.no_new_privs = process.no_new_privileges;
+  plan.rlimits = plan_rlimits(process);
+  plan.oom_score_adj = process.oom_score_adj;
+  plan.terminal = process.terminal;
+  if (process.terminal && process.console_size) {
+    plan.console_size = {process.console_size->height, process.console_size->width};
+  }
+  plan.new_keyring = !options.no_new_keyring;
+  plan.detached = true;
+  return plan;
+}
+
+std::vector<std::string> namespace_types() {
+  std::vector<std::string> types{"mount"};
+  for (const NamespaceWord& word : namespace_words) types.emplace_back(word.type);
+  std::ranges::sort(types);
+  return types;
+}
+
+Plan plan_container(const oci::RuntimeSpec& spec, const std::string& bundle, const Caller& caller,
+                    const PlanOptions& options) {
+  refuse_unsupported(spec);
+  Plan plan;
+  LaunchPlan& launch = plan.launch;
+  launch.namespaces = plan_namespaces(spec, caller);
+  if (launch.namespaces.user) launch.identity = plan_identity(spec.linux_part, caller);
+  launch.root.directory = spec.root.path.starts_with('/') ? spec.root.path : bundle + "/" + spec.root.path;
+  launch.root.read_only = spec.root.read_only;
+  launch.root.no_suid = false;
+  plan_mounts(spec, bundle, caller, plan);
+  launch.masked_paths = spec.linux_part.masked_paths;
+  launch.read_only_paths = spec.linux_part.readonly_paths;
+  launch.sysctls = plan_sysctls(spec, launch.namespaces);
+  plan_names(spec, launch);
+  if (!spec.process) throw InvalidInput("process property must not be empty");
+  launch.process = plan_process(*spec.process, launch, caller, options, plan.warnings);
+  check_resources(spec.linux_part, launch, caller);
+  return plan;
+}
+
+}  // namespace sandbox::runtime

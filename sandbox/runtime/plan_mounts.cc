@@ -1,0 +1,177 @@
+#include "sandbox/runtime/plan_mounts.h"
+
+#include <linux/mount.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+
+#include "sandbox/base/error.h"
+#include "sandbox/runtime/mount_options.h"
+
+namespace sandbox::runtime {
+namespace {
+
+using userns::LaunchPlan;
+using userns::MountKind;
+using userns::MountOp;
+using userns::NamespaceKind;
+
+std::string checked_target(const std::string& destination) {
+  std::string target = std::filesystem::path(destination).lexically_normal();
+  if (target.size() > 1 && target.ends_with('/')) target.pop_back();
+  if (target == "/") throw InvalidInput(fmt::format("mount destination '{}' is the root itself", destination));
+  return target;
+}
+
+bool joins(const LaunchPlan& plan, NamespaceKind kind) {
+  return std::ranges::find(plan.namespaces.joined, kind, &userns::JoinedNamespace::kind) !=
+         plan.namespaces.joined.end();
+}
+
+/// Whether a file system that shows a namespace can be made new: the process must have power over that namespace, which
+/// a new user namespace has only over those made with it (user_namespaces(7)).
+bool has_power_over(const LaunchPlan& plan, bool is_new, NamespaceKind kind) {
+  return is_new || (joins(plan, kind) && !plan.namespaces.user);
+}
+
+MountKind kind_of(const oci::Mount& mount, const MountOptions& options) {
+  if (options.bind || mount.type == "bind" || mount.type == "rbind")
+    return options.remount ? MountKind::remount : MountKind::bind;
+  if (options.remount) return MountKind::remount;
+  if (mount.type == "tmpfs") return MountKind::tmpfs;
+  if (mount.type == "proc") return MountKind::proc;
+  if (mount.type == "sysfs") return MountKind::sysfs;
+  if (mount.type == "devpts") return MountKind::devpts;
+  if (mount.type == "mqueue") return MountKind::mqueue;
+  if (mount.type == "cgroup" || mount.type == "cgroup2") return MountKind::cgroup2;
+  return MountKind::other;
+}
+
+/// Where a new one can't be made the host's own is bound, as the other runtimes do.
+void prefer_host_mount(MountOp& op, const LaunchPlan& plan) {
+  const auto bind = [&](const char* source) {
+    op.kind = MountKind::bind;
+    op.source = source;
+    op.data.clear();
+    op.recursive = true;
+  };
+  const userns::NamespacePlan& spaces = plan.namespaces;
+  if (op.kind == MountKind::sysfs && !has_power_over(plan, spaces.network, NamespaceKind::network)) bind("/sys");
+  if (op.kind == MountKind::mqueue && !has_power_over(plan, spaces.ipc, NamespaceKind::ipc)) bind("/dev/mqueue");
+  if (op.kind == MountKind::proc && !spaces.pid && !joins(plan, NamespaceKind::pid)) bind("/proc");
+  if (op.kind == MountKind::cgroup2 && !has_power_over(plan, spaces.cgroup, NamespaceKind::cgroup)) {
+    bind("/sys/fs/cgroup");
+    op.tree.set |= MOUNT_ATTR_RDONLY;  // the cgroups of all the host's processes (CVE-2023-25809)
+    op.own.clear &= ~std::uint64_t{MOUNT_ATTR_RDONLY};
+  }
+}
+
+bool is_mapped(const std::vector<userns::IdMapping>& map, std::uint32_t id) {
+  return std::ranges::any_of(map, [&](const auto& line) { return id >= line.inside && id - line.inside < line.count; });
+}
+
+/// devpts without "gid=N" of a group that has no id here: everybody's configuration asks for group 5, and nothing but
+/// the group of terminals is lost.
+std::string without_unmapped_gid(const std::string& data, const std::vector<userns::IdMapping>& map) {
+  std::string kept;
+  for (std::string_view rest = data; !rest.empty();) {
+    const auto comma = rest.find(',');
+    const std::string_view option = rest.substr(0, comma);
+    rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
+    std::uint32_t gid = 0;
+    const bool names_gid = option.starts_with("gid=") &&
+                           std::from_chars(option.data() + 4, option.data() + option.size(), gid).ec == std::errc{};
+    if (names_gid && !is_mapped(map, gid)) continue;
+    kept += (kept.empty() ? "" : ",") + std::string(option);
+  }
+  return kept;
+}
+
+std::string bind_source(const oci::Mount& mount, const std::string& bundle) {
+  if (mount.source.empty()) throw InvalidInput(fmt::format("bind mount on '{}' has no source", mount.destination));
+  return mount.source.starts_with('/') ? mount.source : bundle + "/" + mount.source;
+}
+
+MountOp plan_mount(const oci::Mount& mount, const std::string& bundle, const Caller& caller, Plan& plan) {
+  const MountOptions options = parse_mount_options(mount.options);
+  if (options.id_mapped || !mount.uid_mappings.empty()) {
+    throw Unsupported(fmt::format("mount on '{}': id-mapped mounts are not supported", mount.destination));
+  }
+  MountOp op;
+  op.kind = kind_of(mount, options);
+  op.target = checked_target(mount.destination);
+  op.no_suid = op.no_dev = false;
+  op.recursive = options.recursive || mount.type == "rbind";
+  op.own = options.own;
+  op.tree = options.tree;
+  op.propagation = options.propagation;
+  op.propagation_of_tree = options.propagation_of_tree;
+  op.copy_up = options.copy_up;
+  op.data = options.data;
+  if (op.copy_up && op.kind != MountKind::tmpfs)
+    throw InvalidInput(fmt::format("mount on '{}': tmpcopyup is for tmpfs", op.target));
+  switch (op.kind) {
+    case MountKind::bind:
+      op.source = bind_source(mount, bundle);
+      if (!op.data.empty()) {
+        plan.warnings.push_back(fmt::format("bind mount on '{}': the options '{}' mean nothing", op.target, op.data));
+        op.data.clear();
+      }
+      break;
+    case MountKind::cgroup2:
+      op.data.clear();
+      break;
+    case MountKind::devpts: {
+      const auto& own = plan.launch.namespaces.user ? plan.launch.identity.gid_map : caller.gid_map;
+      if (!joins(plan.launch, NamespaceKind::user)) op.data = without_unmapped_gid(op.data, own);
+      break;
+    }
+    case MountKind::other:
+      if (mount.type.empty()) throw InvalidInput(fmt::format("mount on '{}' has no type", mount.destination));
+      op.type = mount.type;
+      op.source = mount.source;
+      break;
+    default:
+      break;
+  }
+  prefer_host_mount(op, plan.launch);
+  return op;
+}
+
+userns::DevicePlan plan_device(const oci::Device& device) {
+  userns::DevicePlan planned;
+  planned.path = checked_target(device.path);
+  if (device.type == "c" || device.type == "u") {
+    planned.kind = userns::DeviceKind::character;
+  } else if (device.type == "b") {
+    planned.kind = userns::DeviceKind::block;
+  } else if (device.type == "p") {
+    planned.kind = userns::DeviceKind::fifo;
+  } else {
+    throw InvalidInput(fmt::format("device '{}': unknown type '{}'", device.path, device.type));
+  }
+  if (!std::in_range<std::uint32_t>(device.major) || !std::in_range<std::uint32_t>(device.minor)) {
+    throw InvalidInput(
+        fmt::format("device '{}': no device has the number {}:{}", device.path, device.major, device.minor));
+  }
+  planned.major = static_cast<std::uint32_t>(device.major);
+  planned.minor = static_cast<std::uint32_t>(device.minor);
+  planned.mode = device.file_mode.value_or(0666) & 07777;
+  planned.uid = device.uid.value_or(0);
+  planned.gid = device.gid.value_or(0);
+  return planned;
+}
+
+}  // namespace
+
+void plan_mounts(const oci::RuntimeSpec& spec, const std::string& bundle, const Caller& caller, Plan& plan) {
+  LaunchPlan& launch = plan.launch;
+  for (const oci::Mount& mount : spec.mounts) launch.mounts.push_back(plan_mount(mount, bundle, caller, plan));
+  // A /dev that is bound belongs to somebody else, who has filled it.
+  launch.populate_dev = std::ranges::none_of(
+      launch.mounts, [](const MountOp& op) { return op.target == "/dev" && op.kind == MountKind::bind; });
+  for (const oci::Device& device : spec.linux_part.devices) launch.devices.push_back(plan_device(device));
+}
+
+}  // namespace sandbox::runtime

@@ -1,0 +1,15 @@
+// The mounts and devices of config.json as operations of the launch plan. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sandbox/oci/runtime_spec.h"
+#include "sandbox/runtime/plan.h"
+
+namespace sandbox::runtime {
+
+/// Fills mounts, populate_dev and devices. Precondition: launch.namespaces and launch.identity are planned.
+void plan_mounts(const oci::RuntimeSpec& spec, const std::string& bundle, const Caller& caller, Plan& plan);
+
+}  // namespace sandbox::runtime

@@ -1,0 +1,186 @@
+// The decision about a container, as data.
+#include "sandbox/runtime/plan.h"
+
+#include <doctest/doctest.h>
+#include <linux/mount.h>
+
+#include <algorithm>
+
+#include "profiles/capabilities.h"
+#include "sandbox/base/error.h"
+
+using namespace sandbox;
+using namespace sandbox::runtime;
+using userns::MountKind;
+using userns::NamespaceKind;
+
+namespace {
+
+struct Case {
+  Json document = Json::parse(R"({"ociVersion":"1.0.0","root":{"path":"rootfs"},
+    "process":{"args":["sh"],"cwd":"/"},"linux":{"namespaces":[{"type":"mount"},{"type":"pid"}]}})");
+  Caller caller{.uid = 1000, .gid = 1001, .capabilities = 0, .gid_map = {{0, 0, UINT32_MAX}}};
+
+  Plan plan() const { return plan_container(oci::parse_runtime_spec(document, "config.json"), "/bundle", caller, {}); }
+  std::string failure() const {
+    try {
+      plan();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "none";
+  }
+  void as_root() { caller = {.capabilities = profiles::all_capabilities(), .gid_map = {{0, 0, UINT32_MAX}}}; }
+  void add_mount(const char* text) { document["mounts"].push_back(Json::parse(text)); }
+  void add_namespace(const char* text) { document["linux"]["namespaces"].push_back(Json::parse(text)); }
+};
+
+}  // namespace
+
+TEST_CASE("an ordinary user gets a user namespace, whether it was asked for or not") {
+  Case c;
+  const Plan plan = c.plan();
+  CHECK(plan.launch.namespaces.user);
+  CHECK_FALSE(plan.launch.namespaces.network);
+  CHECK(plan.launch.identity.uid_map == std::vector<userns::IdMapping>{{0, 1000, 1}});
+  CHECK(plan.launch.identity.gid_map == std::vector<userns::IdMapping>{{0, 1001, 1}});
+  CHECK_FALSE(plan.launch.process.groups.has_value());
+  CHECK(plan.launch.process.detached);
+}
+
+TEST_CASE("without mappings the user's ranges follow its own id") {
+  Case c;
+  c.caller.ids = {{{100000, 65536}}, {{200000, 65536}}};
+  const Plan plan = c.plan();
+  CHECK(plan.launch.identity.uid_map == std::vector<userns::IdMapping>{{0, 1000, 1}, {1, 100000, 65536}});
+  CHECK(plan.launch.process.groups.has_value());
+}
+
+TEST_CASE("root stays in its user namespace unless a new one is asked for, which needs mappings") {
+  Case c;
+  c.as_root();
+  CHECK_FALSE(c.plan().launch.namespaces.user);
+  c.add_namespace(R"({"type":"user"})");
+  CHECK(c.failure() == "user namespaces enabled, but no mappings found");
+  c.document["linux"]["uidMappings"] = c.document["linux"]["gidMappings"] =
+      Json::parse(R"([{"containerID":0,"hostID":100000,"size":10}])");
+  CHECK(c.plan().launch.identity.nested);
+}
+
+TEST_CASE("namespaces by path are joined, and joining a user namespace makes none") {
+  Case c;
+  c.add_namespace(R"({"type":"network","path":"/run/netns/x"})");
+  c.add_namespace(R"({"type":"user","path":"/proc/1/ns/user"})");
+  const Plan plan = c.plan();
+  CHECK_FALSE(plan.launch.namespaces.user);
+  CHECK_FALSE(plan.launch.namespaces.network);
+  REQUIRE(plan.launch.namespaces.joined.size() == 2);
+  CHECK(plan.launch.namespaces.joined[0].kind == NamespaceKind::network);
+}
+
+TEST_CASE("file systems of namespaces that are the host's are bound from there") {
+  Case c;
+  c.add_mount(R"({"destination":"/sys","type":"sysfs","source":"sysfs","options":["ro"]})");
+  c.add_mount(R"({"destination":"/dev/mqueue","type":"mqueue"})");
+  c.add_mount(R"({"destination":"/sys/fs/cgroup","type":"cgroup","options":["rw"]})");
+  const auto kinds = [&] {
+    std::vector<MountKind> list;
+    for (const auto& op : c.plan().launch.mounts) list.push_back(op.kind);
+    return list;
+  };
+  CHECK(kinds() == std::vector<MountKind>(3, MountKind::bind));
+  CHECK(c.plan().launch.mounts[2].source == "/sys/fs/cgroup");
+  CHECK((c.plan().launch.mounts[2].tree.set & MOUNT_ATTR_RDONLY) != 0);  // CVE-2023-25809
+  for (const char* type : {"network", "ipc", "cgroup"})
+    c.add_namespace(fmt::format(R"({{"type":"{}"}})", type).c_str());
+  CHECK(kinds() == std::vector<MountKind>{MountKind::sysfs, MountKind::mqueue, MountKind::cgroup2});
+}
+
+TEST_CASE("a bind mount's source is the bundle's unless it is absolute") {
+  Case c;
+  c.add_mount(R"({"destination":"/a","source":"data","options":["bind"]})");
+  c.add_mount(R"({"destination":"b/../c/","source":"/data","type":"bind","options":["ro"]})");
+  const auto mounts = c.plan().launch.mounts;
+  CHECK(mounts[0].source == "/bundle/data");
+  CHECK(mounts[1].source == "/data");
+  CHECK(mounts[1].target == "/c");
+  CHECK(mounts[1].own.set == MOUNT_ATTR_RDONLY);
+}
+
+TEST_CASE("group 5 of terminals is left out where it has no id, and stays where it has") {
+  Case c;
+  c.add_mount(R"({"destination":"/dev/pts","type":"devpts","options":["newinstance","gid=5","mode=0620"]})");
+  CHECK(c.plan().launch.mounts[0].data == "newinstance,mode=0620");
+  c.as_root();
+  CHECK(c.plan().launch.mounts[0].data == "newinstance,gid=5,mode=0620");
+}
+
+TEST_CASE("devices are put into /dev unless somebody's own /dev is bound there") {
+  Case c;
+  CHECK(c.plan().launch.populate_dev);
+  c.add_mount(R"({"destination":"/dev","source":"/dev","options":["rbind"]})");
+  CHECK_FALSE(c.plan().launch.populate_dev);
+}
+
+TEST_CASE("capabilities: what is unknown or not ours to give is left out with a warning, once") {
+  Case c;
+  c.as_root();
+  c.caller.capabilities = 0b1;  // CAP_CHOWN
+  c.document["process"]["capabilities"] = Json::parse(
+      R"({"bounding":["CAP_CHOWN","CAP_KILL","CAP_MOON"],"permitted":["CAP_CHOWN","CAP_KILL"],
+          "effective":["CAP_CHOWN"],"ambient":["CAP_CHOWN"]})");
+  const Plan plan = c.plan();
+  CHECK(plan.launch.process.capabilities == 0b1);
+  CHECK(plan.launch.process.capability_sets->permitted == 0b1);
+  CHECK(plan.launch.process.capability_sets->ambient == 0);  // it isn't inheritable
+  CHECK(plan.warnings == std::vector<std::string>{"capability CAP_KILL can't be granted here, and is left out",
+                                                  "capability CAP_MOON can't be granted here, and is left out"});
+}
+
+TEST_CASE("without capabilities in the configuration there are none") {
+  const Plan plan = Case().plan();
+  CHECK(plan.launch.process.capabilities == 0);
+  CHECK(plan.launch.process.capability_sets->permitted == 0);
+}
+
+TEST_CASE("kernel parameters need a namespace of the container's own") {
+  Case c;
+  const auto sysctl = [&](const char* name) {
+    c.document["linux"]["sysctl"] = {{name, "1"}};
+    return c.failure();
+  };
+  CHECK(sysctl("net.ipv4.ip_forward") ==
+        "sysctl \"net.ipv4.ip_forward\" is not allowed in the host's network namespace");
+  CHECK(sysctl("kernel.shmmax") == "sysctl \"kernel.shmmax\" is not allowed in the host's ipc namespace");
+  CHECK(sysctl("kernel.hostname") == "sysctl \"kernel.hostname\" is not in a separate kernel namespace");
+  CHECK(sysctl("net/ipv4/../../kernel/core_pattern") ==
+        "sysctl \"net/ipv4/../../kernel/core_pattern\" is not a name of the kernel's");
+  c.add_namespace(R"({"type":"network"})");
+  CHECK(sysctl("net.ipv4.ip_forward") == "none");
+  CHECK(sysctl("net/ipv4/ip_forward") == "none");
+}
+
+TEST_CASE("resources: rules for devices are moot where nobody can make a device, limits are refused") {
+  Case c;
+  c.document["linux"]["resources"] = Json::parse(R"({"devices":[{"allow":false,"access":"rwm"}],"memory":{}})");
+  CHECK(c.failure() == "none");
+  c.as_root();
+  c.caller.initial_namespace = true;
+  CHECK(c.failure() == "none");
+  c.document["process"]["capabilities"]["bounding"] = {"CAP_MKNOD"};
+  CHECK(c.failure() == "linux.resources.devices is not supported");
+  c.document["linux"]["resources"] = Json::parse(R"({"pids":{"limit":5}})");
+  CHECK(c.failure() == "linux.resources.pids is not supported");
+}
+
+TEST_CASE("what is not supported is refused by name") {
+  const auto with = [](const char* pointer, const char* text) {
+    Case c;
+    c.document[Json::json_pointer(pointer)] = Json::parse(text);
+    return c.failure();
+  };
+  CHECK(with("/linux/intelRdt", R"({"closID":"x"})") == "linux.intelRdt is not supported");
+  CHECK(with("/process/scheduler", R"({"policy":"SCHED_FIFO"})") == "process.scheduler is not supported");
+  CHECK(with("/process/apparmorProfile", R"("x")") == "AppArmor profiles are not supported");
+  CHECK(with("/hooks/poststop", R"([{"path":"/x"}])") == "hooks are not supported");
+}
