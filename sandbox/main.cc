@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "sandbox/base/sealed_program.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/oci/oci_command.h"
 #include "sandbox/helpers/helpers.h"
@@ -27,7 +28,10 @@ int main(int argc, char** argv) {
   const std::string_view name = argc > 0 ? argv[0] : "";
   try {
     // Engines take the path of a runtime and no further words.
-    if (name.substr(name.find_last_of('/') + 1) == "sandbox-runtime") return sandbox::cli::oci_main(words);
+    const bool is_runtime = name.substr(name.find_last_of('/') + 1) == "sandbox-runtime";
+    // As a runtime this very process starts what a container has chosen.
+    if (is_runtime || (!words.empty() && std::string_view(words[0]) == "oci")) sandbox::continue_sealed(argv);
+    if (is_runtime) return sandbox::cli::oci_main(words);
     if (words.size() >= 2 && std::string_view(words[0]) == "helper") {
       const std::string_view helper = words[1];
       if (helper == "supervisor") return sandbox::helpers::supervisor(words.subspan(2));
