@@ -34,10 +34,12 @@ bool is_private_directory_of_user(const std::string& path) {
   return status && S_ISDIR(status->st_mode) && status->st_uid == ::getuid() && (status->st_mode & 0077) == 0;
 }
 
-/// Belongs to us, or to root, and nobody else may write to it.
+/// Belongs to us, or to root, and nobody else may write to it. What our primary group may do is what our umask gives it:
+/// on many systems that group is the user's alone, and the umask 002.
 bool is_safe_from_others(const std::string& path, bool roots_too = false) {
   const auto status = sys::fstatat(AT_FDCWD, path.c_str(), 0);
-  if (!status || !S_ISDIR(status->st_mode) || (status->st_mode & 0022) != 0) return false;
+  if (!status || !S_ISDIR(status->st_mode) || (status->st_mode & 0002) != 0) return false;
+  if ((status->st_mode & 0020) != 0 && status->st_gid != ::getgid()) return false;
   return status->st_uid == ::getuid() || (roots_too && status->st_uid == 0);
 }
 
