@@ -80,7 +80,7 @@ Mount parse_mount(const Value& value) {
   mount.destination = value.at("destination").text();
   if (mount.destination.empty()) value.at("destination").fail("is empty");
   // Relative to "/", which the specification keeps for old configurations.
-  if (!mount.destination.starts_with('/')) mount.destination.insert(0, "/");
+  if (!mount.destination.starts_with('/')) mount.destination = "/" + mount.destination;
   mount.type = value.text("type");
   mount.source = value.text("source");
   mount.options = value.texts("options");
