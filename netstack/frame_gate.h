@@ -34,6 +34,10 @@ class FrameGate {
   /// loopback, whatever its headers say. `now_ms` is a monotonic clock.
   bool admits(std::span<const std::uint8_t> frame, std::int64_t now_ms) noexcept;
 
+  /// What the container gets back for a frame that was not admitted: the reset of a connection that was to begin at
+  /// the gateway, as of a host where nobody listens; empty for any other. Valid until the next call.
+  std::span<const std::uint8_t> refusal(std::span<const std::uint8_t> frame) noexcept;
+
   /// A frame from libslirp: remembers the client of a published UDP port. The result is what the container gets:
   /// `frame`, or a copy in which the host's 127.0.0.1 has become the gateway. Valid until the next call.
   std::span<const std::uint8_t> deliver(std::span<const std::uint8_t> frame, std::int64_t now_ms) noexcept;
@@ -50,6 +54,7 @@ class FrameGate {
   GateRules rules_;
   std::array<Client, kMostClients> clients_{};  // an entry that has expired is free
   std::array<std::uint8_t, 65536 + 64> rewritten_{};
+  std::array<std::uint8_t, 54> reset_{};  // headers of Ethernet, IPv4 and TCP
 };
 
 }  // namespace sandbox::netstack

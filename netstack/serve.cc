@@ -17,6 +17,7 @@
 #include "netstack/confine.h"
 #include "netstack/frame_gate.h"
 #include "netstack/netstack.h"
+#include "netstack/relay.h"
 #include "netstack/slirp_library.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
@@ -34,6 +35,11 @@ in_addr parse_address(const std::string& text) {
     throw InvalidInput(fmt::format("'{}' is not an IPv4 address", text));
   }
   return address;
+}
+
+std::optional<in6_addr> parse_address6(const std::string& text) {
+  in6_addr address{};
+  return ::inet_pton(AF_INET6, text.c_str(), &address) == 1 ? std::optional(address) : std::nullopt;
 }
 
 std::int64_t now_ns() noexcept {
@@ -70,6 +76,8 @@ class Stack {
   static int returned_events(int index, void* opaque) noexcept;
 
   int listen(const PortForward& forward, std::uint16_t port);
+  std::uint16_t relay(const PortForward& forward, const in6_addr& host);
+  void send(std::span<const std::uint8_t> frame) noexcept;
   int prepare_poll(int lifetime);
   bool read_frames();
   void run_timers();
@@ -83,6 +91,7 @@ class Stack {
   FrameGate gate_;
   int nic_ = -1;
   std::list<Timer> timers_;
+  std::list<Relay> relays_;
   std::vector<pollfd> polled_;
   std::array<std::uint8_t, 65536 + 64> frame_{};
   Slirp* slirp_ = nullptr;
@@ -92,8 +101,9 @@ class Stack {
 std::vector<std::uint16_t> loopback_udp_ports(const Config& config) {
   std::vector<std::uint16_t> ports;
   for (const PortForward& forward : config.forwards) {
+    if (!forward.udp || parse_address6(forward.host_ip)) continue;
     const std::uint32_t host = ntohl(parse_address(forward.host_ip).s_addr);
-    if (forward.udp && (host == INADDR_ANY || host >> 24 == IN_LOOPBACKNET)) ports.push_back(forward.guest_port);
+    if ((host == INADDR_ANY || host >> 24 == IN_LOOPBACKNET)) ports.push_back(forward.guest_port);
   }
   return ports;
 }
@@ -134,13 +144,16 @@ Stack::Stack(const Config& config)
   if (slirp_ == nullptr) throw Error("libslirp refused the network configuration");
 }
 
+/// To the container, unless empty. A frame that the interface refuses (full, down) is lost, as on a wire.
+void Stack::send(std::span<const std::uint8_t> frame) noexcept {
+  if (!frame.empty()) static_cast<void>(sys::write(nic_, frame.data(), frame.size()));
+}
+
 SlirpCb Stack::callbacks() noexcept {
   SlirpCb table{};
   table.send_packet = [](const void* data, std::size_t size, void* opaque) noexcept -> ssize_t {
     Stack& stack = of(opaque);
-    const auto frame = stack.gate_.deliver({static_cast<const std::uint8_t*>(data), size}, now_ms());
-    // A frame that the interface refuses (full, down) is lost, as on a wire.
-    static_cast<void>(sys::write(stack.nic_, frame.data(), frame.size()));
+    stack.send(stack.gate_.deliver({static_cast<const std::uint8_t*>(data), size}, now_ms()));
     return static_cast<ssize_t>(size);
   };
   table.guest_error = [](const char*, void*) noexcept {};  // The container must not fill the log.
@@ -174,6 +187,11 @@ std::uint16_t free_port(const in_addr& host, bool udp) {
   return ntohs(address.sin_port);
 }
 
+std::string name_of(const PortForward& forward) {
+  const std::string host = parse_address6(forward.host_ip) ? "[" + forward.host_ip + "]" : forward.host_ip;
+  return fmt::format("port {}:{}/{}", host, forward.host_port, forward.udp ? "udp" : "tcp");
+}
+
 [[noreturn]] void refuse(const PortForward& forward, Errno reason) {
   std::string hint;
   if (reason.value == EACCES && forward.host_port < 1024) {
@@ -181,8 +199,7 @@ std::uint16_t free_port(const in_addr& host, bool udp) {
   }
   std::string text = reason.message();
   if (reason.value == EADDRINUSE) text = "address already in use";
-  throw Error(fmt::format("port {}:{}/{}: {}", forward.host_ip, forward.host_port, forward.udp ? "udp" : "tcp", text),
-              hint);
+  throw Error(fmt::format("{}: {}", name_of(forward), text), hint);
 }
 
 /// 0, or the error number.
@@ -193,7 +210,18 @@ int Stack::listen(const PortForward& forward, std::uint16_t port) {
   return errno != 0 ? errno : EIO;
 }
 
+std::uint16_t Stack::relay(const PortForward& forward, const in6_addr& host) {
+  if (forward.udp) throw Unsupported(name_of(forward) + ": UDP can be published on IPv4 addresses only");
+  const std::uint16_t inner = this->forward({.host_ip = "127.0.0.1", .host_port = 0, .guest_port = forward.guest_port});
+  try {
+    return relays_.emplace_back(host, forward.host_port, inner).port();
+  } catch (const SysError& error) {
+    refuse(forward, Errno{error.code()});
+  }
+}
+
 std::uint16_t Stack::forward(const PortForward& forward) {
+  if (const auto host = parse_address6(forward.host_ip)) return relay(forward, *host);
   constexpr int kTries = 16;  // Somebody else may take a port between our look and libslirp's bind(2).
   int error = 0;
   for (int i = 0; i < kTries; ++i) {
@@ -231,13 +259,14 @@ int Stack::returned_events(int index, void* opaque) noexcept {
   return events;
 }
 
-/// Fills `polled_` (first the lifetime, then the interface, then libslirp's sockets); returns poll's timeout.
+/// Fills `polled_` (the lifetime, the interface, libslirp's sockets, the relays'); returns poll's timeout.
 int Stack::prepare_poll(int lifetime) {
   polled_.clear();
   polled_.push_back({.fd = lifetime, .events = POLLRDHUP, .revents = 0});
   polled_.push_back({.fd = nic_, .events = POLLIN, .revents = 0});
   std::uint32_t wanted = std::numeric_limits<std::uint32_t>::max();
   library_.pollfds_fill(slirp_, &wanted, &Stack::add_poll, this);
+  for (Relay& relay : relays_) relay.add_polls(polled_);
   std::int64_t timeout = wanted;
   const std::int64_t now = now_ms();
   for (const Timer& timer : timers_) {
@@ -263,7 +292,12 @@ bool Stack::read_frames() {
     const Result<std::size_t> size = sys::read(nic_, frame_.data(), frame_.size());
     if (!size) return size.error().value == EAGAIN;
     if (*size == 0) return false;
-    if (*size > largest || !gate_.admits({frame_.data(), *size}, now_ms())) continue;
+    if (*size > largest) continue;
+    const std::span frame(frame_.data(), *size);
+    if (!gate_.admits(frame, now_ms())) {
+      send(gate_.refusal(frame));
+      continue;
+    }
     library_.input(slirp_, frame_.data(), static_cast<int>(*size));
   }
   return true;
@@ -280,6 +314,9 @@ void Stack::serve(const Fd& nic, const Fd& lifetime) {
     const short frames = count < 0 ? short{0} : polled_[1].revents;
     if (hung_up != 0 || (frames & (POLLERR | POLLHUP | POLLNVAL)) != 0) return;
     library_.pollfds_poll(slirp_, count < 0 ? 1 : 0, &Stack::returned_events, this);
+    for (Relay& relay : relays_) {
+      if (count > 0) relay.serve(polled_);
+    }
     if ((frames & POLLIN) != 0 && !read_frames()) return;
     run_timers();
   }

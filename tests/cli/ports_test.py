@@ -1,8 +1,10 @@
 """Published ports and names through the real executable, as the ordinary user who calls it."""
 
 import json
+import os
 import socket
 import subprocess
+import threading
 import time
 import unittest
 
@@ -99,6 +101,32 @@ class Ports(SandboxCase):
         ports = json.loads(self.sandbox("inspect", container).stdout)[0]["NetworkSettings"]["Ports"]
         self.assertEqual(set(ports), {"8080/tcp", "5353/udp"})
         self.assertEqual(fetch("127.0.0.1", int(ports["8080/tcp"][0]["HostPort"])), b"page\n")
+
+    def test_a_port_on_an_address_of_ipv6_is_there_alone_and_moves_any_amount_both_ways(self):
+        port = free_ports()
+        echo = ["nc", "-ll", "-p", "8080", "-e", "cat"]
+        self.started("-p", f"[::1]:{port}:8080", command=echo)
+        self.assertEqual(listening(port), {"tcp6 " + "0" * 24 + "01000000"})
+        self.assertIn(f"[::1]:{port}->8080/tcp", self.ok("ps"))
+        data = os.urandom(3_000_000)
+        for _ in range(3):
+            self.assertEqual(self.echoed(port, data), data)
+        refused = self.sandbox("run", "--rm", "-p", f"[::1]:{port}:80", "busybox", "true")
+        self.assertEqual(refused.returncode, 125)
+        self.assertIn(f"port [::1]:{port}/tcp: address already in use", refused.stderr)
+        refused = self.sandbox("run", "--rm", "-p", f"[::1]:{port}:80/udp", "busybox", "true")
+        self.assertEqual(refused.returncode, 125)
+        self.assertIn("UDP can be published on IPv4 addresses only", refused.stderr)
+
+    @staticmethod
+    def echoed(port, data):
+        """What comes back of `data`, of which all is sent before the end is told."""
+        with socket.create_connection(("::1", port), 10) as peer:
+            sender = threading.Thread(target=lambda: (peer.sendall(data), peer.shutdown(socket.SHUT_WR)))
+            sender.start()
+            answer = b"".join(iter(lambda: peer.recv(1 << 16), b""))
+            sender.join()
+        return answer
 
     def test_a_port_in_use_is_named_with_its_address(self):
         with socket.socket() as taken:

@@ -132,6 +132,10 @@ TEST_CASE("a serving helper is confined: no capabilities, no new privileges, fil
     CHECK(status_field(status, "Seccomp") == "2");
     CHECK(status_field(status, "Threads") == "1");
     const int pid = std::stoi(status_field(status, "Pid"));
+    // What would still hold if the filter had a hole.
+    const std::string limits = read_file(fmt::format("/proc/{}/limits", pid));
+    CHECK(limits.find("Max processes             0                    0 ") != std::string::npos);
+    CHECK(limits.find("Max core file size        0                    0 ") != std::string::npos);
     CHECK(::ptrace(PTRACE_ATTACH, pid, nullptr, nullptr) < 0);
   }
   CHECK(reap_helper() == 0);

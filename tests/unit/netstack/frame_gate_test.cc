@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 #include <netinet/in.h>
 
+#include <algorithm>
+#include <array>
 #include <memory>
 
 #include "frames.h"
@@ -107,6 +109,39 @@ TEST_CASE("no connection to the gateway can be begun, and those that a client on
   Bytes cut = tcp_frame(kGuest, 80, kGateway, 40000, kAck);
   set_ip_length(cut, 20 + 19);
   CHECK_FALSE(gate->admits(cut));
+}
+
+TEST_CASE("a connection that may not begin at the gateway is reset, and nothing else is answered") {
+  const auto gate = publishing();
+  Bytes begin = tcp_syn_frame(kGuest, 40000, kGateway, 22);
+  begin[6] = 0x5a;  // an address of the container's
+  std::ranges::copy(std::array<std::uint8_t, 4>{0xff, 0, 0, 0xff}, begin.begin() + 14 + 20 + 4);  // its sequence number
+  const auto answer = gate->gate.refusal(begin);
+  constexpr std::uint8_t kReset = 0x04, kAck = 0x10;
+  Bytes expected = tcp_frame(kGateway, 22, kGuest, 40000, kReset | kAck);
+  REQUIRE(answer.size() == expected.size());
+  CHECK(answer[0] == 0x5a);
+  const auto sums_up = [](std::span<const std::uint8_t> bytes, std::uint32_t sum) {
+    for (std::size_t at = 0; at < bytes.size(); at += 2)
+      sum += static_cast<std::uint32_t>(bytes[at] << 8 | bytes[at + 1]);
+    return (sum & 0xffff) + (sum >> 16);
+  };
+  CHECK(sums_up(answer.subspan(14, 20), 0) == 0xffff);
+  CHECK(sums_up(answer.subspan(14 + 12), 20 + IPPROTO_TCP) == 0xffff);  // addresses, segment; its length, its kind
+  CHECK(std::ranges::equal(answer.subspan(14 + 12, 12), std::span(expected).subspan(14 + 12, 12)));  // addresses, ports
+  const auto tcp = answer.subspan(14 + 20);
+  CHECK(tcp[13] == (kReset | kAck));
+  CHECK(std::ranges::equal(tcp.subspan(4, 4), std::array<std::uint8_t, 4>{}));
+  CHECK(std::ranges::equal(tcp.subspan(8, 4), std::array<std::uint8_t, 4>{0xff, 0, 1, 0}));
+
+  CHECK(gate->gate.refusal(tcp_frame(kGuest, 40000, kGateway, 22, kReset)).empty());
+  CHECK(gate->gate.refusal(tcp_syn_frame(kGuest, 40000, kHost, 22)).empty());
+  CHECK(gate->gate.refusal(udp_frame(kGuest, 40000, kGateway, 22)).empty());
+  for (std::size_t size = 0; size < begin.size(); ++size) {
+    CHECK(gate->gate.refusal(std::span(begin).first(size)).empty());
+  }
+  set_fragment(begin, 1);
+  CHECK(gate->gate.refusal(begin).empty());
 }
 
 TEST_CASE("headers that lie about their lengths stop a frame") {

@@ -124,6 +124,25 @@ TEST_CASE("the host's loopback is out of reach through the gateway unless allowe
   }
 }
 
+TEST_CASE("a connection to the gateway is refused at once, also where libslirp's own guard is off") {
+  for (const Mode mode : {Mode::plain, Mode::publishing}) {
+    CAPTURE(static_cast<int>(mode));
+    const Fd server = bound(SOCK_STREAM, "127.0.0.1", 0);
+    Guest guest([port = port_of(server)](int test) {
+      await_byte(test);
+      const Fd socket = make_socket(SOCK_STREAM);
+      const sockaddr_in address = address_of("10.0.2.2", port);
+      return ::connect(socket.get(), generic(address), sizeof address) < 0 ? errno : 0;
+    });
+    std::optional<Helper> helper(std::in_place, config_of(mode));
+    helper->connect(guest.take_nic());
+    send_byte(guest.socket());
+    CHECK(guest.exit_status() == (mode == Mode::plain ? ENETUNREACH : ECONNREFUSED));
+    helper.reset();
+    CHECK(reap_helper() == 0);
+  }
+}
+
 TEST_CASE("the host's loopback is out of reach through the name server's address, 0.0.0.0 and the broadcast address") {
   for (const Mode mode : {Mode::plain, Mode::publishing}) {
     for (const int type : {SOCK_STREAM, SOCK_DGRAM}) {
