@@ -148,14 +148,23 @@ void remove_tree(const std::string& path) {
   remove_directory(AT_FDCWD, path.c_str());
 }
 
-FileLock::FileLock(const std::string& path)
-    : fd_(sys::openat(AT_FDCWD, path.c_str(), O_RDWR | O_CREAT, 0600) | or_throw("opening lock '{}'", path)) {
+FileLock::FileLock(const std::string& path) { (void)lock(path, F_OFD_SETLKW); }
+
+std::optional<FileLock> FileLock::if_free(const std::string& path) {
+  FileLock attempt;
+  return attempt.lock(path, F_OFD_SETLK) ? std::optional(std::move(attempt)) : std::nullopt;
+}
+
+bool FileLock::lock(const std::string& path, int command) {
+  fd_ = sys::openat(AT_FDCWD, path.c_str(), O_RDWR | O_CREAT, 0600) | or_throw("opening lock '{}'", path);
   struct flock whole {};
   whole.l_type = F_WRLCK;
   whole.l_whence = SEEK_SET;
-  while (::fcntl(fd_.get(), F_OFD_SETLKW, &whole) < 0) {
+  while (::fcntl(fd_.get(), command, &whole) < 0) {
+    if (errno == EAGAIN || errno == EACCES) return false;
     if (errno != EINTR) throw SysError(Errno{errno}, fmt::format("locking '{}'", path));
   }
+  return true;
 }
 
 }  // namespace sandbox

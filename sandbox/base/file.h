@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,8 +34,12 @@ void remove_tree(const std::string& path);
 class FileLock {
  public:
   explicit FileLock(const std::string& path);
+  /// None when another process has the lock.
+  static std::optional<FileLock> if_free(const std::string& path);
 
  private:
+  FileLock() = default;
+  bool lock(const std::string& path, int command);
   Fd fd_;
 };
 

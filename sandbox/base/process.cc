@@ -8,40 +8,72 @@
 #include "sandbox/base/sys.h"
 
 namespace sandbox {
+namespace {
+
+/// /proc/<pid>/stat from field 3 on; empty when there is no such process.
+std::string stat_from_state(int pid) {
+  if (pid <= 0) return {};
+  try {
+    const std::string stat = read_file(fmt::format("/proc/{}/stat", pid));
+    // The command in field 2 may hold spaces and parentheses: its end is the last one.
+    const std::size_t end = stat.rfind(") ");
+    return end == std::string::npos ? std::string() : stat.substr(end + 2);
+  } catch (const SysError&) {
+    return {};
+  }
+}
+
+constexpr char kAnswer = 'A', kFailure = 'F';
+
+/// What a child writes: a letter, and its answer or its error's message and hint with a NUL between them.
+std::string framed_answer(const std::function<std::string()>& act) {
+  try {
+    return kAnswer + act();
+  } catch (const Error& error) {
+    return fmt::format("{}{}{}{}", kFailure, error.what(), '\0', error.hint());
+  } catch (const std::exception& error) {
+    return fmt::format("{}{}{}", kFailure, error.what(), '\0');
+  }
+}
+
+std::string read_to_end(int fd) {
+  std::string text;
+  char buffer[4096];
+  while (const std::size_t count = sys::read(fd, buffer, sizeof buffer) | or_throw("reading from a child")) {
+    text.append(buffer, count);
+  }
+  return text;
+}
+
+}  // namespace
 
 std::uint64_t process_start_time(int pid) {
-  if (pid <= 0) return 0;
-  std::string stat;
-  try {
-    stat = read_file(fmt::format("/proc/{}/stat", pid));
-  } catch (const SysError&) {
-    return 0;
-  }
-  // The command in field 2 may hold spaces and parentheses: count from behind the last one.
-  std::size_t position = stat.rfind(')');
-  if (position == std::string::npos) return 0;
-  if (position + 2 < stat.size() && stat[position + 2] == 'Z') return 0;  // dead, only not yet reaped
-  for (int field = 2; field < 22 && position != std::string::npos; ++field) position = stat.find(' ', position + 1);
+  const std::string stat = stat_from_state(pid);
+  if (stat.empty() || stat[0] == 'Z') return 0;  // dead, only not yet reaped
+  std::size_t position = 0;
+  for (int field = 3; field < 22 && position != std::string::npos; ++field) position = stat.find(' ', position + 1);
   return position == std::string::npos ? 0 : std::strtoull(stat.c_str() + position, nullptr, 10);
+}
+
+bool is_process_stopped(int pid) {
+  const std::string stat = stat_from_state(pid);
+  return !stat.empty() && (stat[0] == 'T' || stat[0] == 't');
 }
 
 std::string ask_child(const std::function<std::string()>& act) {
   sys::Pair pipe = sys::pipe() | or_throw("making a pipe");
   const sys::Cloned child = sys::clone3(0) | or_throw("starting a child");
   if (child.pid == 0) {
-    const std::string answer = act();
+    const std::string answer = framed_answer(act);
     ::_exit(sys::write_all(pipe.second.get(), answer.data(), answer.size()) ? 0 : 1);
   }
   pipe.second.reset();
-  std::string answer;
-  char buffer[512];
-  while (const std::size_t count =
-             sys::read(pipe.first.get(), buffer, sizeof buffer) | or_throw("reading from a child")) {
-    answer.append(buffer, count);
-  }
+  const std::string answer = read_to_end(pipe.first.get());
   const int status = sys::wait_pidfd(child.pidfd.get()) | or_throw("waiting for a child");
-  if (status != 0) throw Error(fmt::format("a child ended with wait status {}", status));
-  return answer;
+  if (status != 0 || answer.empty()) throw Error(fmt::format("a child ended with wait status {}", status));
+  if (answer[0] == kAnswer) return answer.substr(1);
+  const auto end = answer.find('\0');
+  throw Error(answer.substr(1, end - 1), answer.substr(end + 1));
 }
 
 }  // namespace sandbox

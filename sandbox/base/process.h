@@ -11,8 +11,11 @@ namespace sandbox {
 /// later one of the same number. 0 when there is no such process, or only its zombie.
 std::uint64_t process_start_time(int pid);
 
+/// Whether a signal or a debugger holds it up (field 3: T, t), so that it will answer nobody.
+bool is_process_stopped(int pid);
+
 /// Runs `act` in a child process and returns what it returned there: namespaces that it enters, mounts and cgroups that
-/// it makes end with it. Precondition: one thread, and `act` doesn't throw. Throws Error when the child dies.
+/// it makes end with it. An exception comes back as Error with its message and hint. Precondition: one thread.
 std::string ask_child(const std::function<std::string()>& act);
 
 }  // namespace sandbox

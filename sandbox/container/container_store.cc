@@ -89,6 +89,12 @@ bool is_answered_for(const State& state) {
   return state.supervisor_start != 0 && process_start_time(state.supervisor_pid) == state.supervisor_start;
 }
 
+/// Of --rm, and nobody is there who would remove it.
+bool is_abandoned(const Container& container) {
+  const bool waits_for_start = container.state.status == Status::created && container.state.supervisor_start == 0;
+  return container.spec.auto_remove && !waits_for_start && !is_answered_for(container.state);
+}
+
 /// SIGKILL for the process that has this number and start time, and a moment to die.
 void kill_process(int pid, std::uint64_t start) {
   constexpr int moment = 1000;  // milliseconds
@@ -319,8 +325,7 @@ std::vector<Container> ContainerStore::sweep_locked() const {
     (void)sys::renameat2(AT_FDCWD, directory_of(name).c_str(), AT_FDCWD, (root() + "/" + removed_prefix + name).c_str());
   }
   for (auto& container : listing.containers) {
-    const bool waits_for_start = container.state.status == Status::created && container.state.supervisor_start == 0;
-    if (!container.spec.auto_remove || waits_for_start || is_answered_for(container.state)) {
+    if (!is_abandoned(container)) {
       kept.push_back(std::move(container));
       continue;
     }
@@ -345,6 +350,13 @@ void ContainerStore::sweep() const {
   if (!path_exists(root())) return;
   const FileLock lock(root() + "/.lock");
   (void)sweep_locked();
+}
+
+std::vector<Container> ContainerStore::list_swept() const {
+  std::vector<Container> containers = list();
+  if (std::ranges::none_of(containers, is_abandoned)) return containers;
+  const auto lock = FileLock::if_free(root() + "/.lock");
+  return lock ? sweep_locked() : containers;
 }
 
 std::vector<PublishedPort> published_ports(const Container& container) {
@@ -372,13 +384,28 @@ std::vector<std::byte> read_seccomp(const Container& container) {
   return bytes;
 }
 
-void kill_supervisor(const Container& container) {
-  // The lock knows its holder, also before the holder has written its name into state.json.
+namespace {
+
+/// The supervisor's pid, or 0. Its lock knows it, also before it has written its name into state.json.
+int supervisor_of(const Container& container) {
   const std::string path = supervisor_lock_path(container);
-  const Fd fd = sys::openat(AT_FDCWD, path.c_str(), O_RDWR) | or_throw("opening '{}'", path);
+  const auto fd = sys::openat(AT_FDCWD, path.c_str(), O_RDWR);
+  if (!fd && fd.error().value == ENOENT) return 0;
+  if (!fd) throw SysError(fd.error(), fmt::format("opening '{}'", path));
   struct flock holder = whole_file();
-  if (::fcntl(fd.get(), F_GETLK, &holder) < 0) throw SysError(Errno{errno}, fmt::format("asking for the lock of '{}'", path));
-  if (holder.l_type != F_UNLCK) kill_process(holder.l_pid, process_start_time(holder.l_pid));
+  if (::fcntl(fd->get(), F_GETLK, &holder) < 0) {
+    throw SysError(Errno{errno}, fmt::format("asking for the lock of '{}'", path));
+  }
+  return holder.l_type == F_UNLCK ? 0 : holder.l_pid;
+}
+
+}  // namespace
+
+bool supervisor_hangs(const Container& container) { return is_process_stopped(supervisor_of(container)); }
+
+void kill_supervisor(const Container& container) {
+  const int supervisor = supervisor_of(container);
+  kill_process(supervisor, process_start_time(supervisor));
 }
 
 SupervisorLock::SupervisorLock(const Container& container, std::chrono::milliseconds patience) {

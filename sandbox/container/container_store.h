@@ -62,6 +62,8 @@ class ContainerStore {
   /// Clears away what processes killed by surprise have left: half-made and half-removed containers, and `--rm` ones
   /// that nobody answers for any more.
   void sweep() const;
+  /// list(), after a sweep if there is something to be swept and no other command is at work here.
+  std::vector<Container> list_swept() const;
 
  private:
   struct Listing {
@@ -84,6 +86,8 @@ std::vector<PublishedPort> published_ports(const Container& container);
 std::vector<std::byte> read_seccomp(const Container& container);
 inline std::string log_path(const Container& container) { return container.directory + "/log"; }
 
+/// Its supervisor is stopped (SIGSTOP, a debugger) and will answer nobody.
+bool supervisor_hangs(const Container& container);
 /// The last resort: SIGKILL for the supervisor, which takes the container with it.
 void kill_supervisor(const Container& container);
 

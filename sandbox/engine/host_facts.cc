@@ -27,8 +27,6 @@ Trial attempt(const std::function<void()>& act) {
       return {};
     } catch (const SysError& error) {
       return fmt::format("{} {}", error.code(), error.what());
-    } catch (const std::exception& error) {
-      return fmt::format("{} {}", EIO, error.what());
     }
   });
   if (answer.empty()) return {};

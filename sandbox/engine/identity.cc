@@ -1,12 +1,16 @@
 // See identity.h. Runs in the client.
 #include "sandbox/engine/identity.h"
 
+#include <sys/prctl.h>
+
 #include <algorithm>
 #include <charconv>
 #include <optional>
 
 #include "sandbox/base/error.h"
+#include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
+#include "sandbox/container/container_store.h"
 #include "userns/subordinate_ids.h"
 
 namespace sandbox::engine {
@@ -61,18 +65,31 @@ std::vector<std::uint32_t> groups_of(std::string_view name, std::string_view tex
 /// A number of the image's passwd file; one that is none never means root.
 std::uint32_t id_in(std::string_view line, int index) {
   if (const auto id = parse_id(field(line, index))) return *id;
-  throw InvalidInput(fmt::format("the image's passwd file has no valid id for '{}'", field(line, 0)));
+  throw InvalidInput(fmt::format("the passwd file has no valid id for '{}'", field(line, 0)));
 }
 
-std::string read_regular(int fd, const std::string& path) {
+std::string read_bounded(int fd, std::string_view name) {
   std::string text;
   char buffer[8192];
-  for (;;) {
-    const std::size_t count = sys::read(fd, buffer, sizeof buffer) | or_throw("reading '{}' of the image", path);
-    if (count == 0) return text;
+  while (const std::size_t count = sys::read(fd, buffer, sizeof buffer) | or_throw("reading {}", name)) {
     text.append(buffer, count);
-    if (text.size() > kFileLimit) throw InvalidInput(fmt::format("'{}' of the image is larger than 1 MiB", path));
+    if (text.size() > kFileLimit) throw InvalidInput(fmt::format("{} is larger than 1 MiB", name));
   }
+  return text;
+}
+
+/// The text of a regular file, and "" for any other kind; no value when there is none. `root`: O_PATH, the tree of a
+/// stranger, who is called `whose`.
+std::optional<std::string> read_below(int root, const std::string& path, const char* whose) {
+  // O_PATH first: opening a stranger's fifo or device for reading could block or act.
+  const auto found = sys::openat2(root, path.c_str(), O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  if (!found) return std::nullopt;
+  const std::string name = fmt::format("'{}' of {}", path, whose);
+  const struct stat status = sys::fstat(found->get()) | or_throw("reading the status of {}", name);
+  if (!S_ISREG(status.st_mode)) return "";
+  const std::string link = fmt::format("/proc/self/fd/{}", found->get());
+  const Fd file = sys::openat(AT_FDCWD, link.c_str(), O_RDONLY) | or_throw("opening {}", name);
+  return read_bounded(file.get(), name);
 }
 
 }  // namespace
@@ -151,16 +168,24 @@ bool is_mapped(const userns::IdentityPlan& identity, const User& user) {
 std::string read_layer_file(const std::vector<std::string>& layers, const std::string& path) {
   for (const auto& layer : layers) {
     const Fd root = sys::openat(AT_FDCWD, layer.c_str(), O_PATH | O_DIRECTORY) | or_throw("opening layer '{}'", layer);
-    // O_PATH first: opening a stranger's fifo or device for reading could block or act.
-    const auto found = sys::openat2(root.get(), path.c_str(), O_PATH, RESOLVE_IN_ROOT);
-    if (!found) continue;
-    const struct stat status = sys::fstat(found->get()) | or_throw("reading the status of '{}' of the image", path);
-    if (!S_ISREG(status.st_mode)) return {};
-    const auto link = fmt::format("/proc/self/fd/{}", found->get());
-    const Fd file = sys::openat(AT_FDCWD, link.c_str(), O_RDONLY) | or_throw("opening '{}' of the image", path);
-    return read_regular(file.get(), path);
+    if (auto text = read_below(root.get(), path, "the image")) return *text;
   }
   return {};
+}
+
+std::string read_container_file(const container::State& state, const std::string& path) {
+  return ask_child([&] {
+    // As a member of the container's user namespace it could be traced from inside with --pid host.
+    ::prctl(PR_SET_DUMPABLE, 0);
+    const Fd process = sys::pidfd_open(state.pid) | or_throw("watching the container's first process");
+    const Fd root = sys::openat(AT_FDCWD, fmt::format("/proc/{}/root", state.pid).c_str(), O_PATH | O_DIRECTORY) |
+                    or_throw("opening the container's root");
+    // Both descriptors are of one process and of the right one, if it still has its start time now.
+    if (process_start_time(state.pid) != state.pid_start) throw Error("the container has ended");
+    // A FUSE root answers only members of the user namespace that it was mounted in (fs/fuse/dir.c).
+    sys::setns(process.get(), CLONE_NEWUSER) | or_throw("joining the container's user namespace");
+    return read_below(root.get(), path, "the container").value_or("");
+  });
 }
 
 }  // namespace sandbox::engine

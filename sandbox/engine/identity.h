@@ -10,6 +10,10 @@
 #include "sandbox/engine/requests.h"
 #include "userns/launch_plan.h"
 
+namespace sandbox::container {
+struct State;
+}
+
 namespace sandbox::engine {
 
 struct User {
@@ -30,6 +34,11 @@ bool is_mapped(const userns::IdentityPlan& identity, const User& user);
 /// the image's files (empty when absent). Throws UsageError for an unknown name,
 /// InvalidInput for a line without numbers. Pure.
 User resolve_user(std::string_view words, std::string_view passwd, std::string_view group);
+
+/// The text of `path` in the root of a running container, as it is there now; "" unless it is a regular file of at
+/// most 1 MiB. Links are resolved inside. Read by a child that joins the container's user namespace. Throws Error when
+/// the container has ended.
+std::string read_container_file(const container::State& state, const std::string& path);
 
 /// The text of `path` in the top-most of `layers` that holds it as a regular file of at most 1 MiB; "" otherwise.
 /// A layer is a stranger's tree: links are resolved inside it and nothing but a regular file is opened for reading.

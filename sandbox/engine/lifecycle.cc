@@ -51,6 +51,7 @@ void stop_container(const Places& places, const container::Container& container,
   if (container.state.status != container::Status::running) return;
   const container::ContainerStore store(places);
   for (const int next : {signal, SIGKILL}) {
+    if (container::supervisor_hangs(container)) break;  // nobody would pass the signal on
     try {
       signal_container(places, container, next);
     } catch (const Conflict&) {
@@ -76,7 +77,8 @@ void force_remove(const Places& places, const std::string& id) {
     } catch (const Conflict&) {
       // It is just being started: it will be running soon, unless its supervisor hangs.
       if (polls < 0) throw;
-      if (polls == 0) container::kill_supervisor(store.find(id));
+      const auto starting = store.find(id);
+      if (polls == 0 || container::supervisor_hangs(starting)) container::kill_supervisor(starting);
     }
     pause_between_polls();
   }

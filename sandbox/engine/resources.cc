@@ -24,14 +24,10 @@ const char* name_of(cgroup::Rung rung) {
   return "none";
 }
 
-/// What is wrong, in a child's words; empty when nothing is.
-std::string try_limits() noexcept {
-  try {
-    const auto made = cgroup::establish("doctor-" + random_hex(12), kProbe, true, [](const std::string&) {});
-    return made.warnings.empty() ? "" : made.warnings.front();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
+/// What is wrong with a cgroup that has limits; empty when nothing is.
+std::string try_limits() {
+  const auto made = cgroup::establish("doctor-" + random_hex(12), kProbe, true, [](const std::string&) {});
+  return made.warnings.empty() ? "" : made.warnings.front();
 }
 
 }  // namespace
@@ -48,8 +44,12 @@ ResourcesReport survey_resources() {
 ResourcesReport probe_resources() {
   ResourcesReport report = survey_resources();
   if (!report.reason.empty()) return report;
-  // In a child, since the process itself may be moved into a scope, which ends with it.
-  report.reason = ask_child(try_limits);
+  try {
+    // In a child, since the process itself may be moved into a scope, which ends with it.
+    report.reason = ask_child(try_limits);
+  } catch (const Error& error) {
+    report.reason = error.what();
+  }
   if (!report.reason.empty()) report.fix = "see the log of the user's systemd: journalctl --user -e";
   return report;
 }

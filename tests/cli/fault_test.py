@@ -1,5 +1,6 @@
 """Processes killed or stopped at any moment, and full disks: the next commands work, and nothing is left behind."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -126,6 +127,22 @@ class Leftovers(FaultCase):
         self.assertEqual(self.ok("run", "--rm", "--name", "box", "busybox", "echo", "again"), "again\n")
         self.assertEqual(self.ok("ps", "-aq"), "")
 
+    def test_a_container_removed_on_exit_is_swept_by_ps_when_its_supervisor_was_killed(self):
+        self.ok("run", "-d", "--rm", "busybox", "sleep", "1000")
+        kill(self.state()["supervisor_pid"])
+        self.assertTrue(eventually(lambda: not self.descendants()))
+        self.assertEqual(self.ok("ps", "-aq"), "")
+        self.assertEqual([name for name in os.listdir(self.data + "/containers") if name != ".lock"], [])
+
+    def test_ps_waits_for_no_other_command(self):
+        self.ok("run", "-d", "--rm", "busybox", "sleep", "1000")
+        kill(self.state()["supervisor_pid"])
+        self.assertTrue(eventually(lambda: not self.descendants()))
+        with open(self.data + "/containers/.lock", "rb+") as lock:
+            fcntl.lockf(lock, fcntl.LOCK_EX)  # conflicts with our OFD locks, fcntl(2)
+            self.assertIn("Exited (137)", self.ok("ps", "-a", timeout=10))
+        self.assertEqual(self.ok("ps", "-aq"), "")
+
     def test_unfinished_images_are_swept_by_the_next_command_that_writes_images(self):
         archive = self.home + "/big.tar"
         docker_archive(archive, "localhost/big", tools() + [entry("noise", os.urandom(24 << 20))])
@@ -173,6 +190,9 @@ class Signals(FaultCase):
         self.ok("run", "-d", "--name", "box", "busybox", "sleep", "1000")
         kill(self.state()["supervisor_pid"], signal.SIGSTOP)
         self.ok("ps")
+        begin = time.monotonic()
+        self.ok("rm", "-f", "box")
+        self.assertLess(time.monotonic() - begin, 6, "it was waited for, though it can't answer")
         self.assert_recovers("stopped supervisor")
 
     def test_a_dead_network_helper_leaves_the_container_running(self):

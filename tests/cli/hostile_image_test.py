@@ -14,7 +14,7 @@ import tarfile
 import time
 import unittest
 
-from image_archive import directory, docker_archive, entry, link, script, tools
+from image_archive import around_host_python, directory, docker_archive, entry, link, script, tools
 from sandbox_case import SANDBOX, SandboxCase
 
 QUICK = ("--rm", "--network", "none", "--pull", "never")
@@ -45,14 +45,17 @@ class HostileCase(SandboxCase):
         super().setUp()
         self.canary = self.home + "/canary"
         os.makedirs(self.canary + "/sub")
-        for name, content in (("secret", "root:canary\n"), ("hosts", "canary\n"), ("sub/file", "x")):
+        for name, content in (("secret", "root:canary\n"), ("hosts", "canary\n"), ("sub/file", "x"),
+                              ("passwd", "stranger:x:0:0::/:/bin/sh\n")):
             with open(f"{self.canary}/{name}", "w", encoding="ascii") as file:
                 file.write(content)
         self.before = fingerprint(self.canary)
 
     def tearDown(self):
-        self.assertEqual(fingerprint(self.canary), self.before, "the canary was touched")
-        super().tearDown()
+        try:
+            self.assertEqual(fingerprint(self.canary), self.before, "the canary was touched")
+        finally:
+            super().tearDown()
 
     def image(self, *entries, name="localhost/attack", applets=(), **config):
         archive = self.home + "/image.tar"
@@ -64,6 +67,20 @@ class HostileCase(SandboxCase):
         self.assertEqual(done.returncode, code, (done.stdout, done.stderr))
         for word in words:
             self.assertIn(word, done.stderr)
+
+
+class CallersThings(HostileCase):
+    def test_the_session_keyring_of_the_caller_stays_outside(self):
+        archive = self.home + "/image.tar"
+        docker_archive(archive, "localhost/python", around_host_python())
+        self.ok("load", "-i", archive)
+        # keyctl(2): KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING; the default filter would refuse it.
+        program = ("/usr/bin/python3", "-c", "import ctypes; print(ctypes.CDLL(None).syscall(250, 0, -3, 0))")
+        outside = subprocess.run(program, text=True, capture_output=True, check=True).stdout
+        inside = self.ok("run", *QUICK, "--security-opt", "seccomp=unconfined", "-v", "/usr:/usr:ro", "localhost/python",
+                         *program)
+        self.assertGreater(int(inside), 0)
+        self.assertNotEqual(inside, outside)
 
 
 class HostileRoots(HostileCase):
@@ -79,6 +96,20 @@ class HostileRoots(HostileCase):
             for target in (self.canary, "/bin", "."):
                 done = self.sandbox("run", *QUICK, self.image(link(place, target)), "ls", "/")
                 self.assert_refused(done, f"'/{place}'")
+
+    def test_a_container_s_user_file_is_looked_for_inside_only(self):
+        """What exec -u reads: links are followed in the container, and nothing but a regular file is opened."""
+        self.ok("run", "-d", "--name", "box", *QUICK[1:], "busybox", "sleep", "1000")
+        for spoil in (f"ln -s {self.canary}/passwd", f"ln -s ../../../../../..{self.canary}/passwd", "mkfifo",
+                      "ln -s /proc/1/root/etc/passwd", "ln -s /dev/zero", "mkdir"):
+            self.ok("exec", "box", "sh", "-c", f"rm -rf /etc/passwd; {spoil} /etc/passwd")
+            begin = time.monotonic()
+            done = self.sandbox("exec", "-u", "stranger", "box", "id")
+            self.assert_refused(done, "unable to find user stranger", code=1)
+            self.assertLess(time.monotonic() - begin, 5, spoil)
+        self.ok("exec", "box", "sh", "-c", "rm -r /etc/passwd; truncate -s 1G /etc/passwd")
+        done = self.sandbox("exec", "-u", "stranger", "box", "id")
+        self.assert_refused(done, "'etc/passwd' of the container is larger than 1 MiB", code=1)
 
     def test_places_of_ours_that_are_files_are_refused(self):
         for place in ("dev", "proc", "sys", "etc"):

@@ -38,6 +38,11 @@ def tools(*applets):
     return entries + [link("bin/" + name, "busybox") for name in ("sh", "cat", "ls", "id", *applets)]
 
 
+def around_host_python():
+    """What the host's Python needs beside its /usr, which the test mounts."""
+    return tools() + [link(name, "usr/" + name) for name in ("lib", "lib64")] + [directory("usr")]
+
+
 def tar(entries):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:

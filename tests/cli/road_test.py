@@ -9,7 +9,7 @@ import socket
 import unittest
 import urllib.request
 
-from image_archive import docker_archive, entry, tools
+from image_archive import directory, docker_archive, entry, tools
 from sandbox_case import SANDBOX, SandboxCase, eventually, free_port, has_range
 
 
@@ -89,6 +89,25 @@ class Road(SandboxCase):
         mount = self.sandbox("run", "--rm", "busybox", "mount", "-t", "tmpfs", "none", "/tmp")
         self.assertNotEqual(mount.returncode, 0)
 
+    def test_limits_of_processes_are_set(self):
+        out = self.ok("run", "--rm", "--network", "none", "--ulimit", "nofile=64:128", "--ulimit", "core=0", "busybox",
+                      "sh", "-c", "ulimit -Sn; ulimit -Hn; ulimit -c")
+        self.assertEqual(out, "64\n128\n0\n")
+
+    def test_a_user_has_the_groups_that_the_image_says_and_none_of_the_caller_s(self):
+        archive = self.home + "/image.tar"
+        files = [directory("etc"), entry("etc/passwd", "bob:x:5:6::/:/bin/sh\n"),
+                 entry("etc/group", "six:x:6:\ncrew:x:7:ann,bob\nothers:x:8:ann\n")]
+        docker_archive(archive, "localhost/users", tools(), files, User="bob")
+        self.ok("load", "-i", archive)
+        inside = ("run", "--rm", "--network", "none", "localhost/users", "sh", "-c", "id -u; id -g; id -G")
+        user, group, groups = self.ok(*inside).splitlines()
+        self.assertEqual((user, group), ("5", "6"))
+        if has_range():
+            self.assertEqual(groups, "6 7")
+        else:  # setgroups(2) is denied where one id is mapped; the caller's further groups have no number inside
+            self.assertLessEqual(set(groups.split()), {"6", "65534"})
+
     def test_a_detached_container_lives_is_listed_logged_entered_stopped_and_removed(self):
         started = self.sandbox("run", "-d", "--name", "box", "busybox", "sh", "-c", "echo up; exec sleep 1000")
         self.assertEqual(len(started.stdout.strip()), 64, started.stderr)
@@ -103,6 +122,17 @@ class Road(SandboxCase):
         self.assertIn("Exited (137)", self.sandbox("ps", "-a").stdout)
         self.assertEqual(self.sandbox("rm", "box").stdout, "box\n")
         self.assertEqual(self.sandbox("ps", "-aq").stdout, "")
+
+    def test_exec_finds_names_in_the_containers_own_files(self):
+        for driver in ("overlay", "fuse"):
+            self.ok("run", "-d", "--name", "box", "--network", "none", "--storage-driver", driver, "busybox", "sh", "-c",
+                    "echo alias:x:0:0::/:/bin/sh >> /etc/passwd; echo crew:x:0:alias >> /etc/group; echo; sleep 1000")
+            self.assertTrue(eventually(lambda: self.ok("logs", "box") == "\n"))
+            self.assertEqual(self.ok("exec", "-u", "alias:crew", "box", "id", "-u"), "0\n", driver)
+            unknown = self.sandbox("exec", "-u", "nobody-here", "box", "true")
+            self.assertIn("unable to find user nobody-here", unknown.stderr)
+            self.assertEqual(unknown.returncode, 1)
+            self.ok("rm", "-f", "box")
 
     def test_a_page_is_served_on_a_published_port_and_ends_with_the_container(self):
         port = free_port()

@@ -19,11 +19,10 @@ constexpr Option kOptions[] = {
     {"workdir", 'w', "string", "Working directory inside the container"},
 };
 
-void set_user(userns::ProcessPlan& process, const userns::LaunchPlan& plan, const std::string& words) {
-  const auto layers = plan.root.lower.empty() ? std::vector{plan.root.directory} : plan.root.lower;
-  const auto user = engine::resolve_user(words, engine::read_layer_file(layers, "etc/passwd"),
-                                         engine::read_layer_file(layers, "etc/group"));
-  if (!engine::is_mapped(plan.identity, user)) {
+void set_user(userns::ProcessPlan& process, const container::Container& container, const std::string& words) {
+  const auto user = engine::resolve_user(words, engine::read_container_file(container.state, "etc/passwd"),
+                                         engine::read_container_file(container.state, "etc/group"));
+  if (!engine::is_mapped(container.spec.plan.identity, user)) {
     throw Unsupported(fmt::format("user {}:{} has no mapping in this container", user.uid, user.gid),
                       "start the container with that user: sandbox run -u");
   }
@@ -50,7 +49,7 @@ int run(const Arguments& arguments) {
     engine::set_environment(process.env, entry);
   }
   if (const auto directory = arguments.last("workdir")) process.cwd = *directory;
-  if (const auto words = arguments.last("user")) set_user(process, found.spec.plan, *words);
+  if (const auto words = arguments.last("user")) set_user(process, found, *words);
   request.open_stdin = arguments.flag("interactive");
   if (process.terminal && request.open_stdin && ::isatty(STDIN_FILENO) == 0) throw UsageError("the input device is not a TTY");
 

@@ -15,7 +15,7 @@ constexpr Option kOptions[] = {
 };
 
 int run(const Arguments& arguments) {
-  auto containers = container::ContainerStore(find_places()).list();
+  auto containers = container::ContainerStore(find_places()).list_swept();
   if (!arguments.flag("all")) {
     std::erase_if(containers, [](const auto& entry) { return entry.state.status != container::Status::running; });
   }

@@ -2,9 +2,11 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sandbox/base/error.h"
+#include "sandbox/base/sys.h"
 
 namespace sandbox {
 namespace {
@@ -26,6 +28,31 @@ TEST_CASE("a child that dies is an error") {
                     return {};
                   }),
                   Error);
+}
+
+TEST_CASE("a child's exception is an error with its message and hint") {
+  try {
+    ask_child([]() -> std::string { throw Conflict("no room", "make some"); });
+    FAIL("nothing was thrown");
+  } catch (const Error& error) {
+    CHECK(error.what() == std::string("no room"));
+    CHECK(error.hint() == "make some");
+  }
+}
+
+TEST_CASE("a process that a signal has stopped is told from one that runs") {
+  const sys::Cloned child = sys::clone3(0) | or_throw("starting a child");
+  if (child.pid == 0) {
+    for (;;) ::pause();
+  }
+  CHECK_FALSE(is_process_stopped(child.pid));
+  sys::pidfd_send_signal(child.pidfd.get(), SIGSTOP) | or_throw("stopping a child");
+  int status = 0;
+  REQUIRE(::waitpid(child.pid, &status, WUNTRACED) == child.pid);
+  CHECK(is_process_stopped(child.pid));
+  sys::pidfd_send_signal(child.pidfd.get(), SIGKILL) | or_throw("ending a child");
+  CHECK(sys::wait_pidfd(child.pidfd.get()).value_or(0) == SIGKILL);
+  CHECK_FALSE(is_process_stopped(child.pid));
 }
 
 TEST_CASE("a process has a start time while it lives, and others' pids never pass for it") {
