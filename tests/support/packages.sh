@@ -2,7 +2,7 @@
 # Nothing is run as another user but apt-get, and that only when something is missing.
 
 # The names in the given list files, one a line.
-packages_in() { sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$@"; }
+packages_in() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$@"; }
 
 # Those of the given names that are not installed.
 packages_missing() {

@@ -35,7 +35,7 @@ def options_in(tag):
 
 def documented():
     """{command: set of its options}; a command's tag begins with its name, an option's with a hyphen."""
-    found = {}
+    found, command = {}, None
     for tag in tags(section("COMMANDS")):
         if tag.startswith("-"):
             found[command] |= options_in(tag)
@@ -55,8 +55,11 @@ def told_by_help(*words):
 def told():
     """The same, from --help."""
     commands = re.findall(r"^  ([a-z]+)  ", told_by_help(), re.MULTILINE)
-    lines = {command: re.findall(r"^ +(?:(-\w), )?(--[a-z-]+)", told_by_help(command), re.MULTILINE) for command in commands}
-    return {command: {word for pair in options for word in pair if word} - {"--help"} for command, options in lines.items()}
+    found = {}
+    for command in commands:
+        pairs = re.findall(r"^ +(?:(-\w), )?(--[a-z-]+)", told_by_help(command), re.MULTILINE)
+        found[command] = {word for pair in pairs for word in pair if word} - {"--help"}
+    return found
 
 
 class Manual(unittest.TestCase):
