@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <initializer_list>
 #include <string_view>
 
 #include "sandbox/base/file.h"
@@ -34,13 +36,13 @@ bool is_private_directory_of_user(const std::string& path) {
   return status && S_ISDIR(status->st_mode) && status->st_uid == ::getuid() && (status->st_mode & 0077) == 0;
 }
 
-/// Belongs to us, or to root, and nobody else may write to it. What our primary group may do is what our umask gives it:
+/// Belongs to one of `owners`, and nobody else may write to it. What our primary group may do is what our umask gives it:
 /// on many systems that group is the user's alone, and the umask 002.
-bool is_safe_from_others(const std::string& path, bool roots_too = false) {
+bool is_safe_from_others(const std::string& path, std::initializer_list<uid_t> owners) {
   const auto status = sys::fstatat(AT_FDCWD, path.c_str(), 0);
   if (!status || !S_ISDIR(status->st_mode) || (status->st_mode & 0002) != 0) return false;
   if ((status->st_mode & 0020) != 0 && status->st_gid != ::getgid()) return false;
-  return status->st_uid == ::getuid() || (roots_too && status->st_uid == 0);
+  return std::ranges::find(owners, status->st_uid) != owners.end();
 }
 
 std::string runtime_directory() {
@@ -59,10 +61,12 @@ std::vector<std::string> additional_stores() {
     if (colon != 0) stores.emplace_back(rest.substr(0, colon));
     rest = colon == std::string_view::npos ? std::string_view{} : rest.substr(colon + 1);
   }
-  // A store that somebody else has put beside the program would run their images under our names.
+  // A store that somebody else has put beside the program would run their images under our names. Whoever owns the
+  // program is trusted with more than that: on a cluster, often the colleague who has installed it for all.
   const std::string executable = executable_path();
   const std::string shipped = executable.substr(0, executable.find_last_of('/')) + "/../share/sandbox/store";
-  if (is_safe_from_others(shipped, true)) stores.push_back(shipped);
+  const auto program = sys::fstatat(AT_FDCWD, executable.c_str(), 0);
+  if (program && is_safe_from_others(shipped, {::getuid(), 0, program->st_uid})) stores.push_back(shipped);
   return stores;
 }
 
@@ -72,7 +76,7 @@ Places find_places() { return {data_directory(), runtime_directory(), additional
 
 void make_places(const Places& places) {
   make_directories(places.data);
-  if (!is_safe_from_others(places.data)) {
+  if (!is_safe_from_others(places.data, {::getuid()})) {
     throw Error(fmt::format("others may write to the store '{}', or it is not yours", places.data),
                 "chmod go-w it, or set SANDBOX_STORE_DIR to a directory of yours");
   }

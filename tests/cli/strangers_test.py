@@ -2,10 +2,12 @@
 
 import os
 import pathlib
+import shutil
+import subprocess
 import unittest
 
 from image_archive import docker_archive, tools
-from sandbox_case import SandboxCase
+from sandbox_case import SANDBOX, SandboxCase
 
 
 class StrangersInTheStore(SandboxCase):
@@ -48,6 +50,17 @@ class StrangersInTheStore(SandboxCase):
         done = self.sandbox("run", "--rm", "busybox", "true")
         os.chmod(self.data, 0o700)
         self.assertNotEqual(done.returncode, 0)
+
+    def test_a_shipped_store_that_others_may_write_to_is_not_searched(self):
+        program = pathlib.Path(self.home, "bin", "sandbox")
+        shipped = pathlib.Path(self.home, "share", "sandbox", "store")
+        program.parent.mkdir()
+        shutil.copy2(SANDBOX, program)
+        shutil.copytree(pathlib.Path(SANDBOX).parent.parent / "share/sandbox/store", shipped, symlinks=True)
+        words = [program, "inspect", "busybox"]
+        self.assertEqual(subprocess.run(words, env=self.env, capture_output=True).returncode, 0)
+        shipped.chmod(0o777)
+        self.assertNotEqual(subprocess.run(words, env=self.env, capture_output=True).returncode, 0)
 
 
 class ControlCharacters(SandboxCase):
