@@ -6,10 +6,15 @@
 //     void describe(A& field, Described<Point> auto& point) { field("x", point.x); field("y", point.y); }
 //
 // An enumeration is written as a word of `words_of(E)`, a std::span<const char* const>, beside its type.
+//
+// A document that outlives the program that wrote it has a "version" (write_versioned, read_versioned). A field that
+// came with version N is described with `field.since(N, "x", point.x)`: in older documents it keeps the structure's
+// default, which must mean what those documents meant.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <span>
@@ -49,6 +54,11 @@ struct JsonWriter {
   }
 
   template <class T>
+  void since(int, const char* key, const T& value) {
+    (*this)(key, value);
+  }
+
+  template <class T>
   static Json encode(const T& value) {
     if constexpr (std::is_same_v<T, std::string> || std::is_arithmetic_v<T> || std::is_same_v<T, detail::TextMap>) {
       return value;
@@ -71,8 +81,10 @@ struct JsonWriter {
 /// Throws InvalidInput: "<what>: field '<path>' …".
 class JsonReader {
  public:
-  JsonReader(const Json& document, std::string_view what, std::string path)
-      : document_(document), what_(what), path_(std::move(path)) {}
+  static constexpr int newest = std::numeric_limits<int>::max();
+
+  JsonReader(const Json& document, std::string_view what, std::string path, int version = newest)
+      : document_(document), what_(what), path_(std::move(path)), version_(version) {}
 
   template <class T>
   void operator()(const char* key, T& value) {
@@ -80,6 +92,11 @@ class JsonReader {
     const auto found = document_.find(key);
     if (found == document_.end()) fail(name, "is missing");
     decode(*found, name, value);
+  }
+
+  template <class T>
+  void since(int version, const char* key, T& value) {
+    if (version_ >= version || document_.contains(key)) (*this)(key, value);
   }
 
   template <class T>
@@ -108,7 +125,7 @@ class JsonReader {
       for (const auto& element : json) decode(element, fmt::format("{}[{}]", path, value.size()), value.emplace_back());
     } else {
       if (!json.is_object()) fail(path, "is not an object");
-      JsonReader inner(json, what_, path);
+      JsonReader inner(json, what_, path, version_);
       describe(inner, value);
     }
   }
@@ -142,6 +159,27 @@ class JsonReader {
   const Json& document_;
   std::string_view what_;  ///< Names the document; outlives the reader.
   std::string path_;
+  int version_;  ///< Of the document; every field of it must be there.
 };
+
+template <class T>
+Json write_versioned(const T& value, int version) {
+  Json document = JsonWriter::encode(value);
+  document["version"] = version;
+  return document;
+}
+
+/// Throws InvalidInput, also for a document of a version above `newest`: what it asks for is not known here.
+template <class T>
+T read_versioned(const Json& document, std::string_view what, int newest) {
+  const JsonReader reader(document, what, "");
+  int version = 0;
+  if (const auto found = document.find("version"); found != document.end()) reader.decode(*found, "version", version);
+  if (version < 1) reader.fail("version", "is missing");
+  if (version > newest) reader.fail("version", fmt::format("is {}, of a newer sandbox: this one knows {}", version, newest));
+  T value;
+  JsonReader(document, what, "", version).decode(document, "", value);
+  return value;
+}
 
 }  // namespace sandbox

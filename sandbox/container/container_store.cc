@@ -22,7 +22,6 @@
 namespace sandbox::container {
 namespace {
 
-constexpr const char* status_names[] = {"created", "running", "exited"};
 constexpr const char* unfinished_prefix = ".new-";
 constexpr const char* removed_prefix = ".old-";
 
@@ -36,45 +35,6 @@ struct flock whole_file() {
 }
 
 bool is_id(const std::string& name) { return is_hex(name, 64); }
-
-Json state_to_json(const State& state) {
-  return {{"status", status_names[static_cast<std::size_t>(state.status)]},
-          {"supervisor_pid", state.supervisor_pid},
-          {"supervisor_start", state.supervisor_start},
-          {"pid", state.pid},
-          {"pid_start", state.pid_start},
-          {"exit_code", state.exit_code},
-          {"started", state.started},
-          {"finished", state.finished},
-          {"error", state.error},
-          {"host_ports", state.host_ports},
-          {"oom_killed", state.oom_killed},
-          {"paused", state.paused}};
-}
-
-State state_from_json(const Json& document) {
-  State state;
-  try {
-    const auto name = document.at("status").get<std::string>();
-    const auto found = std::find(std::begin(status_names), std::end(status_names), name);
-    if (found == std::end(status_names)) throw InvalidInput(fmt::format("state.json: unknown status '{}'", name));
-    state.status = static_cast<Status>(found - std::begin(status_names));
-    document.at("supervisor_pid").get_to(state.supervisor_pid);
-    document.at("supervisor_start").get_to(state.supervisor_start);
-    document.at("pid").get_to(state.pid);
-    document.at("pid_start").get_to(state.pid_start);
-    document.at("exit_code").get_to(state.exit_code);
-    document.at("started").get_to(state.started);
-    document.at("finished").get_to(state.finished);
-    document.at("error").get_to(state.error);
-    document.at("host_ports").get_to(state.host_ports);
-    document.at("oom_killed").get_to(state.oom_killed);
-    document.at("paused").get_to(state.paused);
-  } catch (const Json::exception& error) {
-    throw InvalidInput(fmt::format("state.json: {}", error.what()));
-  }
-  return state;
-}
 
 /// A file that a power cut has caught before it was synced: it has a name, but no content (zeros on some file systems).
 bool never_reached_the_disk(const std::string& text) { return text.find_first_not_of('\0') == std::string::npos; }
@@ -187,7 +147,7 @@ void write_container(const std::string& directory, const Spec& spec, const State
     const std::string_view bytes(static_cast<const char*>(static_cast<const void*>(filter.data())), filter.size());
     write_file_atomic(directory + "/seccomp.bpf", bytes, false);
   }
-  write_file_atomic(directory + "/state.json", dump(state_to_json(state)), false);
+  write_file_atomic(directory + "/state.json", dump(to_json(state)), false);
   write_file_atomic(directory + "/container.json", dump(to_json(spec)), false);
 }
 
@@ -282,7 +242,7 @@ ContainerStore::Listing ContainerStore::read_all() const {
 void ContainerStore::write_state(const Container& container, const State& state) const {
   // Not durable: after a reboot no supervisor of it is alive, whatever the file says.
   write_file_atomic(container.directory + "/state.json",
-                    state_to_json(state).dump(-1, ' ', false, Json::error_handler_t::replace), false);
+                    to_json(state).dump(-1, ' ', false, Json::error_handler_t::replace), false);
 }
 
 void ContainerStore::rename(const Container& container, const std::string& name) const {

@@ -52,14 +52,20 @@ void describe(A& field, Described<Spec> auto& spec) {
   field("stop_signal", spec.stop_signal);
 }
 
-Json to_json(const Spec& spec) { return JsonWriter::encode(spec); }
+namespace {
+
+constexpr int kVersion = 1;
+constexpr const char* kWhat = "container description";
+
+}  // namespace
+
+Json to_json(const Spec& spec) { return write_versioned(spec, kVersion); }
 Json to_json(const userns::LaunchPlan& plan) { return JsonWriter::encode(plan); }
 Json to_json(const userns::ProcessPlan& process) { return JsonWriter::encode(process); }
 
 Spec spec_from_json(const Json& document) {
-  Spec spec;
-  const JsonReader reader(document, "container description", "");
-  reader.decode(document, "", spec);
+  Spec spec = read_versioned<Spec>(document, kWhat, kVersion);
+  const JsonReader reader(document, kWhat, "");
   const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
   if (spec.id.size() != 64 || !std::all_of(spec.id.begin(), spec.id.end(), is_hex)) {
     reader.fail("id", "is not 64 lower-case hexadecimal digits");
@@ -71,7 +77,7 @@ Spec spec_from_json(const Json& document) {
 
 userns::ProcessPlan process_from_json(const Json& document) {
   userns::ProcessPlan process;
-  JsonReader(document, "container description", "").decode(document, "process", process);
+  JsonReader(document, kWhat, "").decode(document, "process", process);
   return process;
 }
 

@@ -1,7 +1,9 @@
 #include <doctest/doctest.h>
 
 #include "sandbox/base/error.h"
+#include "sandbox/base/file.h"
 #include "sandbox/container/spec.h"
+#include "sandbox/container/state.h"
 
 using namespace sandbox;
 using namespace sandbox::container;
@@ -92,4 +94,19 @@ TEST_CASE("fields of the wrong type or range are refused") {
   refuses("/plan", nullptr);
   refuses("/labels/tier", 3);
   CHECK_THROWS_AS(spec_from_json(Json::array()), InvalidInput);
+}
+
+TEST_CASE("what version 1 wrote is read by every later version") {
+  for (const auto& [name, read] : {std::pair{"container-v1.json", +[](const Json& json) { (void)spec_from_json(json); }},
+                                   std::pair{"state-v1.json", +[](const Json& json) { (void)state_from_json(json); }}}) {
+    const std::string path = std::string(DATA_DIRECTORY) + "/" + name;
+    CHECK_NOTHROW(read(parse_json(read_file(path), path)));
+  }
+}
+
+TEST_CASE("a document of a newer version is refused") {
+  Json newer = to_json(example());
+  newer["version"] = 1000;
+  CHECK_THROWS_WITH_AS(spec_from_json(newer),
+                       "container description: field 'version' is 1000, of a newer sandbox: this one knows 1", InvalidInput);
 }
