@@ -7,12 +7,10 @@
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <ctime>
 #include <memory>
 
@@ -23,6 +21,7 @@
 #include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/cgroup/container_cgroup.h"
+#include "sandbox/container/clients.h"
 #include "sandbox/container/connection.h"
 #include "sandbox/container/helpers.h"
 #include "sandbox/container/log_file.h"
@@ -33,8 +32,6 @@
 namespace sandbox::container {
 namespace {
 
-constexpr std::size_t client_bound = 1U << 20;
-constexpr auto flush_time = std::chrono::seconds(2);
 constexpr auto exec_end_time = std::chrono::milliseconds(500);
 
 std::string encode_code(int code) { return std::string(1, static_cast<char>(code)); }
@@ -42,22 +39,6 @@ std::string encode_code(int code) { return std::string(1, static_cast<char>(code
 int exit_code_of(const Error& error, int otherwise) {
   const auto* launch = dynamic_cast<const userns::LaunchError*>(&error);
   return launch != nullptr ? launch->exit_code() : otherwise;
-}
-
-Fd listen_on(const std::string& path) {
-  (void)sys::unlinkat(AT_FDCWD, path.c_str(), 0);  // of a supervisor that was killed; ours holds the lock
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket) throw SysError(Errno{errno}, "making the control socket");
-  const mode_t mask = ::umask(0177);
-  const int bound = ::bind(socket.get(), static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address);
-  const int error = errno;
-  ::umask(mask);
-  if (bound < 0) throw SysError(Errno{error}, fmt::format("binding '{}'", path));
-  if (::listen(socket.get(), 16) < 0) throw SysError(Errno{errno}, fmt::format("listening on '{}'", path));
-  return socket;
 }
 
 Fd take_signals() {
@@ -84,10 +65,7 @@ class Supervisor {
         lock_(std::in_place, container_, supervisor_ending_time),
         signals_(take_signals()),
         log_(log_path(container_)),
-        first_(first) {
-    first_->subscribed = first_->foreground = true;
-    clients_.push_back(first_);
-  }
+        clients_(first) {}
 
   void start();
   void run();
@@ -108,7 +86,6 @@ class Supervisor {
   void watch_process(std::vector<Watch>& list, Process& process, const std::shared_ptr<Connection>& client, bool main);
   int timeout(Clock::time_point now) const;
   void poll_once();
-  void accept_clients();
   void handle_signals();
   void reap();
   void root_lost(int status);
@@ -122,9 +99,7 @@ class Supervisor {
   void sweep(Clock::time_point now);
   bool finished(Clock::time_point now) const;
   void finish();
-  void stop_listening();
   void end(int exit_code, const std::string& error);
-  void flush_clients();
 
   Places places_;
   Container container_;
@@ -132,12 +107,10 @@ class Supervisor {
   Fd signals_;
   LogWriter log_;
   std::optional<cgroup::ContainerCgroup> cgroup_;
-  std::shared_ptr<Connection> first_;
-  std::vector<std::shared_ptr<Connection>> clients_;
+  Clients clients_;
   std::unique_ptr<Process> main_;
   std::vector<Exec> execs_;
   std::optional<netstack::Helper> network_;
-  Fd listener_;
   HelperProcess overlay_;  ///< Serves the root; pid -1 where the kernel does, or when it has died.
   std::string failure_;    ///< Why the container was ended by us.
   State state_;
@@ -148,7 +121,7 @@ void Supervisor::enter_cgroup() {
   const Spec& spec = container_.spec;
   auto established = cgroup::establish(spec.id, spec.limits, spec.limits_best_effort,
                                        [&](const std::string& path) { record_cgroup(container_, path); });
-  for (const auto& warning : established.warnings) first_->queue(FrameType::stderr_data, "WARNING: " + warning + "\n");
+  for (const auto& warning : established.warnings) clients_.first()->queue(FrameType::stderr_data, "WARNING: " + warning + "\n");
   if (established.cgroup) cgroup_.emplace(std::move(*established.cgroup));
 }
 
@@ -174,7 +147,7 @@ void Supervisor::start() {
   if (network_) state_.host_ports = network_->connect(main_->launched().take_nic());
   watch_.lap("waiting for the network");
   make_places(places_);
-  listener_ = listen_on(control_socket_path(places_, spec.id));
+  clients_.listen(control_socket_path(places_, spec.id));
   watch_.lap("control socket");
   main_->launched().start();
   watch_.lap("exec");
@@ -186,7 +159,7 @@ void Supervisor::start() {
   state_.started = std::time(nullptr);
   ContainerStore(places_).write_state(container_, state_);
   watch_.lap("state");
-  first_->queue(FrameType::started, watch_.text("supervisor"));
+  clients_.first()->queue(FrameType::started, watch_.text("supervisor"));
 }
 
 void Supervisor::run() {
@@ -199,7 +172,7 @@ void Supervisor::run() {
 void Supervisor::watch_process(std::vector<Watch>& list, Process& process, const std::shared_ptr<Connection>& client,
                                bool main) {
   // After the process's end only what is left in the pipes comes, so there is no need to hold it back.
-  const std::size_t bound = process.exited() ? 4 * client_bound : client_bound;
+  const std::size_t bound = process.exited() ? 4 * Clients::bound : Clients::bound;
   const bool held_back = client->open() && client->queued() >= bound;
   for (const Stream stream : {Stream::out, Stream::err}) {
     const int fd = stream == Stream::out ? process.out() : process.err();
@@ -207,7 +180,7 @@ void Supervisor::watch_process(std::vector<Watch>& list, Process& process, const
     list.push_back({fd, POLLIN, [this, &process, client, main, stream](short) {
                       process.read(stream, [&](std::string_view data) {
                         if (main) return deliver(stream, data);
-                        client->queue(stream == Stream::out ? FrameType::stdout_data : FrameType::stderr_data, data);
+                        client->queue(output_frame(stream), data);
                       });
                     }});
   }
@@ -219,10 +192,10 @@ void Supervisor::watch_process(std::vector<Watch>& list, Process& process, const
 std::vector<Supervisor::Watch> Supervisor::watches(Clock::time_point) {
   std::vector<Watch> list;
   list.push_back({signals_.get(), POLLIN, [this](short) { handle_signals(); }});
-  list.push_back({listener_.get(), POLLIN, [this](short) { accept_clients(); }});
-  watch_process(list, *main_, first_, true);
+  list.push_back({clients_.listener(), POLLIN, [this](short) { clients_.accept(); }});
+  watch_process(list, *main_, clients_.first(), true);
   for (auto& exec : execs_) watch_process(list, *exec.process, exec.client, false);
-  for (const auto& client : clients_) {
+  for (const auto& client : clients_.all()) {
     const auto events = static_cast<short>(POLLIN | (client->queued() > 0 ? POLLOUT : 0));
     list.push_back({client->fd(), events, [this, client](short revents) {
                       if (revents & POLLOUT) client->flush();
@@ -252,14 +225,6 @@ void Supervisor::poll_once() {
     if (items[i].revents != 0) list[i].ready(items[i].revents);
   }
   sweep(Clock::now());
-}
-
-void Supervisor::accept_clients() {
-  for (;;) {
-    Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!socket) return;
-    if (is_own_peer(socket.get())) clients_.push_back(std::make_shared<Connection>(std::move(socket)));
-  }
 }
 
 void Supervisor::handle_signals() {
@@ -320,7 +285,7 @@ void Supervisor::handle(const std::shared_ptr<Connection>& client, const Frame& 
       if (exec == nullptr && !client->foreground) client->subscribed = true;
       break;
     case FrameType::stdin_data:
-      if (process.pending_input() > client_bound) throw InvalidInput("more input than the window allows");
+      if (process.pending_input() > Clients::bound) throw InvalidInput("more input than the window allows");
       process.queue_input(frame.payload, client);
       break;
     case FrameType::stdin_eof: process.end_input(); break;
@@ -387,14 +352,7 @@ void Supervisor::pause(const std::shared_ptr<Connection>& client, bool on) {
 
 void Supervisor::deliver(Stream stream, std::string_view data) {
   log_.append(stream, data);
-  for (const auto& client : clients_) {
-    if (!client->subscribed || !client->open()) continue;
-    if (!client->foreground && client->queued() > client_bound) {
-      client->give_up();
-    } else {
-      client->queue(stream == Stream::out ? FrameType::stdout_data : FrameType::stderr_data, data);
-    }
-  }
+  clients_.show_output(stream, data);
 }
 
 void Supervisor::sweep(Clock::time_point now) {
@@ -403,7 +361,7 @@ void Supervisor::sweep(Clock::time_point now) {
     exec.client->queue(FrameType::exit_status, encode_code(exec.process->exit_code()));
     return true;
   });
-  std::erase_if(clients_, [](const auto& client) { return !client->open(); });
+  clients_.drop_closed();
 }
 
 bool Supervisor::finished(Clock::time_point now) const {
@@ -416,16 +374,16 @@ void Supervisor::finish() {
   execs_.clear();
   log_.finish();
   end(main_->exit_code(), failure_);
-  for (const auto& client : clients_) client->queue(FrameType::exit_status, encode_code(main_->exit_code()));
-  flush_clients();
+  clients_.tell_all(FrameType::exit_status, encode_code(main_->exit_code()));
+  clients_.flush();
 }
 
 void Supervisor::fail(const Error& error) {
   main_.reset();  // kills what has not started
   const int exit_code = exit_code_of(error, 125);
   end(exit_code, error.what());
-  first_->queue(FrameType::start_failure, encode_failure({error.what(), exit_code, error.hint()}));
-  flush_clients();
+  clients_.first()->queue(FrameType::start_failure, encode_failure({error.what(), exit_code, error.hint()}));
+  clients_.flush();
 }
 
 /// Leaves the world as if nobody were here; clients learn of the end only after that, so that a
@@ -447,36 +405,12 @@ void Supervisor::end(int exit_code, const std::string& error) {
     // The exit status matters more to the client; a state that still says "running" is seen
     // through as soon as we are gone.
   }
-  stop_listening();
+  clients_.stop_listening();
   lock_.reset();
   try {
     if (container_.spec.auto_remove) store.remove(container_);
   } catch (const Error&) {
     // What is left of it is swept by the next command that makes or removes a container.
-  }
-}
-
-/// Who connected while we were ending is told, too; who comes now finds the state written.
-void Supervisor::stop_listening() {
-  if (!listener_) return;
-  (void)sys::unlinkat(AT_FDCWD, control_socket_path(places_, container_.spec.id).c_str(), 0);
-  accept_clients();
-  listener_.reset();
-}
-
-void Supervisor::flush_clients() {
-  const auto deadline = Clock::now() + flush_time;
-  for (;;) {
-    // The first client may be a slow reader (a pager): it alone is waited for until it has it all.
-    const bool late = Clock::now() >= deadline;
-    std::erase_if(clients_, [&](const auto& client) {
-      return !client->open() || client->queued() == 0 || (late && !client->foreground);
-    });
-    if (clients_.empty()) return;
-    std::vector<pollfd> items;
-    for (const auto& client : clients_) items.push_back({client->fd(), POLLOUT, 0});
-    (void)::poll(items.data(), items.size(), 100);
-    for (const auto& client : clients_) client->flush();
   }
 }
 
