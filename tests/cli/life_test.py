@@ -18,6 +18,7 @@ class Life(SandboxCase):
 
     def test_a_restarted_container_keeps_its_files_and_its_name(self):
         self.start("--name", "box", "busybox", "sh", "-c", "echo start >>/count; cat /count; exec sleep 1000")
+        self.assertTrue(eventually(lambda: self.ok("logs", "box") == "start\n"))
         before = self.state("box")
         self.assertEqual(self.ok("restart", "-t", "0", "box"), "box\n")
         after = self.state("box")
@@ -45,6 +46,14 @@ class Life(SandboxCase):
         self.assertIn("already in use", taken.stderr)
         self.assertIn("invalid container name", self.sandbox("rename", "one", "a/b").stderr)
         self.assertEqual(len(self.ok("ps", "-aq").split()), 2)
+
+    def test_a_detached_process_runs_on_and_nobody_needs_to_read_it(self):
+        self.start("--name", "box", "busybox", "sleep", "1000")
+        done = self.sandbox("exec", "-d", "box", "sh", "-c", "yes | head -c 9000000; touch /done; exec sleep 1000")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+        self.assertTrue(eventually(lambda: self.sandbox("exec", "box", "test", "-e", "/done").returncode == 0))
+        self.assertEqual(self.ok("logs", "box"), "")
+        self.assertEqual(self.sandbox("exec", "-d", "box", "no-such-program").returncode, 127)
 
     def test_port_shows_where_ports_are_published(self):
         self.ok("run", "-d", "--name", "web", "-p", "127.0.0.1::80", "-p", "127.0.0.1::53/udp", "busybox", "sleep", "1000")

@@ -4,6 +4,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/container/supervisor.h"
+#include "sandbox/container/terminal.h"
 #include "sandbox/engine/environment.h"
 #include "sandbox/engine/identity.h"
 
@@ -11,6 +12,8 @@ namespace sandbox::cli {
 namespace {
 
 constexpr Option kOptions[] = {
+    {"detach", 'd', nullptr, "Run the command in the background"},
+    {"detach-keys", '\0', "string", "Override the key sequence for detaching a container"},
     {"env", 'e', "list", "Set environment variables"},
     {"env-file", '\0', "list", "Read in a file of environment variables"},
     {"interactive", 'i', nullptr, "Keep STDIN open even if not attached"},
@@ -50,14 +53,20 @@ int run(const Arguments& arguments) {
   }
   if (const auto directory = arguments.last("workdir")) process.cwd = *directory;
   if (const auto words = arguments.last("user")) set_user(process, found, *words);
-  request.open_stdin = arguments.flag("interactive");
+  const bool detach = arguments.flag("detach");
+  request.open_stdin = arguments.flag("interactive") && !detach;
   if (process.terminal && request.open_stdin && ::isatty(STDIN_FILENO) == 0) throw UsageError("the input device is not a TTY");
 
   Fd supervisor = container::connect_supervisor(places, found);
   container::request_exec(supervisor.get(), request);
+  if (detach) {
+    (void)container::wait_started(std::move(supervisor));
+    return 0;
+  }
   container::AttachOptions attach;
   attach.forward_stdin = request.open_stdin;
   attach.terminal = process.terminal;
+  attach.detach_keys = container::parse_detach_keys(arguments.text("detach-keys", "ctrl-p,ctrl-q"));
   return container::attach(std::move(supervisor), attach);
 }
 
