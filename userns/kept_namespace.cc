@@ -138,15 +138,6 @@ void send_error(int pipe, const char* message, const std::string& hint) noexcept
   ::_exit(1);
 }
 
-std::string read_to_end(int fd) {
-  std::string text;
-  char buffer[4096];
-  while (const std::size_t count = sys::read(fd, buffer, sizeof buffer) | or_throw("reading from a child")) {
-    text.append(buffer, count);
-  }
-  return text;
-}
-
 }  // namespace
 
 KeptNamespace keep_namespace(const std::string& runtime, const SubordinateIds& ids) {
@@ -180,7 +171,7 @@ void run_in_namespace(int user_ns, const std::function<void()>& act) {
     act_in_namespace(user_ns, act, pipe.second.get());
   }
   pipe.second.reset();
-  const std::string answer = read_to_end(pipe.first.get());
+  const std::string answer = read_to_end(pipe.first.get(), "the answer of a child process");
   const int status = sys::wait_pidfd(child.pidfd.get()) | or_throw("waiting for a process in your user namespace");
   if (status == 0) return;
   if (answer.empty()) throw Error(fmt::format("a process in your user namespace ended with wait status {}", status));

@@ -87,18 +87,22 @@ class Emptying {
 
 }  // namespace
 
-std::string read_file_at(int dir, const std::string& path, std::size_t limit) {
-  const Fd fd = sys::openat(dir, path.c_str(), O_RDONLY | O_NONBLOCK) | or_throw("opening '{}'", path);
+std::string read_to_end(int fd, std::string_view what, std::size_t limit) {
   std::string content;
   char buffer[16384];
   for (;;) {
-    const std::size_t count = sys::read(fd.get(), buffer, sizeof buffer) | or_throw("reading '{}'", path);
+    const std::size_t count = sys::read(fd, buffer, sizeof buffer) | or_throw("reading '{}'", what);
     if (count == 0) return content;
     if (content.size() + count > limit) {
-      throw InvalidInput(fmt::format("'{}' is larger than {} bytes", path, limit));
+      throw InvalidInput(fmt::format("'{}' is larger than {} bytes", what, limit));
     }
     content.append(buffer, count);
   }
+}
+
+std::string read_file_at(int dir, const std::string& path, std::size_t limit) {
+  const Fd fd = sys::openat(dir, path.c_str(), O_RDONLY | O_NONBLOCK) | or_throw("opening '{}'", path);
+  return read_to_end(fd.get(), path, limit);
 }
 
 std::string read_file(const std::string& path, std::size_t limit) { return read_file_at(AT_FDCWD, path, limit); }

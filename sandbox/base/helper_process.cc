@@ -10,9 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <vector>
 
+#include "sandbox/base/file.h"
 #include "sandbox/base/sealed_program.h"
 #include "sandbox/base/sys.h"
 
@@ -62,17 +62,6 @@ class Spawn {
   posix_spawn_file_actions_t actions_;
   posix_spawnattr_t attributes_;
 };
-
-std::string read_all(int fd, std::size_t limit, const char* what) {
-  std::string text;
-  std::array<char, 4096> chunk{};
-  for (;;) {
-    const std::size_t size = sys::read(fd, chunk.data(), chunk.size()) | or_throw("reading {}", what);
-    if (size == 0) return text;
-    text.append(chunk.data(), size);
-    if (text.size() > limit) throw InvalidInput(fmt::format("{}: larger than {} bytes", what, limit));
-  }
-}
 
 std::string describe_end(pid_t child) {
   int status = 0;
@@ -137,13 +126,13 @@ HelperProcess spawn_helper(const std::string& mode, const std::string& document,
   const pid_t child = start_helper(mode, std::move(fds));
   ready.second.reset();
   // "R", or the reason.
-  const std::string answer = read_all(ready.first.get(), 16384, "the helper's answer");
+  const std::string answer = read_to_end(ready.first.get(), "the helper's answer", 16384);
   if (answer != "R") throw_helper_failure(mode, answer, child);
   return {child, std::move(lifetime.second)};
 }
 
 std::string read_helper_document(const Fd& config) {
-  return read_all(config.get(), std::size_t{1} << 20, "the helper's configuration");
+  return read_to_end(config.get(), "the helper's configuration", 1U << 20);
 }
 
 void answer_ready(Fd ready) { (void)sys::write_all(ready.get(), "R", 1); }

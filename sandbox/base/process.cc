@@ -36,15 +36,6 @@ std::string framed_answer(const std::function<std::string()>& act) {
   }
 }
 
-std::string read_to_end(int fd) {
-  std::string text;
-  char buffer[4096];
-  while (const std::size_t count = sys::read(fd, buffer, sizeof buffer) | or_throw("reading from a child")) {
-    text.append(buffer, count);
-  }
-  return text;
-}
-
 }  // namespace
 
 std::uint64_t process_start_time(int pid) {
@@ -68,7 +59,7 @@ std::string ask_child(const std::function<std::string()>& act) {
     ::_exit(sys::write_all(pipe.second.get(), answer.data(), answer.size()) ? 0 : 1);
   }
   pipe.second.reset();
-  const std::string answer = read_to_end(pipe.first.get());
+  const std::string answer = read_to_end(pipe.first.get(), "the answer of a child process");
   const int status = sys::wait_pidfd(child.pidfd.get()) | or_throw("waiting for a child");
   if (status != 0 || answer.empty()) throw Error(fmt::format("a child ended with wait status {}", status));
   if (answer[0] == kAnswer) return answer.substr(1);

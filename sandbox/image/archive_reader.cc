@@ -1,15 +1,12 @@
-// libarchive behind a table of function pointers, in the process that loads or imports an image.
+// Archives of images, in the process that loads or imports them.
 //
 // The archive is a stranger's: no member name ever becomes a path, and members, bytes and name lengths are bounded.
 #include "sandbox/image/archive_reader.h"
 
-#include <archive.h>
-#include <archive_entry.h>
-#include <dlfcn.h>
-
 #include <memory>
 #include <vector>
 
+#include "fuse-overlay/store/archive_library.h"
 #include "sandbox/base/digest.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/sys.h"
@@ -20,32 +17,7 @@ namespace {
 
 constexpr std::size_t max_members = 20'000, max_member_name = 4096, buffer_size = 1U << 17;
 
-#define SANDBOX_ARCHIVE_FUNCTIONS(X)                                                                       \
-  X(archive_read_new) X(archive_read_free) X(archive_read_support_filter_gzip) X(archive_error_string)     \
-  X(archive_read_support_filter_zstd) X(archive_read_support_filter_xz) X(archive_read_support_filter_bzip2) \
-  X(archive_read_support_format_tar) X(archive_read_support_format_raw) X(archive_read_open_fd)            \
-  X(archive_read_support_format_empty) X(archive_read_next_header) X(archive_read_data)                    \
-  X(archive_entry_pathname) X(archive_entry_filetype) X(archive_entry_hardlink)
-
-struct Library {
-#define SANDBOX_MEMBER(name) decltype(&::name) name = nullptr;
-  SANDBOX_ARCHIVE_FUNCTIONS(SANDBOX_MEMBER)
-#undef SANDBOX_MEMBER
-  Library() {
-    void* handle = ::dlopen("libarchive.so.13", RTLD_NOW | RTLD_LOCAL);
-    if (!handle) throw Unsupported("reading archives needs libarchive.so.13", "install the package libarchive13");
-#define SANDBOX_LOAD(name)                                                                      \
-  name = reinterpret_cast<decltype(&::name)>(::dlsym(handle, #name));                           \
-  if (!name) throw Unsupported("libarchive.so.13 lacks " #name, "install the package libarchive13");
-    SANDBOX_ARCHIVE_FUNCTIONS(SANDBOX_LOAD)
-#undef SANDBOX_LOAD
-  }
-};
-
-const Library& library() {
-  static const Library loaded;
-  return loaded;
-}
+const overlay::ArchiveLibrary& library() { return overlay::ArchiveLibrary::get(); }
 
 enum class Format { tar, raw };
 
