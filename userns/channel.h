@@ -11,8 +11,10 @@ enum class Word : char {
   detach = 'd',        ///< parent → child: go on without me; the word to start comes through the gate
   nic = 'n',           ///< child → parent, with a descriptor
   root = 'o',          ///< child → parent, with the FUSE device of the root and the user namespace
+  mounted = 'M',       ///< child → parent: all is mounted; it waits for `prepared` before it enters the root
   console = 'c',       ///< child → parent, with a descriptor
   process = 'p',       ///< child → parent, with a pidfd and the pid as int (join only)
+  namespaces = 'w',    ///< through the gate: asks for the descriptors of the waiting process's namespaces, which come
   ready = 'r',         ///< child → parent: everything but execve is done
   failed = 'e',        ///< child → parent: exit code byte, then the message and, behind a NUL, its hint
 };

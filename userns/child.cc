@@ -16,6 +16,7 @@
 #include "userns/channel.h"
 #include "userns/devices.h"
 #include "userns/final_exec.h"
+#include "userns/joined_namespaces.h"
 #include "userns/kernel_settings.h"
 #include "userns/mounts.h"
 #include "userns/root.h"
@@ -133,8 +134,16 @@ void forward_signal(int number) {
   }
 }
 
+/// Who wants to join gets our namespaces. It may be gone before it has them.
+void hand_over(const std::vector<Fd>& namespaces, int connection) {
+  std::vector<int> fds;
+  for (const Fd& file : namespaces) fds.push_back(file.get());
+  const auto byte = static_cast<std::byte>(Word::namespaces);
+  (void)sys::send_message(connection, {&byte, 1}, fds);
+}
+
 /// Takes the first connection that says so; one that closes without a word belongs to a caller that died.
-Fd wait_at_gate(int gate) {
+Fd wait_at_gate(int gate, const std::vector<Fd>& namespaces) {
   for (;;) {
     const Fd connection(::accept4(gate, nullptr, nullptr, SOCK_CLOEXEC));
     if (!connection) {
@@ -143,22 +152,45 @@ Fd wait_at_gate(int gate) {
     }
     char byte = 0;
     const auto count = sys::read(connection.get(), &byte, 1);
-    if (count && *count == 1 && byte == static_cast<char>(Word::start)) return Fd(::fcntl(connection.get(), F_DUPFD_CLOEXEC, 3));
+    if (!count || *count != 1) continue;
+    if (byte == static_cast<char>(Word::namespaces)) hand_over(namespaces, connection.get());
+    if (byte == static_cast<char>(Word::start)) return Fd(::fcntl(connection.get(), F_DUPFD_CLOEXEC, 3));
   }
 }
 
 /// Waits until the process may execute. Returns the channel for the rest of its way.
-int await_start(int channel, int gate) {
+int await_start(int channel, int gate, const std::vector<Fd>& namespaces) {
   char byte = 0;
   const std::size_t count = sys::read(channel, &byte, 1) | or_throw("waiting for the supervisor");
   if (count == 1 && byte == static_cast<char>(Word::start)) return channel;
   if (count != 1 || byte != static_cast<char>(Word::detach) || gate < 0) ::_exit(1);  // the supervisor died
   ::prctl(PR_SET_PDEATHSIG, 0);
   ::close(channel);
-  return wait_at_gate(gate).release();
+  return wait_at_gate(gate, namespaces).release();
 }
 
-void finish(const ProcessPlan& process, const StdioFds& stdio, const Fd& terminal, int channel, bool init) {
+/// A failure goes to whoever has said "start".
+void run_before_program(const LaunchHooks& hooks, const ProcessPlan& process, int channel) noexcept {
+  if (!hooks.before_program) return;
+  try {
+    hooks.before_program([&](const std::string& path, const std::vector<std::string>& argv,
+                             const std::vector<std::string>& env) {
+      ProcessPlan plan = process;
+      plan.argv = argv;
+      plan.env = env;
+      run_final_exec(FinalExec(plan, path), channel);
+    });
+    return;
+  } catch (const Error& error) {
+    send_failure(channel, 125, error.what(), error.hint());
+  } catch (const std::exception& error) {
+    send_failure(channel, 125, error.what());
+  }
+  ::_exit(125);
+}
+
+void finish(const ProcessPlan& process, const StdioFds& stdio, const Fd& terminal, const std::vector<Fd>& namespaces,
+            const LaunchHooks& hooks, int channel, bool init) {
   ::setsid();
   reset_signals();
   set_stdio(stdio, terminal);
@@ -171,7 +203,8 @@ void finish(const ProcessPlan& process, const StdioFds& stdio, const Fd& termina
   }
   if (process.detached) refuse_missing_program(prepared, channel);
   send_word(channel, Word::ready);
-  const int last_channel = await_start(channel, stdio.gate);
+  const int last_channel = await_start(channel, stdio.gate, namespaces);
+  run_before_program(hooks, process, last_channel);
   if (init) run_init(prepared, last_channel);
   run_final_exec(prepared, last_channel);
 }
@@ -187,11 +220,17 @@ void set_up_container(const LaunchPlan& plan, const StdioFds& stdio, const Launc
   set_names(plan);
   write_sysctls(plan.sysctls);
   ::umask(0);
+  const std::vector<Fd> propagating = clone_propagating(plan.mounts);
   const Fd root = mount_root(plan.root, [channel](const Fd& device, const Fd& user_namespace) {
     const int fds[] = {device.get(), user_namespace.get()};
     send_word(channel, Word::root, fds);
   });
-  apply_mounts(root.get(), plan);
+  apply_mounts(root.get(), plan, propagating);
+  if (hooks.before_root) {
+    send_word(channel, Word::mounted);
+    expect_word(channel, Word::prepared);
+  }
+  if (hooks.in_namespaces) hooks.in_namespaces();
   Fd terminal;
   if (plan.process.terminal) {
     terminal = open_terminal(root.get(), channel, plan.process);
@@ -199,12 +238,14 @@ void set_up_container(const LaunchPlan& plan, const StdioFds& stdio, const Launc
   }
   mask_paths(root.get(), plan.masked_paths);
   make_paths_read_only(root.get(), plan.read_only_paths);
+  const std::vector<Fd> namespaces = stdio.gate >= 0 ? open_own_namespaces() : std::vector<Fd>();
   enter_root(root.get());
   if (plan.root.read_only) {
     const Fd top = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening '/'");
     sys::mount_setattr(top.get(), MOUNT_ATTR_RDONLY, 0, false) | or_throw("making the root read-only");
   }
-  finish(plan.process, stdio, terminal, channel, plan.process.init);
+  set_root_propagation(plan.root);
+  finish(plan.process, stdio, terminal, namespaces, hooks, channel, plan.process.init);
 }
 
 template <class Step>
@@ -245,7 +286,7 @@ void run_joined_child(const ProcessPlan& process, const StdioFds& stdio, int cha
       const Fd root = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening '/'");
       terminal = open_terminal(root.get(), channel, process);
     }
-    finish(process, stdio, terminal, channel, false);
+    finish(process, stdio, terminal, {}, {}, channel, false);
   });
 }
 

@@ -175,8 +175,14 @@ FinalExec::FinalExec(const ProcessPlan& plan) : process(plan) {
       if (more) rest = rest.substr(colon + 1);
     }
   }
-  for (const std::string& word : plan.argv) argv.push_back(const_cast<char*>(word.c_str()));
-  for (const std::string& entry : plan.env) env.push_back(const_cast<char*>(entry.c_str()));
+  set_words();
+}
+
+FinalExec::FinalExec(const ProcessPlan& plan, const std::string& path) : process(plan), candidates{path} { set_words(); }
+
+void FinalExec::set_words() {
+  for (const std::string& word : process.argv) argv.push_back(const_cast<char*>(word.c_str()));
+  for (const std::string& entry : process.env) env.push_back(const_cast<char*>(entry.c_str()));
   argv.push_back(nullptr);
   env.push_back(nullptr);
 }

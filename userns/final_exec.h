@@ -10,10 +10,15 @@ namespace sandbox::userns {
 /// Everything that the last stage needs, as plain pointers.
 struct FinalExec {
   explicit FinalExec(const ProcessPlan& process);
+  /// The program at `path`, whatever argv[0] says.
+  FinalExec(const ProcessPlan& process, const std::string& path);
 
   const ProcessPlan& process;
   std::vector<std::string> candidates;  ///< Paths to try: argv[0], or PATH's directories with it.
   std::vector<char*> argv, env;
+
+ private:
+  void set_words();
 };
 
 /// Reports on `channel`, and ends, when no candidate is a file that could be executed. Zone B.

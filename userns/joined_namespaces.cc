@@ -6,6 +6,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "sandbox/base/sys.h"
 
 namespace sandbox::userns {
@@ -14,15 +16,18 @@ namespace {
 struct Kind {
   const char* words;
   const char* proc_name;
+  const char* own_name;  ///< Of the namespace that a process has made for itself.
   int flag;
 };
 
-const Kind& describe_kind(NamespaceKind kind) {
-  static constexpr Kind kinds[] = {{"user", "user", CLONE_NEWUSER},  {"pid", "pid", CLONE_NEWPID},
-                                   {"network", "net", CLONE_NEWNET}, {"ipc", "ipc", CLONE_NEWIPC},
-                                   {"uts", "uts", CLONE_NEWUTS},     {"cgroup", "cgroup", CLONE_NEWCGROUP}};
-  return kinds[static_cast<std::size_t>(kind)];
-}
+// In the order of NamespaceKind. A process that makes a time namespace is in it only after execve(2).
+constexpr Kind kinds[] = {
+    {"user", "user", "user", CLONE_NEWUSER}, {"pid", "pid", "pid", CLONE_NEWPID},
+    {"network", "net", "net", CLONE_NEWNET}, {"ipc", "ipc", "ipc", CLONE_NEWIPC},
+    {"uts", "uts", "uts", CLONE_NEWUTS},     {"cgroup", "cgroup", "cgroup", CLONE_NEWCGROUP},
+    {"mount", "mnt", "mnt", CLONE_NEWNS},    {"time", "time", "time_for_children", CLONE_NEWTIME}};
+
+const Kind& describe_kind(NamespaceKind kind) { return kinds[static_cast<std::size_t>(kind)]; }
 
 bool is_own(int file, const Kind& kind) {
   const std::string own = fmt::format("/proc/self/ns/{}", kind.proc_name);
@@ -52,6 +57,28 @@ std::vector<OpenedNamespace> open_namespaces(const std::vector<JoinedNamespace>&
     if (!is_own(file.get(), kind)) opened.push_back({wanted.kind, std::move(file)});
   }
   return opened;
+}
+
+std::vector<Fd> open_own_namespaces() {
+  std::vector<Fd> files;
+  for (const Kind& kind : kinds) {
+    const std::string path = fmt::format("/proc/self/ns/{}", kind.own_name);
+    auto file = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY);
+    if (!file && file.error().value == ENOENT) continue;  // a kernel without this kind
+    files.push_back(std::move(file) | or_throw("opening '{}'", path));
+  }
+  return files;
+}
+
+std::vector<OpenedNamespace> recognize_namespaces(std::vector<Fd> files) {
+  std::vector<OpenedNamespace> recognized;
+  for (Fd& file : files) {
+    const auto* kind = std::ranges::find(kinds, ::ioctl(file.get(), NS_GET_NSTYPE), &Kind::flag);
+    if (kind == std::end(kinds)) throw InvalidInput("a descriptor that came from the container is no namespace's");
+    if (is_own(file.get(), *kind)) continue;
+    recognized.push_back({static_cast<NamespaceKind>(kind - kinds), std::move(file)});
+  }
+  return recognized;
 }
 
 /// A namespace belongs to the user namespace that it was made in (namespaces(7)): to the caller's or one above, then it

@@ -17,6 +17,11 @@ struct OpenedNamespace {
 /// for a file that is no namespace of that kind.
 std::vector<OpenedNamespace> open_namespaces(const std::vector<JoinedNamespace>& joined);
 
+/// Those of the calling process, for another that will enter them. Precondition: the host's /proc is still to be seen.
+std::vector<Fd> open_own_namespaces();
+/// What open_own_namespaces() gave to another process, without those that the caller is in.
+std::vector<OpenedNamespace> recognize_namespaces(std::vector<Fd> files);
+
 /// Enters them all (setns(2)) and becomes root of a user namespace among them. A pid namespace is that of children
 /// only. Precondition: one thread.
 void enter_namespaces(const std::vector<OpenedNamespace>& namespaces);

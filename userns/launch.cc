@@ -1,5 +1,6 @@
 #include "userns/launch.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -65,13 +66,15 @@ int namespaces_to_join(pid_t target) {
   };
   constexpr Kind kinds[] = {{"user", CLONE_NEWUSER}, {"mnt", CLONE_NEWNS}, {"pid", CLONE_NEWPID},
                             {"net", CLONE_NEWNET},   {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS},
-                            {"cgroup", CLONE_NEWCGROUP}};
+                            {"cgroup", CLONE_NEWCGROUP}, {"time", CLONE_NEWTIME}};
   int flags = 0;
   for (const Kind& kind : kinds) {
     const std::string theirs = fmt::format("/proc/{}/ns/{}", target, kind.name);
     const std::string ours = fmt::format("/proc/self/ns/{}", kind.name);
+    auto mine = sys::fstatat(AT_FDCWD, ours.c_str(), 0);
+    if (!mine && mine.error().value == ENOENT) continue;  // a kernel without this kind
+    const auto b = std::move(mine) | or_throw("reading '{}'", ours);
     const auto a = sys::fstatat(AT_FDCWD, theirs.c_str(), 0) | or_throw("reading '{}'", theirs);
-    const auto b = sys::fstatat(AT_FDCWD, ours.c_str(), 0) | or_throw("reading '{}'", ours);
     if (a.st_ino != b.st_ino || a.st_dev != b.st_dev) flags |= kind.flag;
   }
   return flags;
@@ -163,6 +166,10 @@ void Launched::receive(const std::string& what, const LaunchHooks& hooks, Until 
         if (!hooks.serve_root) throw LaunchError(what + ": nothing here can serve a FUSE root", 125);
         hooks.serve_root(std::move(message.fds[0]), std::move(message.fds[1]));
         break;
+      case Word::mounted:
+        if (hooks.before_root) hooks.before_root(pid_);
+        send_word(channel_.get(), Word::prepared);
+        break;
       case Word::console:
         if (!message.fds.empty()) console_ = std::move(message.fds[0]);
         break;
@@ -242,25 +249,44 @@ void Launched::detach() {
   channel_.reset();
 }
 
+/// Begins a process that `enter` moves into a container.
+class Joiner {
+ public:
+  template <class Enter>
+  static Launched begin(const Enter& enter, const ProcessPlan& process, const StdioFds& stdio, int cgroup) {
+    Launched launched;
+    sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("socketpair");
+    const auto prepare = [&] {
+      if (process.oom_score_adj) {
+        const Dumpable dumpable;
+        set_oom_score_adj(0, *process.oom_score_adj);
+      }
+      ::prctl(PR_SET_DUMPABLE, 0);
+      enter();
+    };
+    clone_through_middle(channel, cgroup, prepare, 0,
+                         [&](int own_channel) { run_joined_child(process, stdio, own_channel); });
+    launched.channel_ = std::move(channel.first);
+    launched.among_others_ = true;
+    channel.second.reset();
+    launched.receive("joining the container", {}, Launched::Until::ready);
+    return launched;
+  }
+};
+
 Launched join(int container_pidfd, const ProcessPlan& process, const StdioFds& stdio, int cgroup) {
   const int flags = namespaces_to_join(pid_of(container_pidfd));
-  Launched launched;
-  sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("socketpair");
-  const auto enter = [&] {
-    if (process.oom_score_adj) {
-      const Dumpable dumpable;
-      set_oom_score_adj(0, *process.oom_score_adj);
-    }
-    ::prctl(PR_SET_DUMPABLE, 0);
-    sys::setns(container_pidfd, flags) | or_throw("joining the container's namespaces");
-  };
-  clone_through_middle(channel, cgroup, enter, 0, [&](int own_channel) { run_joined_child(process, stdio, own_channel); });
-  launched.channel_ = std::move(channel.first);
-  launched.among_others_ = true;
-  channel.second.reset();
-  launched.receive("joining the container", {}, Launched::Until::ready);
-  launched.start();
-  return launched;
+  const auto enter = [&] { sys::setns(container_pidfd, flags) | or_throw("joining the container's namespaces"); };
+  return Joiner::begin(enter, process, stdio, cgroup);
+}
+
+std::optional<Launched> join_waiting(int connection, const ProcessPlan& process, const StdioFds& stdio, int cgroup) {
+  const auto byte = static_cast<std::byte>(Word::namespaces);
+  if (!sys::send_message(connection, {&byte, 1}, {})) return std::nullopt;
+  auto answer = sys::receive_message(connection, max_message);
+  if (!answer || answer->data.empty()) return std::nullopt;
+  const std::vector<OpenedNamespace> namespaces = recognize_namespaces(std::move(answer->fds));
+  return Joiner::begin([&] { enter_namespaces(namespaces); }, process, stdio, cgroup);
 }
 
 }  // namespace sandbox::userns

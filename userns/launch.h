@@ -19,6 +19,10 @@ struct StdioFds {
   int gate = -1;                    ///< For detach(): a listening socket (SOCK_SEQPACKET).
 };
 
+/// Executes the program at `path`.
+using Become = std::function<void(const std::string& path, const std::vector<std::string>& argv,
+                                  const std::vector<std::string>& env)>;
+
 /// What other rooms contribute inside the new network namespace, before the host's tree disappears.
 struct LaunchHooks {
   std::function<Fd(const NetworkInterface&)> create_nic;  ///< Called when plan.network is set.
@@ -26,6 +30,14 @@ struct LaunchHooks {
   /// Called in the parent when the root is mounted through FUSE: begins to serve it, given the mount's device
   /// and user namespace. The new process waits for it at its first access.
   std::function<void(Fd device, Fd user_namespace)> serve_root;
+
+  /// Called in the parent when all is mounted, while the new process waits before it enters its root.
+  std::function<void(pid_t)> before_root;
+  /// Called then in the new process, which still sees the host's files.
+  std::function<void()> in_namespaces;
+  /// Called in the new process, inside its root, when it has been told to start. `become` is for children of it: to be
+  /// a program with the rights of the container's own; it does not return.
+  std::function<void(const Become& become)> before_program;
 };
 
 /// Set-up of the container failed. `exit_code` is Docker's: 126 not executable, 127 not found, 125 else.
@@ -58,7 +70,7 @@ class Launched {
   void detach();
 
  private:
-  friend Launched join(int, const ProcessPlan&, const StdioFds&, int);
+  friend class Joiner;
   enum class Until { named, ready };  ///< The new process is known; it is ready.
   Launched() = default;
   void receive(const std::string& what, const LaunchHooks& hooks, Until until);
@@ -72,8 +84,11 @@ class Launched {
 /// What start() does, by another process than the one that began: `connection` is to the gate of begin().
 void start_through(int connection);
 
-/// Runs `process` in the namespaces of the running container whose pid 1 is `container_pidfd`
-/// (setns(2) by pidfd, Linux 5.8). The same contract as Launched::begin + start.
+/// Begins a process in the namespaces of the running container whose pid 1 is `container_pidfd` (setns(2) by pidfd,
+/// Linux 5.8). The same contract as Launched::begin.
 Launched join(int container_pidfd, const ProcessPlan& process, const StdioFds& stdio, int cgroup = -1);
+/// The same where `connection` leads to the gate of a process that still waits there: the kernel shows the namespaces
+/// of such a one to nobody (proc(5), "dumpable"), so it hands them over itself. None when it has ceased to wait.
+std::optional<Launched> join_waiting(int connection, const ProcessPlan& process, const StdioFds& stdio, int cgroup = -1);
 
 }  // namespace sandbox::userns

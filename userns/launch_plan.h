@@ -29,7 +29,7 @@ struct IdentityPlan {
   std::vector<IdMapping> uid_map, gid_map;
 };
 
-enum class NamespaceKind { user, pid, network, ipc, uts, cgroup };
+enum class NamespaceKind { user, pid, network, ipc, uts, cgroup, mount, time };
 
 /// A namespace that exists: the file that stands for it (/proc/PID/ns/…, or a bind mount of it).
 struct JoinedNamespace {
@@ -57,6 +57,8 @@ struct RootPlan {
   bool no_suid = true;             ///< Set-user-ID bits and file capabilities in it mean nothing.
   RootDriver driver = RootDriver::automatic;  ///< Of a merge.
   bool lower_may_change = false;              ///< Others write to the lower directories (a host's own tree).
+  std::uint64_t propagation = 0;    ///< Of a `directory`: MS_SHARED, MS_SLAVE or MS_UNBINDABLE; 0: private.
+  bool propagation_of_tree = false; ///< … of the mounts below it, too.
   /// Nothing written to `upper` has to survive this container: nothing is ever flushed to the disk, at the end either.
   bool upper_is_volatile = false;
 };

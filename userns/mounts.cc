@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "sandbox/base/sys.h"
+#include "userns/copy_up.h"
 #include "userns/devices.h"
 
 namespace sandbox::userns {
@@ -113,10 +114,15 @@ void refuse_link(int root, const std::string& path) {
   if (link && S_ISLNK(link->st_mode)) throw InvalidInput(fmt::format("'{}' is a symbolic link in the image", path));
 }
 
-Fd apply_bind(int root, const MountOp& op) {
+Fd clone_source(const MountOp& op) {
   const unsigned recursive = op.recursive ? static_cast<unsigned>(AT_RECURSIVE) : 0U;
-  Fd tree = sys::open_tree(AT_FDCWD, op.source.c_str(), OPEN_TREE_CLONE | recursive) |
-            or_throw("bind source '{}'", op.source);
+  return sys::open_tree(AT_FDCWD, op.source.c_str(), OPEN_TREE_CLONE | recursive) |
+         or_throw("bind source '{}'", op.source);
+}
+
+/// `propagating`: the copy, when it has been made already.
+Fd apply_bind(int root, const MountOp& op, const Fd& propagating) {
+  Fd tree = propagating ? sys::dup(propagating.get()) | or_throw("bind source '{}'", op.source) : clone_source(op);
   sys::mount_setattr(tree.get(), attributes_of(op), 0, op.recursive) | or_throw("bind mount '{}'", op.source);
   set_attributes(tree.get(), op);
   const auto status = sys::fstat(tree.get()) | or_throw("bind source '{}'", op.source);
@@ -152,6 +158,7 @@ Fd apply_new(int root, const MountOp& op) {
   Fd mount = sys::fsmount(fs.get(), static_cast<unsigned>(attributes_of(writable))) | or_throw("mounting on '{}'", op.target);
   set_attributes(mount.get(), writable);
   const Fd target = make_directory_in_root(root, op.target);
+  if (op.copy_up) copy_up_tree(target.get(), mount.get());
   if (op.kind == MountKind::other || (op.kind == MountKind::tmpfs && op.target != "/dev" && !op.target.starts_with("/dev/"))) {
     refuse_procfs(target.get(), op.target);
   } else {
@@ -169,8 +176,8 @@ Fd apply_remount(int root, const MountOp& op) {
 }
 
 /// The mount; none where there is nothing to mount.
-Fd apply_mount(int root, const MountOp& op) {
-  if (op.kind == MountKind::bind) return apply_bind(root, op);
+Fd apply_mount(int root, const MountOp& op, const Fd& propagating) {
+  if (op.kind == MountKind::bind) return apply_bind(root, op, propagating);
   return op.kind == MountKind::remount ? apply_remount(root, op) : apply_new(root, op);
 }
 
@@ -213,11 +220,21 @@ Fd make_directory_in_root(int root, const std::string& path) {
   return directory;
 }
 
-void apply_mounts(int root, const LaunchPlan& plan) {
+std::vector<Fd> clone_propagating(const std::vector<MountOp>& mounts) {
+  std::vector<Fd> copies;
+  for (const MountOp& op : mounts) {
+    const bool hears = op.kind == MountKind::bind && (op.propagation == MS_SLAVE || op.propagation == MS_SHARED);
+    copies.push_back(hears ? clone_source(op) : Fd());
+  }
+  return copies;
+}
+
+void apply_mounts(int root, const LaunchPlan& plan, const std::vector<Fd>& propagating) {
   std::vector<Fd> read_only_last;  // what is put into a tmpfs comes before it is closed to writers
   bool populated = !plan.populate_dev;
-  for (const MountOp& op : plan.mounts) {
-    Fd mount = apply_mount(root, op);
+  for (std::size_t i = 0; i < plan.mounts.size(); ++i) {
+    const MountOp& op = plan.mounts[i];
+    Fd mount = apply_mount(root, op, propagating[i]);
     if (!mount) continue;
     set_propagation(mount.get(), op);
     if (op.kind == MountKind::tmpfs && (op.read_only || (op.own.set & MOUNT_ATTR_RDONLY) != 0)) {

@@ -18,8 +18,11 @@ Fd open_in_root(int root, const std::string& path, int flags);
 /// mkdir -p below `root`; returns the directory (O_PATH).
 Fd make_directory_in_root(int root, const std::string& path);
 
+/// Copies of what is to be bound and goes on to hear of mounts on the host, one for each of `mounts`; none for the
+/// others. Precondition: the mounts of this namespace are as they were inherited.
+std::vector<Fd> clone_propagating(const std::vector<MountOp>& mounts);
 /// The plan's mounts in their order, and what belongs into /dev.
-void apply_mounts(int root, const LaunchPlan& plan);
+void apply_mounts(int root, const LaunchPlan& plan, const std::vector<Fd>& propagating);
 void mask_paths(int root, const std::vector<std::string>& paths);
 void make_paths_read_only(int root, const std::vector<std::string>& paths);
 

@@ -21,7 +21,8 @@ inline std::span<const char* const> words_of(MountKind) {
 }
 
 inline std::span<const char* const> words_of(NamespaceKind) {
-  static constexpr const char* words[] = {"user", "pid", "network", "ipc", "uts", "cgroup"};
+  static constexpr const char* words[] = {"user", "pid",    "network", "ipc",
+                                          "uts",  "cgroup", "mount",   "time"};
   return words;
 }
 
@@ -72,6 +73,8 @@ void describe(A& field, Described<RootPlan> auto& root) {
   field("upper_is_volatile", root.upper_is_volatile);
   field("driver", root.driver);
   field("lower_may_change", root.lower_may_change);
+  field("propagation", root.propagation);
+  field("propagation_of_tree", root.propagation_of_tree);
 }
 
 template <class A>

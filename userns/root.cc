@@ -127,9 +127,18 @@ Fd mount_merge(const RootPlan& root, const std::string& staging, const HandOver&
   }
 }
 
-Fd bind_directory(const RootPlan& root) {
+Fd clone_directory(const RootPlan& root) {
   const std::string& path = root.directory;
-  const Fd tree = sys::open_tree(AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | AT_RECURSIVE) | or_throw("opening root '{}'", path);
+  Fd tree = sys::open_tree(AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | AT_RECURSIVE) | or_throw("opening root '{}'", path);
+  // What is mounted on the host below it later arrives, too; nothing goes the other way while the root is being made.
+  if (root.propagation != 0) {
+    sys::mount_setattr(tree.get(), 0, 0, true, MS_SLAVE) | or_throw("propagation of the root");
+  }
+  return tree;
+}
+
+Fd attach_directory(const Fd& tree, const RootPlan& root) {
+  const std::string& path = root.directory;
   sys::mount_setattr(tree.get(), attributes_of(root), 0, true) | or_throw("root '{}'", path);
   sys::move_mount(tree.get(), AT_FDCWD, path.c_str(), 0) | or_throw("attaching root '{}'", path);
   return open_directory(path);
@@ -138,10 +147,21 @@ Fd bind_directory(const RootPlan& root) {
 }  // namespace
 
 Fd mount_root(const RootPlan& root, const HandOver& hand_over) {
+  // A copy of a private mount would have nobody to hear from.
+  Fd propagating = root.propagation != 0 ? clone_directory(root) : Fd();
   sys::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) | or_throw("making the mounts private");
-  if (root.lower.empty()) return bind_directory(root);
+  if (root.lower.empty()) {
+    const Fd tree = propagating ? std::move(propagating) : clone_directory(root);
+    return attach_directory(tree, root);
+  }
   // Any directory of ours serves as the place of attachment; the overlay keeps its own reference to it.
   return mount_merge(root, root.upper.empty() ? root.lower.front() : root.work, hand_over);
+}
+
+void set_root_propagation(const RootPlan& root) {
+  if (root.propagation == 0) return;
+  const Fd top = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening '/'");
+  sys::mount_setattr(top.get(), 0, 0, root.propagation_of_tree, root.propagation) | or_throw("propagation of the root");
 }
 
 void enter_root(int root) {

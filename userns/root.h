@@ -16,4 +16,7 @@ Fd mount_root(const RootPlan& root, const HandOver& hand_over);
 /// pivot_root(2) into the root; the host's tree is gone afterwards.
 void enter_root(int root);
 
+/// As the plan has it. After enter_root(), which takes no shared root (pivot_root(2)).
+void set_root_propagation(const RootPlan& root);
+
 }  // namespace sandbox::userns

@@ -324,6 +324,7 @@ void Supervisor::start_exec(const std::shared_ptr<Connection>& client, const Fra
     }
     Stdio stdio = make_stdio(request.open_stdin);
     auto launched = userns::join(main_->launched().pidfd(), request.process, stdio.child(), cgroup_fd());
+    launched.start();
     execs_.push_back({std::make_unique<Process>(std::move(launched), std::move(stdio)), client});
     client->queue(FrameType::started);
   } catch (const Error& error) {

@@ -2,11 +2,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <charconv>
-#include <cstring>
 #include <memory>
 
 #include "netstack/netstack.h"
@@ -15,12 +12,14 @@
 #include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/runtime/caller.h"
+#include "sandbox/runtime/hooks.h"
+#include "sandbox/runtime/launching.h"
+#include "sandbox/runtime/lifecycle.h"
 #include "sandbox/runtime/seccomp.h"
+#include "sandbox/runtime/stdio.h"
 
 namespace sandbox::runtime {
 namespace {
-
-constexpr unsigned preserved_limit = 65536;
 
 std::string real_directory(const std::string& path) {
   const std::unique_ptr<char, decltype(&::free)> real(::realpath(path.empty() ? "." : path.c_str(), nullptr), &::free);
@@ -34,66 +33,28 @@ std::string read_config(const std::string& bundle, const std::string& name) {
   return read_file(path);
 }
 
-/// How many descriptors a service manager has passed (sd_listen_fds(3)).
-unsigned listen_fds() {
-  const char* text = ::getenv("LISTEN_FDS");
-  unsigned count = 0;
-  if (text == nullptr) return 0;
-  const auto [end, error] = std::from_chars(text, text + std::strlen(text), count);
-  return error == std::errc{} && *end == 0 ? count : 0;
-}
-
-void check_preserved(unsigned count) {
-  if (count > preserved_limit) throw UsageError(fmt::format("{} file descriptors can't be preserved", count));
-  for (unsigned fd = 3; fd < 3 + count; ++fd) {
-    if (::fcntl(static_cast<int>(fd), F_GETFD) < 0) {
-      throw UsageError(fmt::format("please check that preserved-fd {} (of {}) is present", fd - 3, count));
-    }
+/// The process of a container sees its own number, the runtime the host's (runtime-spec runtime.md, "State").
+userns::LaunchHooks launch_hooks(const oci::Hooks& hooks, const Record& record) {
+  userns::LaunchHooks steps;
+  steps.bring_up_loopback = [] { netstack::bring_up_loopback(); };
+  if (!hooks.prestart.empty() || !hooks.create_runtime.empty()) {
+    steps.before_root = [&hooks, &record](pid_t pid) {
+      const std::string state = hook_state(record, Status::creating, pid);
+      run_hooks(hooks.prestart, "prestart", state);
+      run_hooks(hooks.create_runtime, "createRuntime", state);
+    };
   }
-}
-
-void check_terminal(const CreateRequest& request, bool terminal) {
-  if (request.detach && terminal && request.console_socket.empty()) {
-    throw UsageError("cannot allocate tty if the runtime will detach without setting console socket");
+  if (!hooks.create_container.empty()) {
+    steps.in_namespaces = [&hooks, &record] {
+      run_hooks(hooks.create_container, "createContainer", hook_state(record, Status::creating, ::getpid()));
+    };
   }
-  if (!request.console_socket.empty() && !(request.detach && terminal)) {
-    throw UsageError("cannot use console socket if the runtime will not detach or allocate tty");
+  if (!hooks.start_container.empty()) {
+    steps.before_program = [&hooks, &record](const userns::Become& become) {
+      run_hooks(hooks.start_container, "startContainer", hook_state(record, Status::created, ::getpid()), become);
+    };
   }
-}
-
-/// Hands the terminal to whoever listens at the path, with its name as the message (as conmon and shims expect).
-void send_console(const std::string& path, const Fd& console) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path)
-    throw UsageError(fmt::format("the path of the console socket is too long: '{}'", path));
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!socket) throw SysError(Errno{errno}, "making a socket");
-  if (::connect(socket.get(), static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address) < 0) {
-    throw SysError(Errno{errno}, fmt::format("connecting to the console socket '{}'", path));
-  }
-  constexpr std::string_view name = "/dev/ptmx";
-  const int fds[] = {console.get()};
-  sys::send_message(socket.get(), std::as_bytes(std::span(name)), fds) | or_throw("sending the terminal to '{}'", path);
-}
-
-/// A program that can't be executed is reported in the words that engines look for.
-template <class Step>
-void launching(const Step& step) {
-  try {
-    step();
-  } catch (const userns::LaunchError& error) {
-    if (error.exit_code() == 125) throw;
-    throw userns::LaunchError(fmt::format("unable to start container process: {}", error.what()), error.exit_code(),
-                              error.hint());
-  }
-}
-
-userns::LaunchHooks launch_hooks() {
-  userns::LaunchHooks hooks;
-  hooks.bring_up_loopback = [] { netstack::bring_up_loopback(); };
-  return hooks;
+  return steps;
 }
 
 }  // namespace
@@ -111,26 +72,33 @@ Loaded load_bundle(const CreateRequest& request) {
   return loaded;
 }
 
-Creation::Creation(const Store& store, const CreateRequest& request, const Loaded& loaded) : store_(store) {
-  check_terminal(request, loaded.plan.launch.process.terminal);
+Creation::Creation(const Store& store, const CreateRequest& request, const Loaded& loaded)
+    : store_(store), hooks_(loaded.spec.hooks) {
+  check_terminal(request.detach, loaded.plan.launch.process.terminal, request.console_socket);
   check_preserved(loaded.preserved_fds);
   store_.create(request.id);
+  record_.id = request.id;
   try {
     make(request, loaded);
   } catch (...) {
-    launched_.reset();
-    store_.remove(request.id);
+    undo();
     throw;
   }
 }
 
 Creation::~Creation() {
-  if (kept_) return;
+  if (!kept_) undo();
+}
+
+/// Why it came to this is what the caller is told, not what else fails now: `delete --force` finishes it.
+void Creation::undo() noexcept {
   launched_.reset();  // kills what has not started
   try {
     store_.remove(record_.id);
-  } catch (const Error&) {
-    // `delete --force` finishes it.
+    if (!begun_) return;
+    std::vector<std::string> warnings;
+    run_poststop(hooks_, record_, warnings);
+  } catch (const std::exception&) {
   }
 }
 
@@ -151,7 +119,8 @@ void Creation::make(const CreateRequest& request, const Loaded& loaded) {
   userns::LaunchPlan plan = loaded.plan.launch;
   apply_seccomp(spec.linux_part, plan.process);
   const userns::StdioFds stdio{0, 1, 2, loaded.preserved_fds, gate_.get()};
-  launching([&] { launched_.emplace(userns::Launched::begin(plan, stdio, launch_hooks())); });
+  begun_ = true;
+  launching([&] { launched_.emplace(userns::Launched::begin(plan, stdio, launch_hooks(spec.hooks, record_))); });
   if (!request.console_socket.empty()) send_console(request.console_socket, launched_->take_console());
   record_.pid = launched_->pid();
   record_.pid_start = process_start_time(record_.pid);
@@ -166,6 +135,7 @@ void Creation::detach() {
 
 void Creation::start() {
   launching([&] { launched_->start(); });
+  run_poststart(store_, record_);
   kept_ = true;
   gate_.reset();
 }

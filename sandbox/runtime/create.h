@@ -32,7 +32,8 @@ struct Loaded {
 /// Throws InvalidInput, NotFound or Unsupported.
 Loaded load_bundle(const CreateRequest& request);
 
-/// A container between its making and its start. Unless it is released its destruction undoes it all.
+/// A container between its making and its start. Unless it is detached or started its destruction undoes it all, and
+/// runs the poststop hooks where others may have run.
 class Creation {
  public:
   Creation(const Store& store, const CreateRequest& request, const Loaded& loaded);
@@ -42,7 +43,7 @@ class Creation {
 
   /// Leaves the process waiting for `start` by another command.
   void detach();
-  /// Executes the program. Throws userns::LaunchError.
+  /// Executes the program and runs the poststart hooks. Throws Error; the process does not outlive that.
   void start();
   const Record& record() const { return record_; }
   int pidfd() const { return launched_->pidfd(); }
@@ -50,10 +51,13 @@ class Creation {
 
  private:
   void make(const CreateRequest& request, const Loaded& loaded);
+  void undo() noexcept;
   const Store& store_;
+  const oci::Hooks& hooks_;
   Record record_;
   Fd gate_;
   std::optional<userns::Launched> launched_;
+  bool begun_ = false;  ///< Hooks may have run.
   bool kept_ = false;
 };
 

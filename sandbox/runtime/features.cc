@@ -19,6 +19,7 @@ nlohmann::ordered_json features_document() {
         "SCMP_CMP_NE"}}};
   return {{"ociVersionMin", "1.0.0"},
           {"ociVersionMax", oci::kSpecVersion},
+          {"hooks", {"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"}},
           {"mountOptions", known_mount_options()},
           {"linux",
            {{"namespaces", namespace_types()},

@@ -40,7 +40,7 @@ bool copy_some(int from, int to) {
 
 }  // namespace
 
-Foreground::Foreground(Fd console) : signals_(take_signals()), console_(std::move(console)) {}
+Foreground::Foreground() : signals_(take_signals()) {}
 
 void Foreground::copy_window_size() {
   winsize size{};
@@ -75,7 +75,8 @@ void Foreground::drain() {
   }
 }
 
-int Foreground::wait(int pidfd) {
+int Foreground::wait(int pidfd, Fd console) {
+  console_ = std::move(console);
   std::optional<RawTerminal> raw;
   if (console_) raw.emplace(STDIN_FILENO);
   copy_window_size();

@@ -5,12 +5,13 @@
 
 namespace sandbox::runtime {
 
-/// Passes signals on to the process, and between our terminal and its own when `console` is given. Returns its exit
-/// status, 128 + n for signal n. Construct it before the process starts, so that no signal is lost.
+/// Construct it before the process is made, so that no signal is lost.
 class Foreground {
  public:
-  explicit Foreground(Fd console);
-  int wait(int pidfd);
+  Foreground();
+  /// Passes signals on to the process, and between our terminal and its own when `console` is given. Returns its exit
+  /// status, 128 + n for signal n.
+  int wait(int pidfd, Fd console);
 
  private:
   void handle_signals(int pidfd);

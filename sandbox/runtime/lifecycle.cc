@@ -13,7 +13,8 @@
 #include "sandbox/base/file.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/oci/runtime_spec.h"
-#include "userns/launch.h"
+#include "sandbox/runtime/hooks.h"
+#include "sandbox/runtime/launching.h"
 
 namespace sandbox::runtime {
 namespace {
@@ -46,19 +47,49 @@ std::optional<Record> load_for_removal(const Store& store, const std::string& id
   return std::nullopt;
 }
 
+nlohmann::ordered_json common_state(const Record& record, Status status, int pid) {
+  return {{"ociVersion", record.oci_version},
+          {"id", record.id},
+          {"pid", pid},
+          {"status", to_word(status)},
+          {"bundle", record.bundle}};
+}
+
+void add_annotations(nlohmann::ordered_json& document, const Record& record) {
+  if (!record.annotations.empty()) document["annotations"] = record.annotations;
+}
+
+/// Of the configuration as it was at create.
+oci::Hooks hooks_of(const Store& store, const std::string& id) {
+  const std::string path = store.config(id);
+  return oci::parse_runtime_spec(parse_json(read_file(path), path), path).hooks;
+}
+
+/// A configuration that can't be read any more must not keep a container from being removed.
+oci::Hooks hooks_for_removal(const Store& store, const std::string& id, std::vector<std::string>& warnings) {
+  try {
+    return hooks_of(store, id);
+  } catch (const Error& error) {
+    warnings.push_back(fmt::format("the poststop hooks can't be run: {}", error.what()));
+    return {};
+  }
+}
+
 }  // namespace
 
 nlohmann::ordered_json state_document(const Store& store, const Record& record) {
   const Status status = status_of(store, record);
-  nlohmann::ordered_json document{{"ociVersion", record.oci_version},
-                                  {"id", record.id},
-                                  {"pid", status == Status::stopped ? 0 : record.pid},
-                                  {"status", to_word(status)},
-                                  {"bundle", record.bundle},
-                                  {"rootfs", record.rootfs},
-                                  {"created", record.created}};
-  if (!record.annotations.empty()) document["annotations"] = record.annotations;
+  nlohmann::ordered_json document = common_state(record, status, status == Status::stopped ? 0 : record.pid);
+  document["rootfs"] = record.rootfs;
+  document["created"] = record.created;
+  add_annotations(document, record);
   return document;
+}
+
+std::string hook_state(const Record& record, Status status, int pid) {
+  nlohmann::ordered_json document = common_state(record, status, pid);
+  add_annotations(document, record);
+  return document.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 void start(const Store& store, const std::string& id) {
@@ -77,7 +108,17 @@ void start(const Store& store, const std::string& id) {
   }
   const auto connection = connect_gate(store, id);
   if (!connection) throw Conflict("cannot start a container that has stopped");
-  userns::start_through(connection->get());
+  launching([&] { userns::start_through(connection->get()); });
+  run_poststart(store, record);
+}
+
+void run_poststart(const Store& store, const Record& record) {
+  try {
+    run_hooks(hooks_of(store, record.id).poststart, "poststart", hook_state(record, Status::running, record.pid));
+  } catch (const Error&) {
+    kill_and_wait(record);
+    throw;
+  }
 }
 
 void kill(const Store& store, const std::string& id, int signal) {
@@ -88,7 +129,7 @@ void kill(const Store& store, const std::string& id, int signal) {
   if (!sent) throw SysError(sent.error(), fmt::format("sending signal {} to container '{}'", signal, id));
 }
 
-void remove(const Store& store, const std::string& id, bool force) {
+void remove(const Store& store, const std::string& id, bool force, std::vector<std::string>& warnings) {
   const auto known = load_for_removal(store, id, force);
   if (!known) return;
   const FileLock lock(store.lock(id));
@@ -99,7 +140,20 @@ void remove(const Store& store, const std::string& id, bool force) {
     throw Conflict(fmt::format("cannot delete container {} that is not stopped: {}", id, to_word(status)));
   }
   kill_and_wait(*record);
+  const oci::Hooks hooks = hooks_for_removal(store, id, warnings);
   store.remove(id);
+  run_poststop(hooks, *record, warnings);
+}
+
+void run_poststop(const oci::Hooks& hooks, const Record& record, std::vector<std::string>& warnings) {
+  const std::string state = hook_state(record, Status::stopped, 0);
+  for (const oci::Hook& hook : hooks.poststop) {
+    try {
+      run_hooks({hook}, "poststop", state);
+    } catch (const Error& error) {
+      warnings.emplace_back(error.what());
+    }
+  }
 }
 
 int parse_signal_word(const std::string& word) {

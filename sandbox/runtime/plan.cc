@@ -1,5 +1,6 @@
 #include "sandbox/runtime/plan.h"
 
+#include <sys/mount.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 
 #include "profiles/capabilities.h"
 #include "sandbox/base/error.h"
+#include "sandbox/runtime/mount_options.h"
 #include "sandbox/runtime/plan_mounts.h"
 
 namespace sandbox::runtime {
@@ -252,11 +254,24 @@ void refuse_unsupported(const oci::RuntimeSpec& spec) {
   if (part.personality) throw Unsupported("linux.personality is not supported");
   if (part.time_offsets && !part.time_offsets->empty()) throw Unsupported("linux.timeOffsets is not supported");
   if (!part.mount_label.empty()) throw Unsupported("SELinux labels are not supported");
-  const oci::Hooks& hooks = spec.hooks;
-  for (const auto* list : {&hooks.prestart, &hooks.create_runtime, &hooks.create_container, &hooks.start_container,
-                           &hooks.poststart, &hooks.poststop}) {
-    if (!list->empty()) throw Unsupported("hooks are not supported");
-  }
+}
+
+/// Private is what a root is without more words.
+void plan_root_propagation(const std::string& word, userns::RootPlan& root) {
+  if (word.empty()) return;
+  const MountOptions options = parse_mount_options({word});
+  if (options.propagation == 0) throw InvalidInput(fmt::format("rootfsPropagation '{}' does not exist", word));
+  if (options.propagation == MS_PRIVATE) return;
+  root.propagation = options.propagation;
+  root.propagation_of_tree = options.propagation_of_tree;
+}
+
+/// Engines write down limits that are none: 0, -1, "", false, and lists and objects of nothing else.
+bool asks_for_something(const Json& value) {
+  if (value.is_structured()) return std::ranges::any_of(value, asks_for_something);
+  if (value.is_number()) return value != 0 && value != -1;
+  if (value.is_string()) return value != "";
+  return value == true;
 }
 
 /// Rules for devices need no enforcement where none of the container's processes can make a device node: in a user
@@ -266,9 +281,9 @@ void check_resources(const oci::Linux& part, const LaunchPlan& launch, const Cal
   const bool makes_nodes = caller.initial_namespace && !has_own(launch.namespaces, NamespaceKind::user) &&
                            (launch.process.capabilities & profiles::capability_bit("CAP_MKNOD")) != 0;
   for (const auto& [name, value] : oci::Value(*part.resources, "linux.resources").members()) {
-    if (value.json().empty()) continue;
-    if (name == "devices" && !makes_nodes) continue;
-    throw Unsupported(fmt::format("linux.resources.{} is not supported", name));
+    if (name == "devices" ? !makes_nodes || value.json().empty() : !asks_for_something(value.json())) continue;
+    throw Unsupported(fmt::format("linux.resources.{} can't be applied: this runtime makes no cgroups", name),
+                      "limit the cgroup that the runtime is started in: what it starts stays there");
   }
 }
 
@@ -316,6 +331,7 @@ Plan plan_container(const oci::RuntimeSpec& spec, const std::string& bundle, con
   launch.root.directory = spec.root.path.starts_with('/') ? spec.root.path : bundle + "/" + spec.root.path;
   launch.root.read_only = spec.root.read_only;
   launch.root.no_suid = false;
+  plan_root_propagation(spec.linux_part.rootfs_propagation, launch.root);
   plan_mounts(spec, bundle, caller, plan);
   launch.masked_paths = spec.linux_part.masked_paths;
   launch.read_only_paths = spec.linux_part.readonly_paths;

@@ -2,20 +2,26 @@
 #include <algorithm>
 
 #include "sandbox/base/error.h"
+#include "sandbox/base/process_table.h"
 #include "sandbox/cli/command.h"
-#include "sandbox/engine/processes.h"
+#include "sandbox/container/container_store.h"
 
 namespace sandbox::cli {
 namespace {
 
 int run(const Arguments& arguments) {
   const auto found = container::ContainerStore(find_places()).find(arguments.positional[0]);
-  print(engine::list_processes(found, {arguments.positional.begin() + 1, arguments.positional.end()}));
+  if (found.state.status != container::Status::running) {
+    throw Conflict(fmt::format("container {} is not running", found.spec.id));
+  }
+  print(
+      process_table({arguments.positional.begin() + 1, arguments.positional.end()}, processes_beside(found.state.pid)));
   return 0;
 }
 
 }  // namespace
 
-const Command kTop{"top", "top CONTAINER [ps OPTIONS]", "Display the running processes of a container", {}, run, 1, -1, false};
+const Command kTop{"top", "top CONTAINER [ps OPTIONS]", "Display the running processes of a container", {}, run, 1, -1,
+                   false};
 
 }  // namespace sandbox::cli

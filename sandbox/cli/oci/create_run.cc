@@ -46,7 +46,7 @@ runtime::CreateRequest request_of(const Arguments& arguments) {
   request.config = arguments.text("config");
   request.console_socket = arguments.text("console-socket");
   request.pid_file = arguments.text("pid-file");
-  request.preserve_fds = parse_count(arguments, "preserve-fds");
+  request.preserve_fds = parse_number("preserve-fds", arguments.text("preserve-fds", "0"));
   request.no_new_keyring = arguments.flag("no-new-keyring");
   runtime::check_id(request.id);
   return request;
@@ -57,19 +57,20 @@ void print_plan(const runtime::Loaded& loaded) {
   print(document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
-int run_create(const Arguments& arguments, const runtime::Store& store) {
+int run_create(const Arguments& arguments, const OciContext& context) {
   const runtime::CreateRequest request = request_of(arguments);
   const runtime::Loaded loaded = runtime::load_bundle(request);
   if (arguments.flag("print-plan")) {
     print_plan(loaded);
     return 0;
   }
-  runtime::Creation creation(store, request, loaded);
+  context.warn(loaded.plan.warnings);
+  runtime::Creation creation(context.store, request, loaded);
   creation.detach();
   return 0;
 }
 
-int run_run(const Arguments& arguments, const runtime::Store& store) {
+int run_run(const Arguments& arguments, const OciContext& context) {
   runtime::CreateRequest request = request_of(arguments);
   request.detach = arguments.flag("detach");
   const runtime::Loaded loaded = runtime::load_bundle(request);
@@ -77,15 +78,18 @@ int run_run(const Arguments& arguments, const runtime::Store& store) {
     print_plan(loaded);
     return 0;
   }
-  runtime::Creation creation(store, request, loaded);
-  if (request.detach) {
-    creation.start();
-    return 0;
-  }
-  runtime::Foreground foreground(creation.take_console());
+  context.warn(loaded.plan.warnings);
+  std::optional<runtime::Foreground> foreground;
+  if (!request.detach) foreground.emplace();
+  runtime::Creation creation(context.store, request, loaded);
   creation.start();
-  const int status = foreground.wait(creation.pidfd());
-  if (!arguments.flag("keep")) runtime::remove(store, request.id, true);
+  if (!foreground) return 0;
+  const int status = foreground->wait(creation.pidfd(), creation.take_console());
+  if (!arguments.flag("keep")) {
+    std::vector<std::string> warnings;
+    runtime::remove(context.store, request.id, true, warnings);
+    context.warn(warnings);
+  }
   return status;
 }
 

@@ -30,17 +30,19 @@ std::string dump(const Ordered& document, int indent) {
   return document.dump(indent, ' ', false, Ordered::error_handler_t::replace);
 }
 
-int run_start(const Arguments& arguments, const runtime::Store& store) {
-  runtime::start(store, arguments.positional[0]);
+int run_start(const Arguments& arguments, const OciContext& context) {
+  runtime::start(context.store, arguments.positional[0]);
   return 0;
 }
 
-int run_state(const Arguments& arguments, const runtime::Store& store) {
+int run_state(const Arguments& arguments, const OciContext& context) {
+  const runtime::Store& store = context.store;
   print(dump(runtime::state_document(store, store.load(arguments.positional[0])), 2) + "\n");
   return 0;
 }
 
-int run_kill(const Arguments& arguments, const runtime::Store& store) {
+int run_kill(const Arguments& arguments, const OciContext& context) {
+  const runtime::Store& store = context.store;
   const std::string& id = arguments.positional[0];
   const runtime::Record record = store.load(id);
   const int signal = runtime::parse_signal_word(arguments.positional.size() > 1 ? arguments.positional[1] : "SIGTERM");
@@ -53,8 +55,10 @@ int run_kill(const Arguments& arguments, const runtime::Store& store) {
   return 0;
 }
 
-int run_delete(const Arguments& arguments, const runtime::Store& store) {
-  runtime::remove(store, arguments.positional[0], arguments.flag("force"));
+int run_delete(const Arguments& arguments, const OciContext& context) {
+  std::vector<std::string> warnings;
+  runtime::remove(context.store, arguments.positional[0], arguments.flag("force"), warnings);
+  context.warn(warnings);
   return 0;
 }
 
@@ -99,10 +103,10 @@ void print_table(const std::vector<Ordered>& states) {
   print(text);
 }
 
-int run_list(const Arguments& arguments, const runtime::Store& store) {
+int run_list(const Arguments& arguments, const OciContext& context) {
   const std::string format = arguments.text("format", "table");
   if (format != "table" && format != "json") throw UsageError("invalid format option");
-  const std::vector<Ordered> states = all_states(store);
+  const std::vector<Ordered> states = all_states(context.store);
   if (arguments.flag("quiet")) {
     for (const Ordered& state : states) print(state.at("id").get<std::string>() + "\n");
   } else if (format == "json") {

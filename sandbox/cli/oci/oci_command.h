@@ -4,30 +4,42 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
+#include "sandbox/cli/oci/oci_log.h"
 #include "sandbox/cli/options.h"
 #include "sandbox/runtime/store.h"
 
 namespace sandbox::cli {
+
+/// What a command works with, from the global options.
+struct OciContext {
+  runtime::Store store;
+  const OciLog& log;
+
+  void warn(const std::vector<std::string>& messages) const {
+    for (const std::string& message : messages) log.write("warning", message);
+  }
+};
 
 struct OciCommand {
   const char* name;
   const char* usage;  ///< After the command's name.
   const char* summary;
   std::span<const Option> options;
-  int (*run)(const Arguments& arguments, const runtime::Store& store);
-  int min_arguments = 0, max_arguments = 0;
+  int (*run)(const Arguments& arguments, const OciContext& context);
+  int min_arguments = 0, max_arguments = 0;  ///< -1: no upper bound.
   const char* failure = "";  ///< Put before a failure's words.
   int failure_status = 1;
 };
 
-/// The number given to an option, 0 when none was. Throws UsageError.
-unsigned parse_count(const Arguments& arguments, const char* option);
+/// The number in an option's word. Throws UsageError.
+unsigned parse_number(const char* option, const std::string& word);
 
 /// `words` follow "oci", or the program's name.
 int oci_main(std::span<char* const> words);
 
-extern const OciCommand kOciCreate, kOciStart, kOciState, kOciKill, kOciDelete, kOciRun, kOciList, kOciSpec,
-    kOciFeatures;
+extern const OciCommand kOciCreate, kOciStart, kOciState, kOciKill, kOciDelete, kOciRun, kOciExec, kOciPs, kOciList,
+    kOciSpec, kOciFeatures;
 
 }  // namespace sandbox::cli

@@ -11,8 +11,8 @@
 namespace sandbox::cli {
 namespace {
 
-constexpr const OciCommand* kOciCommands[] = {&kOciCreate, &kOciStart, &kOciState, &kOciKill,    &kOciDelete,
-                                              &kOciRun,    &kOciList,  &kOciSpec,  &kOciFeatures};
+constexpr const OciCommand* kOciCommands[] = {&kOciCreate, &kOciStart, &kOciState, &kOciKill, &kOciDelete,  &kOciRun,
+                                              &kOciExec,   &kOciList,  &kOciPs,    &kOciSpec, &kOciFeatures};
 
 constexpr Option kGlobalOptions[] = {
     {"root", '\0', "DIR", "Directory of the containers' state (default: oci in the runtime directory)"},
@@ -34,10 +34,9 @@ int print_help() {
   return 0;
 }
 
-void check_count(const OciCommand& command, std::size_t count) {
-  const auto low = static_cast<std::size_t>(command.min_arguments),
-             high = static_cast<std::size_t>(command.max_arguments);
-  if (count >= low && count <= high) return;
+void check_count(const OciCommand& command, std::size_t given) {
+  const int count = static_cast<int>(given), low = command.min_arguments, high = command.max_arguments;
+  if (count >= low && (count <= high || high < 0)) return;
   const char* relation = low == high ? "exactly" : count < low ? "a minimum of" : "a maximum of";
   throw UsageError(fmt::format("\"{}\" requires {} {} argument(s)", command.name, relation, count < low ? low : high));
 }
@@ -59,8 +58,7 @@ int fail(const OciLog& log, const std::string& message, int status) {
 
 }  // namespace
 
-unsigned parse_count(const Arguments& arguments, const char* option) {
-  const std::string word = arguments.text(option, "0");
+unsigned parse_number(const char* option, const std::string& word) {
   unsigned count = 0;
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), count);
   if (error != std::errc{} || end != word.data() + word.size()) {
@@ -91,7 +89,7 @@ int oci_main(std::span<char* const> words) {
     }
     check_count(**found, arguments.positional.size());
     command = *found;
-    return command->run(arguments, runtime::Store(globals.text("root")));
+    return command->run(arguments, {runtime::Store(globals.text("root")), *log});
   } catch (const Error& error) {
     if (!log) log.emplace("", "text");
     return fail(*log, with_hint(command != nullptr ? command->failure : "", error),

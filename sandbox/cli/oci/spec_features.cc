@@ -18,7 +18,7 @@ constexpr Option kSpecOptions[] = {
     {"rootless", '\0', nullptr, "For an ordinary user"},
 };
 
-int run_spec(const Arguments& arguments, const runtime::Store&) {
+int run_spec(const Arguments& arguments, const OciContext&) {
   std::optional<oci::RootlessIds> ids;
   if (arguments.flag("rootless")) ids = {::geteuid(), ::getegid()};
   const std::string bundle = arguments.text("bundle", ".");
@@ -32,7 +32,7 @@ int run_spec(const Arguments& arguments, const runtime::Store&) {
   return 0;
 }
 
-int run_features(const Arguments&, const runtime::Store&) {
+int run_features(const Arguments&, const OciContext&) {
   print(runtime::features_document().dump(4) + "\n");
   return 0;
 }

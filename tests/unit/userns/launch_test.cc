@@ -112,7 +112,8 @@ TEST_CASE("a second process joins the running container") {
   container.start();
   ProcessPlan process = plan.process;
   process.argv = {"sh", "-c", "hostname; id -u; exit 7"};
-  const Launched joined = join(container.pidfd(), process, {null.get(), pipe.second.get(), null.get()});
+  Launched joined = join(container.pidfd(), process, {null.get(), pipe.second.get(), null.get()});
+  joined.start();
   CHECK(WEXITSTATUS(sys::wait_pidfd(joined.pidfd()) | or_throw("wait")) == 7);
   char buffer[64] = {};
   (void)(sys::read(pipe.first.get(), buffer, sizeof buffer) | or_throw("read"));

@@ -1,5 +1,4 @@
-// See processes.h.
-#include "sandbox/engine/processes.h"
+#include "sandbox/base/process_table.h"
 
 #include <spawn.h>
 #include <sys/wait.h>
@@ -11,9 +10,10 @@
 
 #include "sandbox/base/directory.h"
 #include "sandbox/base/error.h"
+#include "sandbox/base/file.h"
 #include "sandbox/base/sys.h"
 
-namespace sandbox::engine {
+namespace sandbox {
 namespace {
 
 constexpr std::size_t kLargestTable = 64U << 20;
@@ -26,6 +26,31 @@ int number_of(std::string_view text) {
 
 Result<struct stat> pid_namespace_of(int pid) {
   return sys::fstatat(AT_FDCWD, fmt::format("/proc/{}/ns/pid", pid).c_str(), 0);
+}
+
+/// In numeric order.
+std::vector<int> all_processes() {
+  std::vector<int> pids;
+  for (const std::string& name : list_directory("/proc")) {
+    if (const int pid = number_of(name); pid > 0) pids.push_back(pid);
+  }
+  std::ranges::sort(pids);
+  return pids;
+}
+
+/// 0 of a process that is gone.
+int parent_of(int pid) {
+  try {
+    const std::string stat = read_file(fmt::format("/proc/{}/stat", pid));
+    // Field 4, behind the command, which may hold anything (proc_pid_stat(5)).
+    std::istringstream rest(stat.substr(std::min(stat.size(), stat.rfind(')') + 1)));
+    char state = 0;
+    int parent = 0;
+    rest >> state >> parent;
+    return parent;
+  } catch (const SysError&) {
+    return 0;
+  }
 }
 
 std::vector<std::string> columns_of(const std::string& line) {
@@ -62,7 +87,9 @@ std::string run_ps(std::vector<std::string> words) {
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (status != 0) throw Error(fmt::format("ps ended with status {}", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)));
+  if (status != 0)
+    throw Error(
+        fmt::format("ps ended with status {}", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)));
   return table;
 }
 
@@ -72,11 +99,21 @@ std::vector<int> processes_beside(int pid) {
   std::vector<int> found;
   const auto space = pid_namespace_of(pid);
   if (!space) return found;
-  for (const std::string& name : list_directory("/proc")) {
-    const int other = number_of(name);
-    if (other <= 0) continue;
+  for (const int other : all_processes()) {
     const auto status = pid_namespace_of(other);
     if (status && status->st_ino == space->st_ino && status->st_dev == space->st_dev) found.push_back(other);
+  }
+  return found;
+}
+
+std::vector<int> processes_below(int pid) {
+  std::vector<std::pair<int, int>> parents;
+  for (const int other : all_processes()) parents.emplace_back(other, parent_of(other));
+  std::vector<int> found{pid};
+  for (std::size_t next = 0; next < found.size(); ++next) {
+    for (const auto& [other, parent] : parents) {
+      if (parent == found[next]) found.push_back(other);
+    }
   }
   std::ranges::sort(found);
   return found;
@@ -97,12 +134,9 @@ std::string only_processes(const std::string& table, const std::vector<int>& pid
   return kept;
 }
 
-std::string list_processes(const container::Container& container, std::vector<std::string> words) {
-  if (container.state.status != container::Status::running) {
-    throw Conflict(fmt::format("container {} is not running", container.spec.id));
-  }
+std::string process_table(std::vector<std::string> words, const std::vector<int>& pids) {
   if (words.empty()) words = {"-ef"};
-  return only_processes(run_ps(std::move(words)), processes_beside(container.state.pid));
+  return only_processes(run_ps(std::move(words)), pids);
 }
 
-}  // namespace sandbox::engine
+}  // namespace sandbox

@@ -1,4 +1,4 @@
-#include "sandbox/engine/processes.h"
+#include "sandbox/base/process_table.h"
 
 #include <doctest/doctest.h>
 #include <unistd.h>
@@ -8,7 +8,6 @@
 #include "sandbox/base/error.h"
 
 using namespace sandbox;
-using namespace sandbox::engine;
 
 TEST_CASE("of ps's table the rows of the wanted processes are kept, whatever column has the number") {
   const std::string table = "UID   PID  CMD\nroot    1  init 7\nann     7  cat 1\nann    17  sh\n";
@@ -27,4 +26,12 @@ TEST_CASE("processes beside this one are of its pid namespace") {
   CHECK(std::ranges::is_sorted(found));
   CHECK(std::ranges::binary_search(found, ::getpid()));
   CHECK(processes_beside(0).empty());
+}
+
+TEST_CASE("processes below one are itself and what descends from it") {
+  const auto found = processes_below(::getppid());
+  CHECK(std::ranges::is_sorted(found));
+  CHECK(std::ranges::binary_search(found, ::getppid()));
+  CHECK(std::ranges::binary_search(found, ::getpid()));
+  CHECK(processes_below(::getpid()) == std::vector<int>{::getpid()});
 }

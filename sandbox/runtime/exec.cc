@@ -1,0 +1,110 @@
+#include "sandbox/runtime/exec.h"
+
+#include <charconv>
+
+#include "sandbox/base/error.h"
+#include "sandbox/base/file.h"
+#include "sandbox/runtime/caller.h"
+#include "sandbox/runtime/launching.h"
+#include "sandbox/runtime/plan.h"
+#include "sandbox/runtime/seccomp.h"
+#include "sandbox/runtime/stdio.h"
+
+namespace sandbox::runtime {
+namespace {
+
+std::uint32_t parse_id(std::string_view word, const std::string& whole) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+  if (word.empty() || error != std::errc{} || end != word.data() + word.size() || value == UINT32_MAX) {
+    throw UsageError(fmt::format("invalid user '{}': it has the form UID[:GID]", whole));
+  }
+  return value;
+}
+
+/// The group stays when only a user is named, as with the other runtimes.
+void set_user(const std::string& words, oci::User& user) {
+  const auto colon = words.find(':');
+  user.uid = parse_id(std::string_view(words).substr(0, colon), words);
+  if (colon != std::string::npos) user.gid = parse_id(std::string_view(words).substr(colon + 1), words);
+}
+
+void add_capabilities(const std::vector<std::string>& names, oci::Process& process) {
+  if (names.empty()) return;
+  oci::ProcessCapabilities& sets = process.capabilities ? *process.capabilities : process.capabilities.emplace();
+  for (auto* set : {&sets.bounding, &sets.effective, &sets.permitted})
+    set->insert(set->end(), names.begin(), names.end());
+}
+
+/// The container's process, changed by what `exec` was told.
+oci::Process process_of(const ExecRequest& request, const oci::RuntimeSpec& spec) {
+  if (!request.process_file.empty()) {
+    const std::string& path = request.process_file;
+    const Json document = parse_json(read_file(path), path);
+    return oci::parse_process(oci::Value(document, path));
+  }
+  if (!spec.process) throw InvalidInput("process property must not be empty");
+  oci::Process process = *spec.process;
+  process.args = request.args;
+  process.terminal = request.terminal;
+  process.console_size.reset();
+  if (!request.cwd.empty()) process.cwd = request.cwd;
+  if (!process.cwd.starts_with('/'))
+    throw UsageError(fmt::format("the working directory '{}' is not absolute", process.cwd));
+  process.env.insert(process.env.end(), request.env.begin(), request.env.end());
+  if (!request.user.empty()) set_user(request.user, process.user);
+  auto& gids = process.user.additional_gids;
+  gids.insert(gids.end(), request.additional_gids.begin(), request.additional_gids.end());
+  add_capabilities(request.capabilities, process);
+  if (request.no_new_privs) process.no_new_privileges = *request.no_new_privs;
+  if (!request.apparmor.empty()) process.apparmor_profile = request.apparmor;
+  if (!request.process_label.empty()) process.selinux_label = request.process_label;
+  return process;
+}
+
+void check_status(Status status, bool ignore_paused) {
+  if (status == Status::stopped) throw Conflict("cannot exec in a stopped container");
+  if (status == Status::creating) throw Conflict("cannot exec in a container that is being created");
+  if (status == Status::paused && !ignore_paused) {
+    throw Conflict("cannot exec in a paused container (use --ignore-paused to override)");
+  }
+}
+
+/// Before `start` the container's process waits at its gate, and may pass it at any moment.
+userns::Launched join(const Store& store, const Record& record, const userns::ProcessPlan& plan,
+                      const userns::StdioFds& stdio) {
+  const Fd container = open_process(record);
+  if (const auto gate = connect_gate(store, record.id)) {
+    if (auto launched = userns::join_waiting(gate->get(), plan, stdio)) return std::move(*launched);
+  }
+  return userns::join(container.get(), plan, stdio);
+}
+
+}  // namespace
+
+userns::Launched exec(const Store& store, const ExecRequest& request, std::vector<std::string>& warnings) {
+  const Record record = store.load(request.id);
+  check_status(status_of(store, record), request.ignore_paused);
+  const std::string path = store.config(request.id);
+  const oci::RuntimeSpec spec = oci::parse_runtime_spec(parse_json(read_file(path), path), path);
+  const oci::Process process = process_of(request, spec);
+  check_terminal(request.detach, process.terminal, request.console_socket);
+
+  const unsigned listening = listen_fds(), preserved = request.preserve_fds + listening;
+  check_preserved(preserved);
+  const Caller caller = survey_caller();
+  const PlanOptions options{false, listening, listening > 0};
+  const Plan container = plan_container(spec, record.bundle, caller, options);
+  userns::ProcessPlan plan = plan_process(process, container.launch, caller, options, warnings);
+  apply_seccomp(spec.linux_part, plan);
+
+  return launching([&] {
+    userns::Launched launched = join(store, record, plan, {0, 1, 2, preserved});
+    if (!request.console_socket.empty()) send_console(request.console_socket, launched.take_console());
+    if (!request.pid_file.empty()) write_file_atomic(request.pid_file, std::to_string(launched.pid()), false, 0644);
+    launched.start();
+    return launched;
+  });
+}
+
+}  // namespace sandbox::runtime

@@ -1,0 +1,65 @@
+#include "sandbox/runtime/stdio.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/un.h>
+
+#include <charconv>
+#include <cstring>
+#include <span>
+
+#include "sandbox/base/error.h"
+#include "sandbox/base/sys.h"
+
+namespace sandbox::runtime {
+namespace {
+
+constexpr unsigned preserved_limit = 65536;
+
+}  // namespace
+
+unsigned listen_fds() {
+  const char* text = ::getenv("LISTEN_FDS");
+  unsigned count = 0;
+  if (text == nullptr) return 0;
+  const auto [end, error] = std::from_chars(text, text + std::strlen(text), count);
+  return error == std::errc{} && *end == 0 ? count : 0;
+}
+
+void check_preserved(unsigned count) {
+  if (count > preserved_limit) throw UsageError(fmt::format("{} file descriptors can't be preserved", count));
+  // One that is closed on execve(2) was not inherited: it is ours, and would be given away.
+  for (unsigned fd = 3; fd < 3 + count; ++fd) {
+    const int flags = ::fcntl(static_cast<int>(fd), F_GETFD);
+    if (flags < 0 || (flags & FD_CLOEXEC) != 0) {
+      throw UsageError(fmt::format("please check that preserved-fd {} (of {}) is present", fd - 3, count));
+    }
+  }
+}
+
+void check_terminal(bool detach, bool terminal, const std::string& console_socket) {
+  if (detach && terminal && console_socket.empty()) {
+    throw UsageError("cannot allocate tty if the runtime will detach without setting console socket");
+  }
+  if (!console_socket.empty() && !(detach && terminal)) {
+    throw UsageError("cannot use console socket if the runtime will not detach or allocate tty");
+  }
+}
+
+void send_console(const std::string& path, const Fd& console) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path)
+    throw UsageError(fmt::format("the path of the console socket is too long: '{}'", path));
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket) throw SysError(Errno{errno}, "making a socket");
+  if (::connect(socket.get(), static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address) < 0) {
+    throw SysError(Errno{errno}, fmt::format("connecting to the console socket '{}'", path));
+  }
+  constexpr std::string_view name = "/dev/ptmx";
+  const int fds[] = {console.get()};
+  sys::send_message(socket.get(), std::as_bytes(std::span(name)), fds) | or_throw("sending the terminal to '{}'", path);
+}
+
+}  // namespace sandbox::runtime

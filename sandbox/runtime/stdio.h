@@ -1,0 +1,19 @@
+// What create, run and exec have in common about descriptors and terminals.
+#pragma once
+
+#include <string>
+
+#include "sandbox/base/fd.h"
+
+namespace sandbox::runtime {
+
+/// How many descriptors a service manager has passed (sd_listen_fds(3)).
+unsigned listen_fds();
+/// Throws UsageError when one of the descriptors from 3 on has not been inherited.
+void check_preserved(unsigned count);
+/// A terminal must have somebody to serve it: this process, or who listens at the socket. Throws UsageError.
+void check_terminal(bool detach, bool terminal, const std::string& console_socket);
+/// Hands the terminal to whoever listens at the path, with its name as the message (as conmon and shims expect).
+void send_console(const std::string& path, const Fd& console);
+
+}  // namespace sandbox::runtime
