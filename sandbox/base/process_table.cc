@@ -58,16 +58,6 @@ std::vector<std::string> columns_of(const std::string& line) {
   return {std::istream_iterator<std::string>(words), {}};
 }
 
-std::string read_to_end(int fd) {
-  std::string text;
-  char buffer[16384];
-  while (const std::size_t count = sys::read(fd, buffer, sizeof buffer) | or_throw("reading from ps")) {
-    text.append(buffer, count);
-    if (text.size() > kLargestTable) throw InvalidInput("the output of ps is too long");
-  }
-  return text;
-}
-
 /// Standard output of the host's ps(1), which writes its own errors to ours.
 std::string run_ps(std::vector<std::string> words) {
   words.insert(words.begin(), "ps");
@@ -83,7 +73,7 @@ std::string run_ps(std::vector<std::string> words) {
   ::posix_spawn_file_actions_destroy(&actions);
   if (error != 0) throw SysError(Errno{error}, "starting ps", "install it: Debian's package procps");
   pipe.second.reset();
-  const std::string table = read_to_end(pipe.first.get());
+  const std::string table = read_to_end(pipe.first.get(), "the output of ps", kLargestTable);
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }

@@ -3,6 +3,7 @@
 #include <linux/seccomp.h>
 
 #include <algorithm>
+#include <set>
 
 #include "profiles/seccomp.h"
 #include "sandbox/base/error.h"
@@ -24,6 +25,34 @@ std::uint32_t flag_bit(const std::string& name) {
   return found->bit;
 }
 
+bool is_denial(const std::string& action) {
+  return action.starts_with("SCMP_ACT_KILL") || action == "SCMP_ACT_ERRNO" || action == "SCMP_ACT_TRAP";
+}
+
+/// The filter without what never applies: engines deny calls and then, by a rule for a capability, allow some of them
+/// again; with the other runtimes the first rule without conditions stands (libseccomp). The other way round the denial
+/// would be lost, so that stays for compile_seccomp() to refuse.
+Json without_overruled(Json profile, const oci::Value& seccomp) {
+  std::set<std::string> denied;
+  Json kept = Json::array();
+  for (const oci::Value& rule : seccomp.items("syscalls")) {
+    Json copy = rule.json();
+    std::vector<std::string> names = rule.texts("names");
+    if (!names.empty() && rule.items("args").empty()) {
+      if (is_denial(rule.text("action"))) {
+        denied.insert(names.begin(), names.end());
+      } else {
+        std::erase_if(names, [&](const std::string& name) { return denied.contains(name); });
+        if (names.empty()) continue;
+        copy["names"] = names;
+      }
+    }
+    kept.push_back(std::move(copy));
+  }
+  if (!kept.empty()) profile["syscalls"] = std::move(kept);
+  return profile;
+}
+
 }  // namespace
 
 void apply_seccomp(const oci::Linux& part, userns::ProcessPlan& process) {
@@ -31,7 +60,7 @@ void apply_seccomp(const oci::Linux& part, userns::ProcessPlan& process) {
   const oci::Value seccomp(*part.seccomp, "linux.seccomp");
   if (!seccomp.text("listenerPath").empty()) throw Unsupported("linux.seccomp.listenerPath is not supported");
   for (const std::string& flag : seccomp.texts("flags")) process.seccomp_flags |= flag_bit(flag);
-  process.seccomp = profiles::compile_seccomp(*part.seccomp, process.capabilities);
+  process.seccomp = profiles::compile_seccomp(without_overruled(*part.seccomp, seccomp), process.capabilities);
 }
 
 }  // namespace sandbox::runtime
