@@ -29,23 +29,28 @@ bool is_denial(const std::string& action) {
   return action.starts_with("SCMP_ACT_KILL") || action == "SCMP_ACT_ERRNO" || action == "SCMP_ACT_TRAP";
 }
 
-/// The filter without what never applies: engines deny calls and then, by a rule for a capability, allow some of them
-/// again; with the other runtimes the first rule without conditions stands (libseccomp). The other way round the denial
-/// would be lost, so that stays for compile_seccomp() to refuse.
-Json without_overruled(Json profile, const oci::Value& seccomp) {
+/// Calls that a rule without conditions denies.
+std::set<std::string> denied_calls(const oci::Value& seccomp) {
   std::set<std::string> denied;
+  for (const oci::Value& rule : seccomp.items("syscalls")) {
+    if (!rule.items("args").empty() || !is_denial(rule.text("action"))) continue;
+    for (std::string& name : rule.texts("names")) denied.insert(std::move(name));
+  }
+  return denied;
+}
+
+/// Engines allow calls and deny some of them in another rule, for want of a capability. libseccomp would keep the first
+/// rule and drop the other without a word; here the denial stands, whichever comes first.
+Json without_overruled(Json profile, const oci::Value& seccomp) {
+  const std::set<std::string> denied = denied_calls(seccomp);
   Json kept = Json::array();
   for (const oci::Value& rule : seccomp.items("syscalls")) {
     Json copy = rule.json();
     std::vector<std::string> names = rule.texts("names");
-    if (!names.empty() && rule.items("args").empty()) {
-      if (is_denial(rule.text("action"))) {
-        denied.insert(names.begin(), names.end());
-      } else {
-        std::erase_if(names, [&](const std::string& name) { return denied.contains(name); });
-        if (names.empty()) continue;
-        copy["names"] = names;
-      }
+    if (!names.empty() && rule.items("args").empty() && !is_denial(rule.text("action"))) {
+      std::erase_if(names, [&](const std::string& name) { return denied.contains(name); });
+      if (names.empty()) continue;
+      copy["names"] = names;
     }
     kept.push_back(std::move(copy));
   }

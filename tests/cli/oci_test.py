@@ -192,18 +192,16 @@ class Run(OciCase):
         self.assertEqual(self.done("run", "c"), "mkdir: can't create directory '/tmp/x': No space left on device\nSeccomp:\t2\n")
 
     def test_seccomp_rules_that_say_two_things(self):
-        """Engines deny calls and allow some again; the denial stands, as with the other runtimes, and none is lost."""
+        """Engines allow calls and deny some of them again; the denial stands."""
         self.program("mkdir", "/tmp/x")
         rules = [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28},
                  {"names": ["mkdir", "mkdirat", "read"], "action": "SCMP_ACT_ALLOW"}]
-        with self.config() as config:
-            config["root"]["readonly"] = False
-            config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}
-        done = self.oci("run", "c")
-        self.assertEqual((done.returncode, done.stderr), (1, "mkdir: can't create directory '/tmp/x': No space left on device\n"))
-        with self.config() as config:
-            config["linux"]["seccomp"]["syscalls"] = rules[::-1]
-        self.refused(re.compile("'mkdir' contradicts"), "run", "c")
+        for order in (rules, rules[::-1]):
+            with self.config() as config:
+                config["root"]["readonly"] = False
+                config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": order}
+            done = self.oci("run", "c")
+            self.assertEqual((done.returncode, done.stderr), (1, "mkdir: can't create directory '/tmp/x': No space left on device\n"))
 
     def test_preserved_descriptors(self):
         self.program("sh", "-c", "cat <&3; cat <&4")
