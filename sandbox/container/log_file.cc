@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -87,11 +88,21 @@ std::optional<LogRecord> parse_record(const std::string& line) {
   return record;
 }
 
-std::size_t count_records(const std::string& path) {
-  LineFile lines(sys::openat(AT_FDCWD, path.c_str(), O_RDONLY) | or_throw("opening log '{}'", path));
-  std::size_t count = 0;
-  while (const auto line = lines.next()) count += parse_record(*line) ? 1 : 0;
-  return count;
+/// Where the last `count` lines begin; read from the end, since a log may be much larger than what is wanted of it.
+off_t begin_of_last(int fd, std::size_t count) {
+  off_t end = ::lseek(fd, 0, SEEK_END);
+  if (end < 0) throw SysError(Errno{errno}, "measuring a log");
+  std::size_t ends = 0;  // of lines, seen so far: one more than the lines behind them
+  char chunk[65536];
+  while (end > 0) {
+    const off_t begin = std::max<off_t>(0, end - static_cast<off_t>(sizeof chunk));
+    const std::size_t size = sys::pread(fd, chunk, static_cast<std::size_t>(end - begin), begin) | or_throw("reading a log");
+    for (std::size_t i = size; i-- > 0;) {
+      if (chunk[i] == '\n' && ends++ == count) return begin + static_cast<off_t>(i) + 1;
+    }
+    end = begin;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -155,25 +166,19 @@ void read_log(const std::string& path, const LogOptions& options, const std::fun
     fd = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY);
   }
   if (!fd && fd.error().value == ENOENT) return;
-  LineFile lines(std::move(fd) | or_throw("opening log '{}'", path));
-  std::size_t skip = 0;
-  if (options.tail) {
-    const std::size_t total = count_records(path);
-    skip = total > *options.tail ? total - *options.tail : 0;
-  }
+  Fd file = std::move(fd) | or_throw("opening log '{}'", path);
+  const off_t begin = options.tail ? begin_of_last(file.get(), *options.tail) : 0;
+  if (::lseek(file.get(), begin, SEEK_SET) < 0) throw SysError(Errno{errno}, fmt::format("seeking in log '{}'", path));
+  LineFile lines(std::move(file));
   // Our times are UTC of one width: their order is that of the strings.
   const std::string since = options.since ? format_time({.tv_sec = *options.since, .tv_nsec = 0}) : "";
   for (;;) {
     const bool more = options.follow && options.follow();  // asked before reading: the last lines are not missed
     while (const auto line = lines.next()) {
       const auto record = parse_record(*line);
-      if (!record) continue;
-      if (skip > 0) {
-        --skip;
-      } else if (record->time >= since) {
-        sink(*record);
-      }
+      if (record && record->time >= since) sink(*record);
     }
+    if (options.caught_up) options.caught_up();
     if (!more) return;
     ::poll(nullptr, 0, follow_interval_ms);
   }

@@ -37,10 +37,11 @@ struct LogRecord {
 };
 
 struct LogOptions {
-  std::optional<std::size_t> tail;    ///< Only the last so many records.
+  std::optional<std::size_t> tail;    ///< Only the last so many lines of the file.
   std::optional<std::int64_t> since;  ///< Only records not older, seconds since the epoch.
   /// `logs --follow`: go on at the end of the file for as long as this says true.
   std::function<bool()> follow;
+  std::function<void()> caught_up;  ///< Called whenever all that is there has been told.
 };
 /// Calls `sink` for each record; lines that are no records are skipped. An absent log is empty.
 void read_log(const std::string& path, const LogOptions& options, const std::function<void(const LogRecord&)>& sink);

@@ -1,4 +1,5 @@
 // `logs`: the output that the supervisor kept.
+#include <errno.h>
 #include <stdio.h>
 
 #include <charconv>
@@ -25,6 +26,25 @@ std::optional<std::size_t> parse_tail(const std::string& text) {
   return count;
 }
 
+/// Standard output and standard error, which may be one terminal: buffered, and in the order of what is written.
+class Output {
+ public:
+  Output() {
+    for (FILE* stream : {stdout, stderr}) ::setvbuf(stream, nullptr, _IOFBF, 1U << 16);
+  }
+  FILE* select(container::Stream which) {
+    FILE* stream = which == container::Stream::err ? stderr : stdout;
+    if (stream != current_) flush();
+    return current_ = stream;
+  }
+  void flush() {
+    if (::fflush(current_) != 0) throw SysError(Errno{errno}, "writing the log");
+  }
+
+ private:
+  FILE* current_ = stdout;
+};
+
 int run(const Arguments& arguments) {
   const container::ContainerStore store(find_places());
   const auto found = store.find(arguments.positional[0]);
@@ -40,11 +60,12 @@ int run(const Arguments& arguments) {
     };
   }
   const bool timestamps = arguments.flag("timestamps");
+  Output output;
+  options.caught_up = [&output] { output.flush(); };
   container::read_log(container::log_path(found), options, [&](const container::LogRecord& record) {
-    FILE* stream = record.stream == container::Stream::err ? stderr : stdout;
+    FILE* stream = output.select(record.stream);
     if (timestamps) ::fprintf(stream, "%s ", record.time.c_str());
     ::fwrite(record.text.data(), 1, record.text.size(), stream);
-    ::fflush(stream);
   });
   return 0;
 }

@@ -88,10 +88,24 @@ TEST_CASE("tail and since choose records") {
   TemporaryPlaces temporary;
   const std::string path = temporary.root + "/log";
   LogWriter(path).append(Stream::out, "1\n2\n3\n");
-  CHECK(text_of(records(path, {.tail = 2, .since = {}, .follow = {}})) == "2\n3\n");
-  CHECK(records(path, {.tail = 0, .since = {}, .follow = {}}).empty());
-  CHECK(records(path, {.tail = {}, .since = 4102444800, .follow = {}}).empty());
-  CHECK(records(path, {.tail = {}, .since = 0, .follow = {}}).size() == 3);
+  CHECK(text_of(records(path, {.tail = 2})) == "2\n3\n");
+  CHECK(records(path, {.tail = 0}).empty());
+  CHECK(records(path, {.since = 4102444800}).empty());
+  CHECK(records(path, {.since = 0}).size() == 3);
+}
+
+TEST_CASE("tail finds its lines far from the end, and all of them when there are fewer") {
+  TemporaryPlaces temporary;
+  const std::string path = temporary.root + "/log";
+  std::string text;
+  for (int i = 0; i < 20000; ++i) text += fmt::format("{}\n", i);
+  LogWriter(path).append(Stream::out, text);
+  for (const std::size_t count : {1, 5000, 19999, 20000, 30000}) {
+    const auto found = records(path, {.tail = count});
+    CHECK(found.size() == std::min<std::size_t>(count, 20000));
+    CHECK(found.front().text == fmt::format("{}\n", 20000 - found.size()));
+    CHECK(found.back().text == "19999\n");
+  }
 }
 
 TEST_CASE("following sees records that are written later, up to the last one") {
