@@ -73,8 +73,8 @@ void describe(A& field, Described<RootPlan> auto& root) {
   field("upper_is_volatile", root.upper_is_volatile);
   field("driver", root.driver);
   field("lower_may_change", root.lower_may_change);
-  field("propagation", root.propagation);
-  field("propagation_of_tree", root.propagation_of_tree);
+  field.since(2, "propagation", root.propagation);
+  field.since(2, "propagation_of_tree", root.propagation_of_tree);
 }
 
 template <class A>
