@@ -32,8 +32,9 @@ std::vector<std::string> names_in(int directory) {
 /// An owner without an id here stays ours: nobody could be told of it anyway (user_namespaces(7)).
 void copy_owner_and_times(int to, const std::string& name, const struct stat& status) {
   (void)sys::fchownat(to, name.c_str(), status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW);
-  if (!S_ISLNK(status.st_mode))
+  if (!S_ISLNK(status.st_mode)) {
     sys::fchmodat(to, name.c_str(), status.st_mode & 07777) | or_throw("copying '{}'", name);
+  }
   const timespec times[2] = {status.st_atim, status.st_mtim};
   sys::utimensat(to, name.c_str(), times, AT_SYMLINK_NOFOLLOW) | or_throw("copying '{}'", name);
 }

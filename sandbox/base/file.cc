@@ -91,10 +91,10 @@ std::string read_to_end(int fd, std::string_view what, std::size_t limit) {
   std::string content;
   char buffer[16384];
   for (;;) {
-    const std::size_t count = sys::read(fd, buffer, sizeof buffer) | or_throw("reading '{}'", what);
+    const std::size_t count = sys::read(fd, buffer, sizeof buffer) | or_throw("reading {}", what);
     if (count == 0) return content;
     if (content.size() + count > limit) {
-      throw InvalidInput(fmt::format("'{}' is larger than {} bytes", what, limit));
+      throw InvalidInput(fmt::format("{} is larger than {} bytes", what, limit));
     }
     content.append(buffer, count);
   }
@@ -102,7 +102,7 @@ std::string read_to_end(int fd, std::string_view what, std::size_t limit) {
 
 std::string read_file_at(int dir, const std::string& path, std::size_t limit) {
   const Fd fd = sys::openat(dir, path.c_str(), O_RDONLY | O_NONBLOCK) | or_throw("opening '{}'", path);
-  return read_to_end(fd.get(), path, limit);
+  return read_to_end(fd.get(), fmt::format("'{}'", path), limit);
 }
 
 std::string read_file(const std::string& path, std::size_t limit) { return read_file_at(AT_FDCWD, path, limit); }

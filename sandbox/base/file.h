@@ -14,7 +14,7 @@ namespace sandbox {
 /// Reads `path` below `dir` (AT_FDCWD: any path). Throws SysError, or InvalidInput beyond `limit` bytes.
 std::string read_file_at(int dir, const std::string& path, std::size_t limit = 4U << 20);
 std::string read_file(const std::string& path, std::size_t limit = 4U << 20);
-/// What is left in an open file or pipe, named `what` in errors. Throws SysError, InvalidInput beyond `limit` bytes.
+/// What is left in an open file or pipe; `what` is its name for errors, with quotation marks if it is a path. Throws SysError, InvalidInput beyond `limit` bytes.
 std::string read_to_end(int fd, std::string_view what, std::size_t limit = 4U << 20);
 
 /// Replaces `path` so that a reader, and a machine after a power cut, sees the old or the new

@@ -21,14 +21,19 @@ namespace {
 
 /// Runs `act` in a child. A failure comes back as "<errno> <message>".
 Trial attempt(const std::function<void()>& act) {
-  const std::string answer = ask_child([&]() -> std::string {
-    try {
-      act();
-      return {};
-    } catch (const SysError& error) {
-      return fmt::format("{} {}", error.code(), error.what());
-    }
-  });
+  std::string answer;
+  try {
+    answer = ask_child([&]() -> std::string {
+      try {
+        act();
+        return {};
+      } catch (const SysError& error) {
+        return fmt::format("{} {}", error.code(), error.what());
+      }
+    });
+  } catch (const Error& error) {
+    return {EIO, error.what()};
+  }
   if (answer.empty()) return {};
   Trial trial{EIO, answer.substr(answer.find(' ') + 1)};
   std::from_chars(answer.data(), answer.data() + answer.size(), trial.error);

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "sandbox/base/error.h"
+#include "sandbox/base/file.h"
 #include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/container/container_store.h"
@@ -68,16 +69,6 @@ std::uint32_t id_in(std::string_view line, int index) {
   throw InvalidInput(fmt::format("the passwd file has no valid id for '{}'", field(line, 0)));
 }
 
-std::string read_bounded(int fd, std::string_view name) {
-  std::string text;
-  char buffer[8192];
-  while (const std::size_t count = sys::read(fd, buffer, sizeof buffer) | or_throw("reading {}", name)) {
-    text.append(buffer, count);
-    if (text.size() > kFileLimit) throw InvalidInput(fmt::format("{} is larger than 1 MiB", name));
-  }
-  return text;
-}
-
 /// The text of a regular file, and "" for any other kind; no value when there is none. `root`: O_PATH, the tree of a
 /// stranger, who is called `whose`.
 std::optional<std::string> read_below(int root, const std::string& path, const char* whose) {
@@ -89,7 +80,7 @@ std::optional<std::string> read_below(int root, const std::string& path, const c
   if (!S_ISREG(status.st_mode)) return "";
   const std::string link = fmt::format("/proc/self/fd/{}", found->get());
   const Fd file = sys::openat(AT_FDCWD, link.c_str(), O_RDONLY) | or_throw("opening {}", name);
-  return read_bounded(file.get(), name);
+  return read_to_end(file.get(), name, kFileLimit);
 }
 
 }  // namespace
