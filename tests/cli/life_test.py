@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import signal
+import subprocess
 import unittest
 
 from sandbox_case import SANDBOX, SandboxCase, eventually
@@ -54,6 +55,13 @@ class Life(SandboxCase):
         self.assertTrue(eventually(lambda: self.sandbox("exec", "box", "test", "-e", "/done").returncode == 0))
         self.assertEqual(self.ok("logs", "box"), "")
         self.assertEqual(self.sandbox("exec", "-d", "box", "no-such-program").returncode, 127)
+
+    def test_logs_of_both_streams_come_in_the_order_of_their_writing(self):
+        self.ok("run", "--name", "box", "--network", "none", "busybox", "sh", "-c",
+                "for i in 1 3 5; do echo $i; sleep 0.1; echo $((i + 1)) >&2; sleep 0.1; done")
+        done = subprocess.run([SANDBOX, "logs", "box"], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, check=True)
+        self.assertEqual(done.stdout, "1\n2\n3\n4\n5\n6\n")
 
     def test_port_shows_where_ports_are_published(self):
         self.ok("run", "-d", "--name", "web", "-p", "127.0.0.1::80", "-p", "127.0.0.1::53/udp", "busybox", "sleep", "1000")
