@@ -112,8 +112,9 @@ void Creation::make(const CreateRequest& request, const Loaded& loaded) {
              .creator = ::getpid(),
              .creator_start = process_start_time(::getpid()),
              .annotations = spec.annotations};
-  store_.write(record_);
+  // The record makes it a container, so the configuration that it is removed by stands before it.
   write_file_atomic(store_.config(request.id), loaded.text, false);
+  store_.write(record_);
   gate_ = make_gate(store_, request.id);
 
   userns::LaunchPlan plan = loaded.plan.launch;

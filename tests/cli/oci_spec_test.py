@@ -4,6 +4,7 @@ calls it."""
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import time
@@ -276,20 +277,57 @@ class Hostile(OciCase):
             json.dump(record, file)
         self.done("delete", "c")
 
+    def deleted_without_a_trace(self, name):
+        self.oci("start", name)
+        self.oci("state", name)
+        self.done("delete", "--force", name)
+        self.assertEqual(os.listdir(self.root) if os.path.exists(self.root) else [], [])
+        self.assertTrue(eventually(lambda: not self.descendants()), self.descendants())
+
     def test_a_runtime_that_is_killed_at_any_moment_leaves_what_delete_removes(self):
         self.program("sleep", "1000")
         for delay in range(0, 40, 2):
-            name = f"c{delay}"
-            create = subprocess.Popen(self.command("create", name), cwd=self.bundle, env=self.env, stdin=subprocess.DEVNULL,
+            create = subprocess.Popen(self.command("create", "c"), cwd=self.bundle, env=self.env, stdin=subprocess.DEVNULL,
                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             time.sleep(delay / 1000)
             create.kill()
             create.wait()
-            self.oci("start", name)
-            self.oci("state", name)
-            self.done("delete", "--force", name)
-            self.assertEqual(os.listdir(self.root) if os.path.exists(self.root) else [], [])
-            self.assertTrue(eventually(lambda: not self.descendants()), self.descendants())
+            with self.subTest(milliseconds=delay):
+                self.deleted_without_a_trace("c")
+
+    def survives(self, call, number, *words):
+        """Whether the runtime, killed before its system call of this name and number, ends before it comes to that."""
+        done = subprocess.run(["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
+                               f"inject={call}:signal=KILL:when={number}", *self.command(*words)],
+                              cwd=self.bundle, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, timeout=60, check=False)
+        self.assertIn(done.returncode, (0, -signal.SIGKILL))
+        return done.returncode == 0
+
+    def test_a_runtime_that_is_killed_before_any_change_of_create(self):
+        self.program("sleep", "1000")
+        for call in ("mkdirat", "write", "renameat", "bind", "clone3", "sendmsg"):
+            number = 1
+            while not self.survives(call, number, "create", "c"):
+                with self.subTest(call=call, number=number):
+                    self.deleted_without_a_trace("c")
+                number += 1
+            self.assertGreater(number, 1, call)
+            self.done("delete", "--force", "c")
+
+    def test_a_runtime_that_is_killed_before_any_change_of_delete(self):
+        self.program("sleep", "1000")
+        for call in ("pidfd_send_signal", "unlinkat"):
+            number = 1
+            self.done("create", "c")
+            while not self.survives(call, number, "delete", "--force", "c"):
+                with self.subTest(call=call, number=number):
+                    again = self.oci("delete", "--force", "c")  # warns of hooks that it cannot know any more
+                    self.assertEqual((again.returncode, os.listdir(self.root)), (0, []), again.stderr)
+                    self.assertTrue(eventually(lambda: not self.descendants()), self.descendants())
+                self.done("create", "c")
+                number += 1
+            self.assertGreater(number, 1, call)
 
 
 if __name__ == "__main__":
