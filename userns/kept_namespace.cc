@@ -17,6 +17,7 @@
 #include "sandbox/base/json.h"
 #include "sandbox/base/places.h"
 #include "sandbox/base/process.h"
+#include "sandbox/base/sealed_program.h"
 #include "sandbox/base/sys.h"
 #include "userns/id_map.h"
 
@@ -46,12 +47,13 @@ Json maps_to_json(const IdentityPlan& identity) {
 struct Parked {
   int pid = 0;
   std::uint64_t start = 0;
+  std::string program;  ///< Identity of the file that it executes, or a copy of.
 };
 std::optional<Parked> read_record(const std::string& path, const Json& maps) {
   try {
     const Json document = parse_json(read_file(path), path);
     if (document.at("maps") != maps) return {};
-    return Parked{document.at("pid").get<int>(), document.at("start").get<std::uint64_t>()};
+    return Parked{document.at("pid").get<int>(), document.at("start").get<std::uint64_t>(), document.value("program", "")};
   } catch (const std::exception&) {
     return {};
   }
@@ -62,21 +64,28 @@ bool is_alive(int pidfd) {
   return ::poll(&item, 1, 0) == 0;
 }
 
-/// The namespace that the process holds, if it is the recorded one and the namespace is ours.
-Fd namespace_of(const Parked& parked) {
+Fd open_of(const Parked& parked, const char* name) {
+  auto file = sys::openat(AT_FDCWD, fmt::format("/proc/{}/{}", parked.pid, name).c_str(), O_RDONLY);
+  return file ? std::move(*file) : Fd{};
+}
+
+/// What the process holds, if it is the recorded one and the namespace is ours; false otherwise.
+bool take_from(const Parked& parked, KeptNamespace& kept) {
   const auto pidfd = sys::pidfd_open(parked.pid);
-  if (!pidfd || process_start_time(parked.pid) != parked.start) return {};
-  const std::string path = fmt::format("/proc/{}/ns/user", parked.pid);
-  auto user_ns = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY);
+  if (!pidfd || process_start_time(parked.pid) != parked.start) return false;
+  Fd user_ns = open_of(parked, "ns/user");
+  Fd program = parked.program == program_identity() ? if_sealed(open_of(parked, "exe")) : Fd{};
   uid_t owner = 0;
   // Still alive after the open: then the path was of this very process (pidfd_open(2)).
-  if (!user_ns || !is_alive(pidfd->get())) return {};
-  if (::ioctl(user_ns->get(), NS_GET_OWNER_UID, &owner) < 0 || owner != ::geteuid()) return {};
-  return std::move(*user_ns);
+  if (!user_ns || !is_alive(pidfd->get())) return false;
+  if (::ioctl(user_ns.get(), NS_GET_OWNER_UID, &owner) < 0 || owner != ::geteuid()) return false;
+  kept.user_ns = std::move(user_ns);
+  kept.program = std::move(program);
+  return true;
 }
 
 /// In the new process: waits for its maps, and becomes the small program that keeps the namespace.
-[[noreturn]] void become_parked(int gate, const std::string& record) noexcept {
+[[noreturn]] void become_parked(int gate, int program, const std::string& record) noexcept {
   char byte = 0;
   const auto count = sys::read(gate, &byte, 1);
   if (!count || *count != 1) ::_exit(1);
@@ -86,30 +95,31 @@ Fd namespace_of(const Parked& parked) {
   for (int fd = 0; fd < 3; ++fd) {
     if (null < 0 || ::dup2(null, fd) < 0) ::_exit(1);
   }
-  ::close_range(3, ~0U, 0);
+  ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
   char* const argv[] = {const_cast<char*>("sbx:userns"), const_cast<char*>("helper"), const_cast<char*>("park"),
                         const_cast<char*>(record.c_str()), nullptr};
   char* const env[] = {nullptr};
-  ::execve("/proc/self/exe", argv, env);
+  ::execveat(program, "", argv, env, AT_EMPTY_PATH);
   ::_exit(127);
 }
 
-Fd park_process(const std::string& record, const IdentityPlan& identity, const Json& maps) {
+void park_process(const std::string& record, const IdentityPlan& identity, const Json& maps, KeptNamespace& kept) {
+  Fd program = sealed_program();
+  if (!program) program = sys::openat(AT_FDCWD, "/proc/self/exe", O_PATH) | or_throw("opening '/proc/self/exe'");
   sys::Pair gate = sys::pipe() | or_throw("making a pipe");
   sys::Cloned child = sys::clone3(CLONE_NEWUSER) | or_throw("making a user namespace");
   if (child.pid == 0) {
     gate.second.reset();
-    become_parked(gate.first.get(), record);
+    become_parked(gate.first.get(), program.get(), record);
   }
   try {
     write_id_maps(child.pid, identity);
-    const Parked parked{child.pid, process_start_time(child.pid)};
-    Fd user_ns = namespace_of(parked);
-    if (!user_ns) throw Error("the process that keeps the user namespace has died");
-    const Json document{{"pid", parked.pid}, {"start", parked.start}, {"maps", maps}};
+    const Parked parked{child.pid, process_start_time(child.pid), program_identity()};
+    if (!take_from(parked, kept)) throw Error("the process that keeps the user namespace has died");
+    kept.program = if_sealed(std::move(program));
+    const Json document{{"pid", parked.pid}, {"start", parked.start}, {"program", parked.program}, {"maps", maps}};
     write_file_atomic(record, document.dump(), false);
     sys::write_all(gate.second.get(), "g", 1) | or_throw("letting the parked process go");
-    return user_ns;
   } catch (...) {
     (void)sys::pidfd_send_signal(child.pidfd.get(), SIGKILL);
     (void)sys::wait_pidfd(child.pidfd.get());
@@ -144,17 +154,17 @@ KeptNamespace keep_namespace(const std::string& runtime, const SubordinateIds& i
   const IdentityPlan identity = identity_of(ids);
   const Json maps = maps_to_json(identity);
   const std::string record = record_path(runtime);
-  KeptNamespace kept{.user_ns = {}, .uid_map = identity.uid_map, .gid_map = identity.gid_map};
+  KeptNamespace kept{.user_ns = {}, .program = {}, .uid_map = identity.uid_map, .gid_map = identity.gid_map};
   const auto find = [&] {
-    if (const auto parked = read_record(record, maps)) kept.user_ns = namespace_of(*parked);
-    return static_cast<bool>(kept.user_ns);
+    const auto parked = read_record(record, maps);
+    return parked && take_from(*parked, kept);
   };
   if (find()) {
     (void)::utimensat(AT_FDCWD, record.c_str(), nullptr, 0);  // in use: the parked process looks at this
     return kept;
   }
   const FileLock lock(runtime + "/userns.lock");
-  if (!find()) kept.user_ns = park_process(record, identity, maps);
+  if (!find()) park_process(record, identity, maps, kept);
   return kept;
 }
 
@@ -195,7 +205,7 @@ void remove_tree_of_all_ids(const std::string& path) {
 
 int park_main(const std::string& record) {
   ::prctl(PR_SET_NAME, "sbx:userns");
-  const Parked self{::getpid(), process_start_time(::getpid())};
+  const Parked self{::getpid(), process_start_time(::getpid()), {}};
   for (;;) {
     const timespec pause{idle_check, 0};
     ::nanosleep(&pause, nullptr);

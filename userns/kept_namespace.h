@@ -3,7 +3,8 @@
 // Making one runs the distribution's newuidmap and newgidmap, some 15 ms and more; containers get a namespace of their
 // own nested in it, whose maps need no help. In it 0 is the calling user and 1, 2, … are its subordinate ids. The
 // parked process is found by a record in the runtime directory and made again when it is gone; it goes by itself when
-// nothing has asked for it for a while. Runs in processes with one thread.
+// nothing has asked for it for a while. It executes a sealed copy of the program (sandbox/base/sealed_program.h), which
+// the user's supervisors then share. Runs in processes with one thread.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@
 namespace sandbox::userns {
 
 struct KeptNamespace {
-  Fd user_ns;                            ///< nsfs descriptor, for setns(2).
+  Fd user_ns;  ///< nsfs descriptor, for setns(2).
+  Fd program;  ///< The sealed copy of this very program. None where the program needs none, or is another build.
   std::vector<IdMapping> uid_map, gid_map;  ///< Its own maps: ids from 0 on, without gaps.
 };
 

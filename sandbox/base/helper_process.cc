@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "sandbox/base/file.h"
-#include "sandbox/base/sealed_program.h"
 #include "sandbox/base/sys.h"
 
 namespace sandbox {
@@ -96,10 +95,9 @@ pid_t start_self(const SelfStart& start) {
     spawn.give(copies.back().get(), first + i);
   }
   spawn.close_from(first + count);
-  const Fd copy = start.sealed ? sealed_program() : Fd{};
-  if (!copy) return spawn.start("/proc/self/exe", start.words, start.environment);
+  if (start.program < 0) return spawn.start("/proc/self/exe", start.words, start.environment);
   // By our own entry: the child's are closed by the time it executes.
-  return spawn.start(fmt::format("/proc/{}/fd/{}", ::getpid(), copy.get()), start.words, start.environment);
+  return spawn.start(fmt::format("/proc/{}/fd/{}", ::getpid(), start.program), start.words, start.environment);
 }
 
 pid_t start_helper(const std::string& mode, std::vector<int> descriptors) {

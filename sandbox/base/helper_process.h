@@ -33,7 +33,7 @@ struct SelfStart {
   std::vector<std::string> environment;  ///< All of it.
   std::vector<int> descriptors;          ///< Borrowed; its numbers 3, 4, … in this order, and it gets no others.
   bool keeps_stderr = false;
-  bool sealed = false;  ///< As sealed_program() has it: for a process whose children execute what others have chosen.
+  int program = -1;  ///< Borrowed: what is executed instead of this program's file, such as its sealed copy.
 };
 /// Returns the child's pid. Throws SysError.
 pid_t start_self(const SelfStart& start);

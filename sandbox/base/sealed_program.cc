@@ -15,6 +15,8 @@
 namespace sandbox {
 namespace {
 
+constexpr int all_seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+
 /// Whether a process of this user's could change the file, or could give itself the permission to.
 bool is_exposed(const Fd& program, const struct stat& status) {
   if (::fcntl(program.get(), F_GET_SEALS) >= 0) return false;
@@ -44,10 +46,21 @@ Fd sealed_program() {
     if (count < 0) throw SysError(Errno{errno}, "copying the program");
     if (count == 0) throw Error("the program's file has become shorter while it was copied");
   }
-  if (::fcntl(copy.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0) {
+  if (::fcntl(copy.get(), F_ADD_SEALS, all_seals) < 0) {
     throw SysError(Errno{errno}, "sealing the copy of the program");
   }
   return copy;
+}
+
+Fd if_sealed(Fd executable) {
+  if (::fcntl(executable.get(), F_GET_SEALS) != all_seals) executable.reset();  // -1: not in memory
+  return executable;
+}
+
+std::string program_identity() {
+  const struct stat status = sys::fstatat(AT_FDCWD, "/proc/self/exe", 0) | or_throw("reading '/proc/self/exe'");
+  return fmt::format("{}:{}:{}:{}.{:09}", status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec,
+                     status.st_mtim.tv_nsec);
 }
 
 void continue_sealed(char* const* argv) {

@@ -49,6 +49,23 @@ bool is_answered_for(const State& state) {
   return state.supervisor_start != 0 && process_start_time(state.supervisor_pid) == state.supervisor_start;
 }
 
+/// What removing at leisure may leave on the disk for a moment, or longer where a batch system ends what its job has
+/// left running.
+struct Allowance {
+  int entries = 64;
+  off_t bytes = 1 << 20;
+};
+
+/// Whether what is below `directory` stays within the allowance, which it uses up.
+bool fits(const std::string& directory, Allowance& allowance) {
+  return std::ranges::all_of(list_directory(directory), [&](const std::string& name) {
+    const std::string path = directory + "/" + name;
+    const auto status = sys::fstatat(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW);
+    if (!status || --allowance.entries < 0 || (allowance.bytes -= status->st_size) < 0) return false;
+    return !S_ISDIR(status->st_mode) || fits(path, allowance);
+  });
+}
+
 /// Of --rm, and nobody is there who would remove it.
 bool is_abandoned(const Container& container) {
   const bool waits_for_start = container.state.status == Status::created && container.state.supervisor_start == 0;
@@ -275,6 +292,17 @@ void ContainerStore::remove(const Container& container) const {
     }
     hide(container, supervisor_ending_time);
   }
+  purge(container);
+}
+
+bool ContainerStore::retire(const Container& container) const {
+  const FileLock lock(root() + "/.lock");
+  hide(container, supervisor_ending_time);
+  Allowance allowance;
+  return fits(root() + "/" + removed_prefix + container.spec.id, allowance);
+}
+
+void ContainerStore::purge(const Container& container) const {
   userns::remove_tree_of_all_ids(root() + "/" + removed_prefix + container.spec.id);
 }
 

@@ -41,6 +41,11 @@ class ContainerStore {
   /// Precondition: not running (Conflict otherwise). What a killed supervisor has left goes too: its container's
   /// first process, if it lives on, and the control socket.
   void remove(const Container& container) const;
+  /// The first half of remove(), for the container's own supervisor when it has ended and let its lock go: the name is
+  /// free. What it keeps on the disk goes with purge(), or with the next sweep. Returns whether that is little, so that
+  /// nobody needs to wait for it.
+  bool retire(const Container& container) const;
+  void purge(const Container& container) const;
   /// Clears away what processes killed by surprise have left: half-made and half-removed containers, and `--rm` ones
   /// that nobody answers for any more.
   void sweep() const;

@@ -9,6 +9,7 @@
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/helper_process.h"
+#include "sandbox/base/sealed_program.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/container/supervisor.h"
 
@@ -34,13 +35,16 @@ std::vector<std::string> supervisor_environment(const Places& places) {
 
 }  // namespace
 
-Fd spawn_supervisor(const Places& places, const Container& container, int user_ns) {
+Fd spawn_supervisor(const Places& places, const Container& container, const userns::KeptNamespace* kept) {
   auto pair = sys::socketpair(SOCK_STREAM) | or_throw("connecting the container's supervisor");
+  // What it starts are programs that others have chosen.
+  const Fd copy = kept != nullptr && kept->program ? Fd{} : sealed_program();
   SelfStart start{{"sbx:supervisor", "helper", "supervisor", container.spec.id, "3"},
-                  supervisor_environment(places), {pair.second.get()}, false, true};
-  if (user_ns >= 0) {
+                  supervisor_environment(places), {pair.second.get()}, false,
+                  copy ? copy.get() : kept != nullptr && kept->program ? kept->program.get() : -1};
+  if (kept != nullptr) {
     start.words.push_back("4");
-    start.descriptors.push_back(user_ns);
+    start.descriptors.push_back(kept->user_ns.get());
   }
   start_self(start);
   return std::move(pair.first);

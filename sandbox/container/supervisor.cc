@@ -100,6 +100,7 @@ class Supervisor {
   bool finished(Clock::time_point now) const;
   void finish();
   void end(int exit_code, const std::string& error);
+  void purge();
 
   Places places_;
   Container container_;
@@ -377,6 +378,7 @@ void Supervisor::finish() {
   end(main_->exit_code(), failure_);
   clients_.tell_all(FrameType::exit_status, encode_code(main_->exit_code()));
   clients_.flush();
+  purge();
 }
 
 void Supervisor::fail(const Error& error) {
@@ -385,6 +387,7 @@ void Supervisor::fail(const Error& error) {
   end(exit_code, error.what());
   clients_.first()->queue(FrameType::start_failure, encode_failure({error.what(), exit_code, error.hint()}));
   clients_.flush();
+  purge();
 }
 
 /// Leaves the world as if nobody were here; clients learn of the end only after that, so that a
@@ -401,7 +404,7 @@ void Supervisor::end(int exit_code, const std::string& error) {
   const ContainerStore store(places_);
   try {
     leave_cgroup();
-    store.write_state(container_, state_);
+    if (!container_.spec.auto_remove) store.write_state(container_, state_);
   } catch (const Error&) {
     // The exit status matters more to the client; a state that still says "running" is seen
     // through as soon as we are gone.
@@ -409,9 +412,18 @@ void Supervisor::end(int exit_code, const std::string& error) {
   clients_.stop_listening();
   lock_.reset();
   try {
-    if (container_.spec.auto_remove) store.remove(container_);
+    if (container_.spec.auto_remove && !store.retire(container_)) store.purge(container_);
   } catch (const Error&) {
     // What is left of it is swept by the next command that makes or removes a container.
+  }
+}
+
+/// The little that an `--rm` container may still have on the disk: nobody has to wait for that.
+void Supervisor::purge() {
+  try {
+    if (container_.spec.auto_remove) ContainerStore(places_).purge(container_);
+  } catch (const Error&) {
+    // as above
   }
 }
 

@@ -13,13 +13,14 @@
 #include "sandbox/base/fd.h"
 #include "sandbox/base/places.h"
 #include "sandbox/container/container_store.h"
+#include "userns/kept_namespace.h"
 
 namespace sandbox::container {
 
 /// Spawns the supervisor of a created container: re-executes this program as `helper supervisor`
 /// with the container's id and a first client connection on an inherited descriptor. A container with a nested identity
-/// needs the user's kept namespace, which the supervisor enters; -1 otherwise. Returns our end of the connection.
-Fd spawn_supervisor(const Places& places, const Container& container, int user_ns = -1);
+/// needs the user's kept namespace, which the supervisor enters. Returns our end of the connection.
+Fd spawn_supervisor(const Places& places, const Container& container, const userns::KeptNamespace* kept = nullptr);
 
 /// Body of `sandbox helper supervisor ID FD [USER_NS_FD]`. Returns the process's exit status.
 int supervisor_main(const Places& places, const std::string& id, Fd first_client);

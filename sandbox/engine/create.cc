@@ -166,7 +166,7 @@ Fd start_container(const Places& places, const container::Container& container) 
   if (!range.kept) {
     throw Unsupported(fmt::format("container {} needs a range of ids: {}", container.spec.name, range.reason), range.fix);
   }
-  return container::spawn_supervisor(places, container, range.kept->user_ns.get());
+  return container::spawn_supervisor(places, container, &*range.kept);
 }
 
 }  // namespace sandbox::engine

@@ -109,7 +109,7 @@ class DeepTree(HostileContainer):
         done = self.sandbox("run", "--rm", "busybox", "sh", "-c", deep, preexec_fn=few)
         self.assertEqual(done.stdout, "made\n", done.stderr)
         self.sandbox("run", "--rm", "busybox", "true", preexec_fn=few)
-        self.assertEqual([name for name in os.listdir(self.data + "/containers") if name != ".lock"], [])
+        self.assertEqual(self.containers_on_disk(), [])
 
 
 class ManySockets(HostileContainer):

@@ -132,7 +132,7 @@ class Leftovers(FaultCase):
         kill(self.state()["supervisor_pid"])
         self.assertTrue(eventually(lambda: not self.descendants()))
         self.assertEqual(self.ok("ps", "-aq"), "")
-        self.assertEqual([name for name in os.listdir(self.data + "/containers") if name != ".lock"], [])
+        self.assertEqual(self.containers_on_disk(), [])
 
     def test_ps_waits_for_no_other_command(self):
         self.ok("run", "-d", "--rm", "busybox", "sleep", "1000")
@@ -225,10 +225,10 @@ class FullDisk(SandboxCase):
     def remove_containers(self):
         pass  # the store is seen from inside only, and goes with its namespace
 
-    def leftovers(self):
+    def look_for_leftovers(self):
         outside, self.data = self.data, self.store
         try:
-            return super().leftovers() if self.holder.poll() is None else []
+            return super().look_for_leftovers() if self.holder.poll() is None else []
         finally:
             self.data = outside
 

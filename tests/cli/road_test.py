@@ -50,7 +50,12 @@ class Road(SandboxCase):
         self.assertEqual(self.sandbox("run", "--name", "kept", "busybox", "sh", "-c", script).returncode, 0)
         self.assertEqual(self.sandbox("rm", "kept").returncode, 0)
         self.assertEqual(self.sandbox("run", "--rm", "busybox", "sh", "-c", script).returncode, 0)
-        self.assertEqual([name for name in os.listdir(self.home + "/data/containers") if name != ".lock"], [])
+        self.assertEqual(self.containers_on_disk(), [])
+
+    def test_much_that_a_container_has_written_is_gone_when_run_returns(self):
+        for script in ("dd if=/dev/zero of=/big bs=1M count=2 2>/dev/null", "i=0; while [ $i -lt 99 ]; do : >/$i; i=$((i + 1)); done"):
+            self.ok("run", "--rm", "busybox", "sh", "-c", script)
+            self.assertEqual([name for name in os.listdir(self.data + "/containers") if name != ".lock"], [])
 
     def test_containers_go_on_when_the_keeper_of_the_namespace_is_killed(self):
         if not has_range():

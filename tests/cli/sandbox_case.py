@@ -147,7 +147,18 @@ class SandboxCase(unittest.TestCase):
                     pass
         return found
 
+    def containers_on_disk(self):
+        """What is in the containers' directory once the little that `--rm` leaves for a moment has gone."""
+        look = lambda: [name for name in os.listdir(self.data + "/containers") if name != ".lock"]
+        eventually(lambda: not look())
+        return look()
+
     def leftovers(self):
+        """What look_for_leftovers() still finds after the moment that a supervisor may take."""
+        eventually(lambda: not self.look_for_leftovers())
+        return self.look_for_leftovers()
+
+    def look_for_leftovers(self):
         """Files of unfinished or half-removed work, and sockets of containers that have ended."""
         left = []
         for directory, _, files in os.walk(self.data):

@@ -42,8 +42,16 @@ TEST_CASE("a namespace with the whole range is made once, found again, and made 
   const Runtime runtime;
   const KeptNamespace first = keep_namespace(runtime.path, ids);
   CHECK(ids_from_zero(first.uid_map) == 1 + ids.uids[0].count);
-  const KeptNamespace second = keep_namespace(runtime.path, ids);
+  KeptNamespace second = keep_namespace(runtime.path, ids);
   CHECK(inode_of(first.user_ns) == inode_of(second.user_ns));
+  // This test's own file belongs to the user, so the keeper will execute a sealed copy, and there is one for all.
+  for (int tries = 0; !second.program && tries < 500; ++tries) {
+    ::usleep(10'000);
+    second = keep_namespace(runtime.path, ids);
+  }
+  REQUIRE(second.program);
+  CHECK(inode_of(first.program) == inode_of(second.program));
+  CHECK(::fcntl(second.program.get(), F_ADD_SEALS, F_SEAL_WRITE) < 0);
 
   const Json record = parse_json(read_file(runtime.path + "/userns.json"), "record");
   const pid_t keeper = record.at("pid").get<pid_t>();
@@ -83,6 +91,19 @@ TEST_CASE("an error in the namespace comes back with its hint") {
     CHECK(std::string(error.what()) == "no way");
     CHECK(error.hint() == "go round");
   }
+}
+
+TEST_CASE("a program of another build is not taken from the keeper, but the namespace is") {
+  const SubordinateIds ids = read_subordinate_ids();
+  if (!ids.complete()) return;
+  const Runtime runtime;
+  const KeptNamespace first = keep_namespace(runtime.path, ids);
+  Json record = parse_json(read_file(runtime.path + "/userns.json"), "record");
+  record["program"] = "another";
+  write_file_atomic(runtime.path + "/userns.json", record.dump(), false);
+  const KeptNamespace second = keep_namespace(runtime.path, ids);
+  CHECK(inode_of(first.user_ns) == inode_of(second.user_ns));
+  CHECK_FALSE(second.program);
 }
 
 TEST_CASE("a record that names a stranger's process is not followed") {
