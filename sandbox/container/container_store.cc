@@ -247,7 +247,8 @@ ContainerStore::Listing ContainerStore::read_all() const {
       listing.lost.push_back(name);
     } catch (const Error& error) {
       if (!path_exists(directory_of(name))) continue;  // removed while we looked
-      fmt::print(stderr, "warning: leaving out container {}: {}\n", name.substr(0, 12), error.what());
+      fmt::print(stderr, "warning: leaving out container {0}: {1} (to remove it: sandbox rm -f {0})\n", name.substr(0, 12),
+                 error.what());
     }
   }
   std::sort(containers.begin(), containers.end(), [](const Container& a, const Container& b) {
@@ -276,7 +277,11 @@ void ContainerStore::rename(const Container& container, const std::string& name)
 /// Out of sight, under the store's lock.
 void ContainerStore::hide(const Container& container, std::chrono::milliseconds patience) const {
   const SupervisorLock idle(container, patience);
-  end_orphan(recorded_state(container.directory));
+  try {
+    end_orphan(recorded_state(container.directory));
+  } catch (const InvalidInput&) {
+    // A damaged record names nobody.
+  }
   (void)sys::unlinkat(AT_FDCWD, control_socket_path(places_, container.spec.id).c_str(), 0);
   const std::string hidden = root() + "/" + removed_prefix + container.spec.id;
   sys::renameat2(AT_FDCWD, container.directory.c_str(), AT_FDCWD, hidden.c_str()) |
@@ -293,6 +298,38 @@ void ContainerStore::remove(const Container& container) const {
     hide(container, supervisor_ending_time);
   }
   purge(container);
+}
+
+/// Ids that begin with `reference`.
+std::vector<std::string> ContainerStore::unreadable(const std::string& reference) const {
+  std::vector<std::string> ids;
+  for (const auto& name : list_directory(root())) {
+    if (!is_id(name) || reference.empty() || !name.starts_with(reference)) continue;
+    try {
+      (void)load(directory_of(name));
+    } catch (const InvalidInput&) {
+      ids.push_back(name);
+    } catch (const SysError& error) {
+      if (path_exists(directory_of(name)) && error.code() == ENOENT) ids.push_back(name);  // without a description
+    }
+  }
+  return ids;
+}
+
+bool ContainerStore::remove_unreadable(const std::string& reference) const {
+  Container container;
+  {
+    const FileLock lock(root() + "/.lock");
+    const std::vector<std::string> ids = unreadable(reference);
+    if (ids.empty()) return false;
+    if (ids.size() > 1) throw Conflict(fmt::format("'{}' names more than one container", reference));
+    container.spec.id = ids.front();
+    container.spec.name = ids.front().substr(0, 12);
+    container.directory = directory_of(ids.front());
+    hide(container, supervisor_ending_time);
+  }
+  purge(container);
+  return true;
 }
 
 bool ContainerStore::retire(const Container& container) const {

@@ -46,6 +46,9 @@ class ContainerStore {
   /// nobody needs to wait for it.
   bool retire(const Container& container) const;
   void purge(const Container& container) const;
+  /// For what find() can't show, since its description is damaged or a newer version's: by full id or unique prefix.
+  /// Returns false when there is none. Throws Conflict when it is ambiguous, or its supervisor lives.
+  bool remove_unreadable(const std::string& reference) const;
   /// Clears away what processes killed by surprise have left: half-made and half-removed containers, and `--rm` ones
   /// that nobody answers for any more.
   void sweep() const;
@@ -59,6 +62,7 @@ class ContainerStore {
   };
 
   Listing read_all() const;
+  std::vector<std::string> unreadable(const std::string& reference) const;
   void hide(const Container& container, std::chrono::milliseconds patience) const;
   std::vector<Container> sweep_locked() const;
   std::string root() const { return places_.data + "/containers"; }

@@ -127,6 +127,19 @@ class Leftovers(FaultCase):
         self.assertEqual(self.ok("run", "--rm", "--name", "box", "busybox", "echo", "again"), "again\n")
         self.assertEqual(self.ok("ps", "-aq"), "")
 
+    def test_a_container_that_nobody_can_read_is_named_with_what_removes_it(self):
+        self.ok("create", "--name", "box", "busybox", "true")
+        directory = self.only_container()
+        with open(directory + "/container.json", "w", encoding="utf-8") as file:
+            file.write("{")
+        identifier = os.path.basename(directory)
+        for name in (identifier, identifier[:12]):
+            self.assertEqual(self.sandbox("rm", name).returncode, 1)
+        listed = self.sandbox("ps", "-a")
+        self.assertIn(f"to remove it: sandbox rm -f {identifier[:12]}", listed.stderr)
+        self.ok("rm", "-f", identifier[:12])
+        self.assertEqual(self.containers_on_disk(), [])
+
     def test_a_container_removed_on_exit_is_swept_by_ps_when_its_supervisor_was_killed(self):
         self.ok("run", "-d", "--rm", "busybox", "sleep", "1000")
         kill(self.state()["supervisor_pid"])

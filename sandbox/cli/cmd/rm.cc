@@ -17,7 +17,11 @@ void remove_one(const std::string& name, const Arguments& arguments) {
     found = store.find(name);
   } catch (const NotFound&) {
     if (!force) throw;
-    return;  // as Docker: what is not there needs no removal
+    (void)store.remove_unreadable(name);  // as Docker: what is not there needs no removal
+    return;
+  } catch (const InvalidInput&) {  // by its full id
+    if (!force || !store.remove_unreadable(name)) throw;
+    return;
   }
   if (force) return engine::force_remove(places, found.spec.id);
   if (found.state.status == container::Status::running) {

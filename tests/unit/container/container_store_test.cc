@@ -116,6 +116,40 @@ TEST_CASE("an unreadable container is left out of the list") {
   CHECK(store.list().front().spec.name == "good");
 }
 
+TEST_CASE("an unreadable container is removed by what its id begins with, when that is unique and nobody runs it") {
+  TemporaryPlaces temporary;
+  ContainerStore store(temporary.places);
+  const Container good = store.create(named("good", '1'));
+  const Container bad = store.create(named("bad", '2'));
+  const Container worse = store.create(named("worse", '3'));
+  write_file_atomic(bad.directory + "/container.json", "{");
+  write_file_atomic(bad.directory + "/state.json", "[]");
+  write_file_atomic(worse.directory + "/container.json", R"({"version": 999})");
+  CHECK_FALSE(store.remove_unreadable("1"));
+  CHECK_FALSE(store.remove_unreadable(""));
+  CHECK_FALSE(store.remove_unreadable("bad"));
+  {
+    const SupervisorLock running(worse);
+    const pid_t child = ::fork();  // such a lock does not exclude its own process
+    if (child == 0) {
+      try {
+        (void)store.remove_unreadable("3");
+      } catch (const Conflict&) {
+        ::_exit(7);
+      }
+      ::_exit(0);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(WEXITSTATUS(status) == 7);
+  }
+  CHECK(store.remove_unreadable("3"));
+  CHECK(store.remove_unreadable("22"));
+  CHECK_FALSE(path_exists(bad.directory));
+  CHECK_FALSE(path_exists(worse.directory));
+  CHECK(path_exists(good.directory));
+}
+
 TEST_CASE("a container that a power cut has emptied is nobody's, and swept") {
   TemporaryPlaces temporary;
   ContainerStore store(temporary.places);
