@@ -1,5 +1,6 @@
 // Requests about attributes, ordinary and extended, and about the file system.
 #include "fuse-overlay/server/operations.h"
+#include "fuse-overlay/server/wire.h"
 
 namespace sandbox::overlay {
 namespace {
@@ -17,6 +18,7 @@ AttributeChange to_change(const struct stat& wanted, int set) {
   if (set & FUSE_SET_ATTR_UID) change.uid = wanted.st_uid;
   if (set & FUSE_SET_ATTR_GID) change.gid = wanted.st_gid;
   if (set & FUSE_SET_ATTR_SIZE) change.size = wanted.st_size;
+  change.drops_set_ids = wire::drops_set_ids();
   if (set & FUSE_SET_ATTR_ATIME) change.times[0] = wanted.st_atim;
   if (set & FUSE_SET_ATTR_MTIME) change.times[1] = wanted.st_mtim;
   if (set & FUSE_SET_ATTR_ATIME_NOW) change.times[0].tv_nsec = UTIME_NOW;
@@ -24,13 +26,9 @@ AttributeChange to_change(const struct stat& wanted, int set) {
   return change;
 }
 
-void set_attributes(fuse_req_t request, fuse_ino_t ino, struct stat* wanted, int set, fuse_file_info* info) {
+void set_attributes(fuse_req_t request, fuse_ino_t ino, struct stat* wanted, int set, fuse_file_info*) {
   answered(request, [&] {
-    Overlay& overlay = overlay_of(request);
-    Node& node = node_of(request, ino);
-    auto* file = info != nullptr ? reinterpret_cast<OpenFile*>(info->fh) : nullptr;
-    overlay.change(node, to_change(*wanted, set), file);
-    const struct stat status = overlay.attributes(node);
+    const struct stat status = overlay_of(request).change(node_of(request, ino), to_change(*wanted, set));
     fuse_reply_attr(request, &status, served(request).timeout());
   });
 }
@@ -75,7 +73,8 @@ void list_extended(fuse_req_t request, fuse_ino_t ino, std::size_t size) {
   });
 }
 
-void set_extended(fuse_req_t request, fuse_ino_t ino, const char* name, const char* value, std::size_t size, int flags) {
+void set_extended(fuse_req_t request, fuse_ino_t ino, const char* name, const char* value, std::size_t size,
+                  int flags) {
   answered(request, [&] {
     overlay_of(request).set_attribute(node_of(request, ino), name, {value, size}, flags);
     fuse_reply_err(request, 0);

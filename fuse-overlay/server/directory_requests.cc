@@ -1,30 +1,19 @@
-// Requests about directories' contents. A listing is made when reading begins, and stays as it is until
-// the reader goes back to the beginning (readdir(3), rewinddir(3)).
+// Requests about directories' contents. There are no handles: a listing is made when reading begins, kept while
+// somebody reads on, and made again when it is gone; a name's cookie stays the same.
 #include "fuse-overlay/server/operations.h"
 
 namespace sandbox::overlay {
 namespace {
 
-struct OpenDirectory {
-  std::mutex mutex;
-  bool listed = false;
-  std::vector<DirectoryItem> items;
-};
-
-OpenDirectory& directory_of(const fuse_file_info* info) { return *reinterpret_cast<OpenDirectory*>(info->fh); }
-
+/// Asked once where the kernel can do without, and always where it can't or may not.
 void open_directory(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
   answered(request, [&] {
-    auto directory = std::make_unique<OpenDirectory>();
-    info->fh = reinterpret_cast<std::uint64_t>(directory.get());
-    info->cache_readdir = info->keep_cache = served(request).lower_may_change ? 0 : 1;
-    if (fuse_reply_open(request, info) == 0) directory.release();
+    const Served& server = served(request);
+    if (server.leaves_out_opendir) throw Failure{ENOSYS};
+    info->fh = 0;
+    info->cache_readdir = info->keep_cache = server.lower_may_change ? 0 : 1;
+    fuse_reply_open(request, info);
   });
-}
-
-void release_directory(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
-  delete &directory_of(info);
-  fuse_reply_err(request, 0);
 }
 
 void sync_directory(fuse_req_t request, fuse_ino_t ino, int, fuse_file_info*) {
@@ -41,19 +30,20 @@ struct Page {
 
   Page(fuse_req_t of, std::size_t size) : request(of), bytes(size) {}
 
-  bool add(const DirectoryItem& item, off_t next) {
-    struct stat status {};
+  bool add(const DirectoryItem& item) {
+    struct stat status{};
     status.st_ino = item.ino;
     status.st_mode = item.type;
     const std::size_t left = bytes.size() - used;
-    const std::size_t size = fuse_add_direntry(request, bytes.data() + used, left, item.name.c_str(), &status, next);
+    const std::size_t size =
+        fuse_add_direntry(request, bytes.data() + used, left, item.name.c_str(), &status, item.cookie);
     if (size > left) return false;
     used += size;
     return true;
   }
 
   /// With attributes, as a lookup of the name would answer.
-  bool add_looked_up(Node& directory, const DirectoryItem& item, off_t next) {
+  bool add_looked_up(Node& directory, const DirectoryItem& item) {
     const std::size_t left = bytes.size() - used;
     const std::size_t size = fuse_add_direntry_plus(request, nullptr, 0, item.name.c_str(), nullptr, 0);
     if (size > left) return false;
@@ -69,26 +59,23 @@ struct Page {
       }
       if (entry) parameters = to_parameters(request, *entry);
     }
-    fuse_add_direntry_plus(request, bytes.data() + used, left, item.name.c_str(), &parameters, next);
+    fuse_add_direntry_plus(request, bytes.data() + used, left, item.name.c_str(), &parameters, item.cookie);
     used += size;
     return true;
   }
 };
 
 template <bool plus>
-void read_directory(fuse_req_t request, fuse_ino_t ino, std::size_t size, off_t offset, fuse_file_info* info) {
+void read_directory(fuse_req_t request, fuse_ino_t ino, std::size_t size, off_t offset, fuse_file_info*) {
   answered(request, [&] {
-    OpenDirectory& open = directory_of(info);
+    Overlay& overlay = overlay_of(request);
     Node& node = node_of(request, ino);
     Page page(request, size);
-    std::unique_lock lock(open.mutex);
-    if (offset == 0 || !open.listed) open.items = overlay_of(request).list(node);
-    open.listed = true;
-    for (auto i = static_cast<std::size_t>(offset); i < open.items.size(); ++i) {
-      const auto next = static_cast<off_t>(i + 1);
-      if (!(plus ? page.add_looked_up(node, open.items[i], next) : page.add(open.items[i], next))) break;
-    }
-    lock.unlock();  // with the answer sent, another thread may get the request that frees the directory
+    const auto listing = overlay.list(node, offset == 0);
+    auto next = std::upper_bound(listing->begin(), listing->end(), offset,
+                                 [](off_t cookie, const DirectoryItem& item) { return cookie < item.cookie; });
+    if (next == listing->end()) overlay.end_list(node);
+    while (next != listing->end() && (plus ? page.add_looked_up(node, *next) : page.add(*next))) ++next;
     fuse_reply_buf(request, page.bytes.data(), page.used);
   });
 }
@@ -97,7 +84,6 @@ void read_directory(fuse_req_t request, fuse_ino_t ino, std::size_t size, off_t 
 
 void add_directory_operations(fuse_lowlevel_ops& operations) {
   operations.opendir = open_directory;
-  operations.releasedir = release_directory;
   operations.fsyncdir = sync_directory;
   operations.readdir = read_directory<false>;
   operations.readdirplus = read_directory<true>;

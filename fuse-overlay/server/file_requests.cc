@@ -1,53 +1,47 @@
-// Requests about open files and their data.
+// Requests about the data of regular files. The kernel is told that opening takes no request, so that there are
+// no handles: every request names the node.
 #include "fuse-overlay/server/operations.h"
+#include "fuse-overlay/server/wire.h"
 #include "sandbox/base/sys.h"
 
 namespace sandbox::overlay {
 namespace {
 
-OpenFile& file_of(const fuse_file_info* info) { return *reinterpret_cast<OpenFile*>(info->fh); }
-
-void hand_out(fuse_req_t request, fuse_file_info* info, OpenFile* file) {
-  info->fh = reinterpret_cast<std::uint64_t>(file);
-  info->keep_cache = served(request).lower_may_change ? 0 : 1;
-}
-
-void open_file(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info) {
+/// Asked once where the kernel can do without, and always where it can't or may not.
+void open_file(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
   answered(request, [&] {
-    auto file = overlay_of(request).open(node_of(request, ino), info->flags);
-    hand_out(request, info, file.get());
-    if (fuse_reply_open(request, info) == 0) file.release();
+    const Served& server = served(request);
+    if (server.leaves_out_open) throw Failure{ENOSYS};
+    const bool writes = (info->flags & O_ACCMODE) != O_RDONLY || (info->flags & O_TRUNC) != 0;
+    if (writes && !server.overlay.is_writable()) throw Failure{EROFS};
+    info->fh = 0;
+    info->keep_cache = server.lower_may_change ? 0 : 1;
+    fuse_reply_open(request, info);
   });
 }
 
 void create_file(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* info) {
   answered(request, [&] {
     Overlay& overlay = overlay_of(request);
-    auto created = overlay.create(node_of(request, parent), name, mode, info->flags, creator_of(request));
-    hand_out(request, info, created.file.get());
-    const fuse_entry_param parameters = to_parameters(request, created.entry);
-    if (fuse_reply_create(request, &parameters, info) == 0) {
-      created.file.release();
-    } else {
-      overlay.forget(*created.entry.node, 1);
-    }
+    Node& directory = node_of(request, parent);
+    const Entry entry = wire::is_unnamed() ? overlay.create_unnamed(directory, mode, creator_of(request))
+                                           : overlay.create(directory, name, mode, creator_of(request));
+    info->fh = 0;
+    info->keep_cache = 1;
+    const fuse_entry_param parameters = to_parameters(request, entry);
+    if (fuse_reply_create(request, &parameters, info) != 0) overlay.forget(*entry.node, 1);
   });
 }
 
-void release_file(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
-  delete &file_of(info);
-  fuse_reply_err(request, 0);
-}
-
-void read_file(fuse_req_t request, fuse_ino_t, std::size_t size, off_t offset, fuse_file_info* info) {
+void read_file(fuse_req_t request, fuse_ino_t ino, std::size_t size, off_t offset, fuse_file_info*) {
   answered(request, [&] {
     thread_local std::vector<char> buffer;
     if (buffer.size() < size) buffer.resize(size);
-    const auto fd = overlay_of(request).current(file_of(info));
+    const OpenObject file = overlay_of(request).readable(node_of(request, ino));
     std::size_t filled = 0;
     while (filled < size) {
       const auto at = offset + static_cast<off_t>(filled);
-      const std::size_t count = check(sys::pread(fd->get(), buffer.data() + filled, size - filled, at));
+      const std::size_t count = check(sys::pread(file->get(), buffer.data() + filled, size - filled, at));
       if (count == 0) break;
       filled += count;
     }
@@ -55,43 +49,49 @@ void read_file(fuse_req_t request, fuse_ino_t, std::size_t size, off_t offset, f
   });
 }
 
-void write_file(fuse_req_t request, fuse_ino_t, const char* data, std::size_t size, off_t offset, fuse_file_info* info) {
+void write_file(fuse_req_t request, fuse_ino_t ino, const char* data, std::size_t size, off_t offset, fuse_file_info*) {
   answered(request, [&] {
-    check(sys::pwrite_all(overlay_of(request).current(file_of(info))->get(), data, size, offset));
+    Overlay& overlay = overlay_of(request);
+    const OpenObject file = overlay.writable(node_of(request, ino));
+    check(sys::pwrite_all(file->get(), data, size, offset));
+    if (wire::drops_set_ids()) overlay.drop_set_ids(file->get());
+    if (wire::is_synchronous()) check(sys::fdatasync(file->get()));
     fuse_reply_write(request, size);
   });
 }
 
-void sync_file(fuse_req_t request, fuse_ino_t, int data_only, fuse_file_info* info) {
+void sync_file(fuse_req_t request, fuse_ino_t ino, int data_only, fuse_file_info*) {
   answered(request, [&] {
     Overlay& overlay = overlay_of(request);
-    const auto fd = overlay.current(file_of(info));
+    const OpenObject file = overlay.readable(node_of(request, ino));
     overlay.announce_waiting();
-    check(data_only != 0 ? sys::fdatasync(fd->get()) : sys::fsync(fd->get()));
+    check(data_only != 0 ? sys::fdatasync(file->get()) : sys::fsync(file->get()));
     fuse_reply_err(request, 0);
   });
 }
 
-void allocate(fuse_req_t request, fuse_ino_t, int mode, off_t offset, off_t size, fuse_file_info* info) {
+void allocate(fuse_req_t request, fuse_ino_t ino, int mode, off_t offset, off_t size, fuse_file_info*) {
   answered(request, [&] {
-    check(sys::fallocate(overlay_of(request).current(file_of(info))->get(), mode, offset, size));
+    check(sys::fallocate(overlay_of(request).writable(node_of(request, ino))->get(), mode, offset, size));
     fuse_reply_err(request, 0);
   });
 }
 
-void seek(fuse_req_t request, fuse_ino_t, off_t offset, int whence, fuse_file_info* info) {
+void seek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence, fuse_file_info*) {
   answered(request, [&] {
-    fuse_reply_lseek(request, check(sys::lseek(overlay_of(request).current(file_of(info))->get(), offset, whence)));
+    fuse_reply_lseek(request,
+                     check(sys::lseek(overlay_of(request).readable(node_of(request, ino))->get(), offset, whence)));
   });
 }
 
-void copy_range(fuse_req_t request, fuse_ino_t, off_t from_offset, fuse_file_info* from, fuse_ino_t, off_t to_offset,
-                fuse_file_info* to, std::size_t size, int) {
+void copy_range(fuse_req_t request, fuse_ino_t from, off_t from_offset, fuse_file_info*, fuse_ino_t to, off_t to_offset,
+                fuse_file_info*, std::size_t size, int) {
   answered(request, [&] {
     Overlay& overlay = overlay_of(request);
-    const auto source = overlay.current(file_of(from)), target = overlay.current(file_of(to));
+    const OpenObject target = overlay.writable(node_of(request, to)), source = overlay.readable(node_of(request, from));
     overlay.announce_waiting();
-    fuse_reply_write(request, check(sys::copy_file_range(source->get(), &from_offset, target->get(), &to_offset, size)));
+    fuse_reply_write(request,
+                     check(sys::copy_file_range(source->get(), &from_offset, target->get(), &to_offset, size)));
   });
 }
 
@@ -100,7 +100,6 @@ void copy_range(fuse_req_t request, fuse_ino_t, off_t from_offset, fuse_file_inf
 void add_file_operations(fuse_lowlevel_ops& operations) {
   operations.open = open_file;
   operations.create = create_file;
-  operations.release = release_file;
   operations.read = read_file;
   operations.write = write_file;
   operations.fsync = sync_file;

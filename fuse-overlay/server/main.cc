@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "fuse-overlay/overlay_server.h"
@@ -20,6 +21,7 @@ namespace sandbox::overlay {
 namespace {
 
 constexpr unsigned kLeastThreads = 4, kMostThreads = 16;
+constexpr unsigned kBackground = 64;  // requests that the kernel may have waiting beside those that somebody waits for
 constexpr unsigned long kCloneDevice = _IOR(229, 0, std::uint32_t);  // FUSE_DEV_IOC_CLONE of linux/fuse.h
 
 Fd open_layer(const std::string& path) {
@@ -33,6 +35,12 @@ std::size_t raise_file_limit() {
   files.rlim_cur = files.rlim_max;
   if (::setrlimit(RLIMIT_NOFILE, &files) < 0) throw SysError(Errno{errno}, "raising the limit of open files");
   return files.rlim_cur;
+}
+
+/// Those that this process may use.
+int processors() {
+  cpu_set_t allowed;
+  return ::sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
 }
 
 /// A clone's opener must be of the mount's user namespace (fuse_dev_ioctl_clone in fs/fuse/dev.c), as we are now.
@@ -50,12 +58,20 @@ std::vector<Fd> open_channels(Fd device) {
 }
 
 void negotiate(void* user_data, fuse_conn_info* connection) {
-  const bool shared = static_cast<Served*>(user_data)->lower_may_change;
+  Served& server = *static_cast<Served*>(user_data);
   unsigned wanted = FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ASYNC_READ |
-                    FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_CACHE_SYMLINKS;
-  // With a writeback cache the kernel is the one to know sizes and times: nobody else may change files.
-  if (!shared) wanted |= FUSE_CAP_WRITEBACK_CACHE;
-  connection->want |= connection->capable & wanted;
+                    FUSE_CAP_ASYNC_DIO | FUSE_CAP_CACHE_SYMLINKS;
+  // No FUSE_CAP_WRITEBACK_CACHE: with it, every close of a file makes its next stat a request, and every removal
+  // takes one more, to spare those for writes below a page; and a full disk would show after write(2) has succeeded.
+  // What is opened without a request is cached for good, and never refused.
+  if (server.lower_may_change) {
+    wanted |= FUSE_CAP_AUTO_INVAL_DATA;
+  } else {
+    server.leaves_out_open = server.overlay.is_writable() && (connection->capable & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
+    server.leaves_out_opendir = (connection->capable & FUSE_CAP_NO_OPENDIR_SUPPORT) != 0;
+  }
+  connection->want = connection->capable & wanted;
+  connection->max_background = kBackground;
 }
 
 fuse_lowlevel_ops operations() {
@@ -68,13 +84,31 @@ fuse_lowlevel_ops operations() {
   return table;
 }
 
-void wait_for_end(const Fd& lifetime) {
-  pollfd item{lifetime.get(), POLLIN, 0};
-  while (::poll(&item, 1, -1) < 0 && errno == EINTR) {
+/// SIGUSR1 as a descriptor; for a process that has no other thread yet.
+Fd take_signals() {
+  sigset_t asked;
+  ::sigemptyset(&asked);
+  ::sigaddset(&asked, SIGUSR1);
+  ::sigprocmask(SIG_BLOCK, &asked, nullptr);
+  Fd signals(::signalfd(-1, &asked, SFD_CLOEXEC));
+  if (!signals) throw SysError(Errno{errno}, "making a descriptor for signals");
+  return signals;
+}
+
+/// Until the container's supervisor has gone. SIGUSR1: the counts of requests so far, as a line on standard error.
+void wait_for_end(const Fd& lifetime, const Fd& signals, const RequestCounts& counts) {
+  pollfd items[] = {{lifetime.get(), POLLIN, 0}, {signals.get(), POLLIN, 0}};
+  while (items[0].revents == 0) {
+    if (::poll(items, std::size(items), -1) < 0 && errno != EINTR) return;
+    signalfd_siginfo signal;
+    if (items[1].revents == 0 || !sys::read(signals.get(), &signal, sizeof signal)) continue;
+    const std::string line = counts.text() + "\n";
+    (void)sys::write_all(STDERR_FILENO, line.data(), line.size());
   }
 }
 
 void serve(const ServerConfig& config, Fd& ready, const Fd& lifetime, Fd device, Fd user_namespace) {
+  const Fd signals = take_signals();
   Settings settings;
   std::vector<int> readable, writable;
   for (const std::string& path : config.lower) readable.push_back(settings.lower.emplace_back(open_layer(path)).get());
@@ -83,10 +117,10 @@ void serve(const ServerConfig& config, Fd& ready, const Fd& lifetime, Fd device,
     writable.push_back((settings.work = open_layer(config.work)).get());
   }
   if (config.squash) settings.squash = {config.squash->uid, config.squash->gid};
-  settings.directory_capacity = std::clamp<std::size_t>(raise_file_limit() / 4, 64, 8192);
+  settings.open_capacity = std::clamp<std::size_t>(raise_file_limit() / 4, 64, 8192);
   sys::setns(user_namespace.get(), CLONE_NEWUSER) | or_throw("joining the container's user namespace");
   user_namespace.reset();
-  Workers workers(open_channels(std::move(device)));
+  Workers workers(open_channels(std::move(device)), processors());
   settings.before_waiting = [&workers] { workers.before_waiting(); };
   ::umask(0);
   confine_files(readable, writable);
@@ -95,9 +129,9 @@ void serve(const ServerConfig& config, Fd& ready, const Fd& lifetime, Fd device,
   const fuse_lowlevel_ops table = operations();
   workers.start(table, &served);
   confine_calls();
+  answer_ready(std::move(ready));  // first: a mount that is gone again at once ends the process
   workers.open();
-  answer_ready(std::move(ready));
-  wait_for_end(lifetime);
+  wait_for_end(lifetime, signals, workers.counts());
   ::_exit(0);  // closing the channels aborts what is still asked
 }
 

@@ -83,7 +83,8 @@ void remove_directory(fuse_req_t request, fuse_ino_t parent, const char* name) {
 void rename_name(fuse_req_t request, fuse_ino_t parent, const char* name, fuse_ino_t new_parent, const char* new_name,
                  unsigned flags) {
   answered(request, [&] {
-    overlay_of(request).rename(node_of(request, parent), name, node_of(request, new_parent), new_name, flags);
+    overlay_of(request).rename(node_of(request, parent), name, node_of(request, new_parent), new_name, flags,
+                               [request] { return fuse_req_interrupted(request) != 0; });
     fuse_reply_err(request, 0);
   });
 }

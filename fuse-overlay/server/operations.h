@@ -1,5 +1,6 @@
 // FUSE requests answered from the merged tree. libfuse calls these functions on the server's threads; none
-// may throw, so each runs its body in `answered`, whose last act is the one reply: after it, what the request names may be gone.
+// may throw, so each runs its body in `answered`, whose last act is the one reply: after it, what the request names may
+// be gone.
 #pragma once
 
 #define FUSE_USE_VERSION 312
@@ -15,6 +16,8 @@ namespace sandbox::overlay {
 struct Served {
   Overlay& overlay;
   bool lower_may_change = false;
+  // What the kernel has offered to do without.
+  bool leaves_out_open = false, leaves_out_opendir = false;
   /// Nobody but this server changes the tree, so that the kernel's caches hold until it says otherwise.
   double timeout() const { return lower_may_change ? 1.0 : 86400.0; }
 };

@@ -1,15 +1,18 @@
 // The threads that answer requests, each with a channel of its own to the kernel (FUSE_DEV_IOC_CLONE).
 //
-// Waking a thread costs more than answering most requests, so one thread reads and answers as long as
-// it keeps up, and stays hot. Another one is woken when a request is already waiting behind the one that
-// was just read, or before work that takes long.
+// Waking a thread costs more than answering most requests, so one thread reads and answers as long as it keeps up,
+// and stays hot: while requests come in quick succession it looks for the next one for a moment before it sleeps.
+// Others join when requests are waiting each time that it looks, up to the number of processors; and whenever nobody
+// reads for a while, because an answer takes its time (a cold disk, a file server, a big copy).
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#include "fuse-overlay/server/request_counts.h"
 #include "sandbox/base/fd.h"
 
 struct fuse_session;
@@ -20,29 +23,40 @@ namespace sandbox::overlay {
 class Workers {
  public:
   /// `channels`: the mount's device first, then its clones; as many threads as channels.
-  explicit Workers(std::vector<Fd> channels);
+  Workers(std::vector<Fd> channels, int processors);
   ~Workers();
 
   /// Starts the threads, waiting for open(). `session` is used until the process ends.
   void start(const fuse_lowlevel_ops& operations, void* user_data);
   /// Lets them begin.
   void open();
-  /// Called by a worker: see above.
+  /// Called by a worker whose answer will take long: another one shall read meanwhile.
   void before_waiting();
+  const RequestCounts& counts() const { return counts_; }
 
  private:
   void run(int channel);
-  void wait_for_turn();
-  void leave_turn();
-  bool may_go_on();
+  void watch();
+  void note_request(bool was_waiting);
+  void join_or_park();
+  void raise_limit(int most);
+  void lower_limit();
 
   std::vector<Fd> channels_;
+  const int processors_;
   fuse_session* session_ = nullptr;
-  std::mutex mutex_;
-  std::condition_variable wanted_changed_;
-  int wanted_ = 0;   ///< Threads that shall begin to read.
-  int reading_ = 0;  ///< Threads that wait for a request.
-  int parked_ = 0;
+  RequestCounts counts_;
+
+  std::mutex mutex_;  ///< Guards changes of active_ and limit_, and joining_.
+  std::condition_variable may_join_, may_watch_;
+  std::atomic<int> active_ = 0;  ///< Threads that read and answer; the others are parked.
+  std::atomic<int> limit_ = 0;   ///< How many there shall be.
+  int joining_ = 0;              ///< Counted as active already, and about to wake.
+
+  std::atomic<int> reading_ = 0;             ///< Threads that look for a request.
+  std::atomic<std::uint64_t> requests_ = 0;  ///< Read so far.
+  std::atomic<bool> crowded_ = false;        ///< Requests have been waiting, since watch() looked last.
+  std::atomic<bool> watched_ = false;
   std::vector<std::thread> threads_;
 };
 

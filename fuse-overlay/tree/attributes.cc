@@ -1,10 +1,18 @@
 // Status and attributes of objects.
 #include <errno.h>
 
+#include "fuse-overlay/tree/format.h"
 #include "fuse-overlay/tree/overlay.h"
 #include "sandbox/base/sys.h"
 
 namespace sandbox::overlay {
+namespace {
+
+bool has_owner(const struct stat& status, const AttributeChange& change) {
+  return change.uid.value_or(status.st_uid) == status.st_uid && change.gid.value_or(status.st_gid) == status.st_gid;
+}
+
+}  // namespace
 
 struct stat Overlay::attributes(Node& node) {
   const Shared lock(tree_lock_);
@@ -20,33 +28,49 @@ std::string Overlay::read_link(Node& node) {
 
 struct statvfs Overlay::file_system() { return check(sys::fstatvfs(layers_.front().root->get())); }
 
-void Overlay::change(Node& node, const AttributeChange& change, OpenFile* file) {
+/// Whether the object is as it is asked to be: then nothing has to be copied up. As kernel overlayfs doesn't: there
+/// `chown -R` of an image's tree to the owner that it has copies all of it.
+bool Overlay::is_so_already(const Node& node, const AttributeChange& change) {
+  if (change.size) return false;
+  const struct stat now = status_of(node);
+  if (change.mode && (*change.mode & 07777) != (now.st_mode & 07777)) return false;
+  const auto is_same = [](const timespec& wanted, const timespec& present) {
+    return wanted.tv_nsec == UTIME_OMIT || (wanted.tv_sec == present.tv_sec && wanted.tv_nsec == present.tv_nsec);
+  };
+  if (!is_same(change.times[0], now.st_atim) || !is_same(change.times[1], now.st_mtim)) return false;
+  if (!change.sets_owner() || node.is_directory()) return !change.sets_owner() || has_owner(now, change);
+  // A change of owner takes away set-ID bits and capabilities, even to the same one (chown(2)).
+  const Location at = locate(node);
+  return has_owner(now, change) && (now.st_mode & (S_ISUID | S_ISGID)) == 0 &&
+         !sys::getxattr(at.absolute().c_str(), kCapability, nullptr, 0, at.follow());
+}
+
+struct stat Overlay::change(Node& node, const AttributeChange& change) {
   require_writable();
-  bool sets_owner = change.sets_owner();
-  if (sets_owner && squash_) {
-    // Every object is shown as the squashed ids', so giving it to them changes nothing.
-    if (change.uid.value_or(squash_->uid) != squash_->uid || change.gid.value_or(squash_->gid) != squash_->gid) {
-      throw Failure{EPERM};
-    }
-    sets_owner = false;
+  if (change.mode && S_ISLNK(node.type)) throw Failure{EOPNOTSUPP};
+  // Every object is shown as the squashed ids', and can be given to nobody else.
+  if (squash_ && !has_owner({.st_uid = squash_->uid, .st_gid = squash_->gid}, change)) throw Failure{EPERM};
+  {
+    const Shared lock(tree_lock_);
+    if (!in_upper(node) && is_so_already(node, change)) return status_of(node);
   }
-  if (!sets_owner && !change.mode && !change.size && !change.sets_times()) return;
   copy_up(node, change.size.value_or(1) != 0);
-  std::shared_ptr<const Fd> open_file = file != nullptr ? current(*file) : nullptr;
   const Shared lock(tree_lock_);
   const Location at = locate(node);
   if (change.size) {
-    const auto truncated = open_file ? sys::ftruncate(open_file->get(), *change.size) : std::unexpected(Errno{EINVAL});
-    // A descriptor opened for reading can't truncate, and the kernel has checked the permission.
-    if (!truncated) check(sys::ftruncate(open_object(node, O_WRONLY).get(), *change.size));
+    if (!S_ISREG(node.type)) throw Failure{EINVAL};
+    const OpenObject file = content(node);
+    check(sys::ftruncate(file->get(), *change.size));
+    if (change.drops_set_ids) drop_set_ids(file->get());
   }
-  if (sets_owner) {
+  if (change.sets_owner()) {
     constexpr auto kSame = static_cast<uid_t>(-1);
-    check(sys::fchownat(at.directory, at.path.c_str(), change.uid.value_or(kSame), change.gid.value_or(kSame), at.flags));
+    check(
+        sys::fchownat(at.directory, at.path.c_str(), change.uid.value_or(kSame), change.gid.value_or(kSame), at.flags));
   }
-  if (change.mode && S_ISLNK(node.type)) throw Failure{EOPNOTSUPP};
   if (change.mode) check(sys::fchmodat(at.directory, at.path.c_str(), *change.mode & 07777));
   if (change.sets_times()) check(sys::utimensat(at.directory, at.path.c_str(), change.times, at.flags));
+  return status_of(node);
 }
 
 }  // namespace sandbox::overlay

@@ -2,9 +2,10 @@
 // made in the work directory and moved into place whole, so that a killed server leaves the old state.
 // It is not flushed to the disk: after a power cut, what a container wrote is as safe as its own fsync
 // calls have made it.
+//
+// A file with several names is copied once and gets all of them in the upper layer, as far as the merged tree shows
+// them: what is written through one name is read through the others, also after another mount, by either driver.
 #include <errno.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
 
 #include "fuse-overlay/tree/format.h"
 #include "fuse-overlay/tree/overlay.h"
@@ -14,43 +15,6 @@ namespace sandbox::overlay {
 namespace {
 
 constexpr off_t kLongCopy = 256 << 10;  // about a millisecond's work
-
-void copy_range_by_hand(int from, int to, off_t offset, off_t end) {
-  std::vector<char> buffer(std::size_t{1} << 17);
-  while (offset < end) {
-    const auto wanted = std::min(buffer.size(), static_cast<std::size_t>(end - offset));
-    const std::size_t count = check(sys::pread(from, buffer.data(), wanted, offset));
-    if (count == 0) return;
-    check(sys::pwrite_all(to, buffer.data(), count, offset));
-    offset += static_cast<off_t>(count);
-  }
-}
-
-void copy_range(int from, int to, off_t offset, off_t end) {
-  while (offset < end) {
-    off_t source = offset, target = offset;
-    const auto count = sys::copy_file_range(from, &source, to, &target, static_cast<std::size_t>(end - offset));
-    // Other file systems, old kernels (EXDEV before 5.3) and special files: the ordinary way.
-    if (!count) return copy_range_by_hand(from, to, offset, end);
-    if (*count == 0) return;
-    offset += static_cast<off_t>(*count);
-  }
-}
-
-/// Holes stay holes.
-void copy_data(int from, int to, off_t size) {
-  if (size == 0 || ::ioctl(to, FICLONE, from) == 0) return;
-  for (off_t at = 0; at < size;) {
-    const auto data = sys::lseek(from, at, SEEK_DATA);
-    if (!data && data.error().value == ENXIO) break;  // only a hole is left
-    const off_t begin = data ? *data : at;
-    const auto hole = sys::lseek(from, begin, SEEK_HOLE);
-    const off_t end = hole ? *hole : size;
-    copy_range(from, to, begin, end);
-    at = end;
-  }
-  check(sys::ftruncate(to, size));
-}
 
 }  // namespace
 
@@ -68,26 +32,72 @@ void Overlay::copy_up(Node& node, bool with_data) {
       if (at->is_removed()) break;  // it has no place that would need directories
     }
   }
-  for (; !chain.empty(); chain.pop_back()) copy_up_one(*chain.back(), with_data || chain.size() > 1);
+  for (; chain.size() > 1; chain.pop_back()) copy_up_one(*chain.back(), true, {});
+  if (!chain.empty()) copy_up_one(node, with_data, other_names(node));
 }
 
-void Overlay::copy_up_one(Node& node, bool with_data) {
-  const std::lock_guard one_copy(copy_locks_[(reinterpret_cast<std::uintptr_t>(&node) / sizeof(Node)) % copy_locks_.size()]);
+std::vector<Overlay::Name> Overlay::other_names(Node& node) {
+  std::vector<std::string> paths;
+  LayerIndex layer = 0;
+  struct stat status{};
+  {
+    const Shared lock(tree_lock_);
+    if (node.is_directory() || in_upper(node)) return {};
+    layer = node.top;
+    status = disk_status(node);
+    if (status.st_nlink < 2 || status.st_dev != layers_[layer].device) return {};
+  }
+  announce_waiting();
+  std::vector<Name> names;
+  for (const std::string& path : links_[layer].names_of(layers_[layer].root->get(), status.st_ino)) {
+    auto name = walk(path);
+    if (!name) continue;
+    {
+      const Shared lock(tree_lock_);
+      if (name->parent.get() == node.parent && name->leaf == node.name) continue;
+      if (!is_same_lower(*name, layer, status)) continue;
+    }
+    copy_up(*name->parent);
+    names.push_back(std::move(*name));
+  }
+  return names;
+}
+
+/// Precondition: the tree lock is held.
+bool Overlay::is_same_lower(const Name& name, LayerIndex layer, const struct stat& status) {
+  const auto found = find(*name.parent, name.leaf);
+  return found && found->top == layer && found->status.st_ino == status.st_ino && found->status.st_dev == status.st_dev;
+}
+
+std::optional<Overlay::Name> Overlay::walk(const std::string& path) {
+  Held at(*this, root());
+  std::size_t begin = 0;
+  for (std::size_t end; (end = path.find('/', begin)) != std::string::npos; begin = end + 1) {
+    const auto entry = lookup(*at, path.substr(begin, end - begin));
+    if (!entry) return {};
+    at = Held(*this, *entry->node);
+    if (!at->is_directory()) return {};
+  }
+  return Name{std::move(at), path.substr(begin)};
+}
+
+void Overlay::copy_up_one(Node& node, bool with_data, const std::vector<Name>& others) {
+  const std::lock_guard one_copy(
+      copy_locks_[(reinterpret_cast<std::uintptr_t>(&node) / sizeof(Node)) % copy_locks_.size()]);
   const std::string staged = staging_name();
   try {
-    struct stat status {};
+    struct stat status{};
     Fd data;
     Location from;
     {
       const Shared lock(tree_lock_);
       if (in_upper(node)) return;
       from = locate(node);
-      status = check(from.follow() ? sys::fstat(node.pinned.get())
-                                   : sys::fstatat(from.directory, from.path.c_str(), from.flags));
+      status = disk_status(node);
       if (S_ISREG(status.st_mode) && with_data) data = open_object(node, O_RDONLY);
     }
     stage_object(node, status, data, from, staged);
-    put_copy_in_place(node, staged);
+    put_copy_in_place(node, status, staged, others);
   } catch (...) {
     discard(staged);
     throw;
@@ -101,71 +111,87 @@ void Overlay::stage_object(const Node& node, const struct stat& status, const Fd
     case S_IFREG: {
       const Fd copy = check(sys::openat(work_.get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
       if (data && status.st_size > kLongCopy) announce_waiting();
-      if (data) copy_data(data.get(), copy.get(), status.st_size);
-      break;
+      if (data) copy_data(data.get(), copy.get(), status);
+      return copy_metadata(node, status, from, copy.get());
     }
-    case S_IFDIR: check(sys::mkdirat(work_.get(), name, 0700)); break;
+    case S_IFDIR: {
+      check(sys::mkdirat(work_.get(), name, 0700));
+      const Fd copy = check(sys::openat(work_.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+      return copy_metadata(node, status, from, copy.get());
+    }
     case S_IFLNK:
       check(sys::symlinkat(check(from.follow() ? sys::readlinkat(node.pinned.get(), "")
-                                               : sys::readlinkat(from.directory, from.path.c_str())).c_str(),
+                                               : sys::readlinkat(from.directory, from.path.c_str()))
+                               .c_str(),
                            work_.get(), name));
       break;
     case S_IFIFO:
-    case S_IFSOCK: check(sys::mknodat(work_.get(), name, (status.st_mode & S_IFMT) | 0600, 0)); break;
-    default: throw Failure{EPERM};  // a device: nobody but the host's root could make its copy
+    case S_IFSOCK:
+      check(sys::mknodat(work_.get(), name, (status.st_mode & S_IFMT) | 0600, 0));
+      break;
+    default:
+      throw Failure{EPERM};  // a device: nobody but the host's root could make its copy
   }
-  copy_metadata(node, status, from, staged);
-}
-
-void Overlay::copy_metadata(const Node& node, const struct stat& status, const Location& from,
-                            const std::string& staged) {
-  const char* name = staged.c_str();
+  // Symbolic links and special files hold no attributes of users (xattr(7)).
   if (!squash_) check(sys::fchownat(work_.get(), name, status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW));
-  const std::string source = from.absolute();
-  const std::string target = fmt::format("/proc/self/fd/{}/{}", work_.get(), staged);
-  std::string names(65536, '\0');
-  names.resize(sys::listxattr(source.c_str(), names.data(), names.size(), from.follow()).value_or(0));
-  for (std::string_view rest = names; !rest.empty();) {
-    const std::string attribute(rest.substr(0, rest.find('\0')));
-    rest.remove_prefix(std::min(attribute.size() + 1, rest.size()));
-    if (is_private(attribute)) continue;
-    std::string value(65536, '\0');
-    const auto size = sys::getxattr(source.c_str(), attribute.c_str(), value.data(), value.size(), from.follow());
-    if (!size) continue;
-    const auto set = sys::setxattr(target.c_str(), attribute.c_str(), value.data(), *size, 0, false);
-    // What this user may not write (security.*), or this file system can't hold, is left behind.
-    if (!set && set.error().value != EPERM && set.error().value != EOPNOTSUPP) throw Failure{set.error().value};
-  }
-  if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) {
-    const std::string number = fmt::format("{}", node.ino);
-    (void)sys::setxattr(target.c_str(), kOriginalIno, number.data(), number.size(), 0, false);
-  }
   if (!S_ISLNK(status.st_mode)) check(sys::fchmodat(work_.get(), name, status.st_mode & 07777));
   const timespec times[2] = {status.st_atim, status.st_mtim};
   check(sys::utimensat(work_.get(), name, times, AT_SYMLINK_NOFOLLOW));
 }
 
-void Overlay::put_copy_in_place(Node& node, const std::string& staged) {
+void Overlay::copy_metadata(const Node& node, const struct stat& status, const Location& from, int copy) {
+  if (!squash_) check(sys::fchownat(copy, "", status.st_uid, status.st_gid, AT_EMPTY_PATH));
+  copy_attributes(from, copy);
+  const std::string number = fmt::format("{}", node.ino);
+  (void)sys::fsetxattr(copy, kOriginalIno, number.data(), number.size(), 0);
+  check(sys::fchmod(copy, status.st_mode & 07777));
+  const timespec times[2] = {status.st_atim, status.st_mtim};
+  check(sys::futimens(copy, times));
+}
+
+void Overlay::copy_attributes(const Location& from, int copy) {
+  const std::string source = from.absolute();
+  const auto size = sys::listxattr(source.c_str(), nullptr, 0, from.follow());
+  if (!size || *size == 0) return;
+  std::string names(kMostNames, '\0'), value(kMostNames, '\0');
+  names.resize(sys::listxattr(source.c_str(), names.data(), names.size(), from.follow()).value_or(0));
+  for (std::string_view rest = names; !rest.empty();) {
+    const std::string attribute(rest.substr(0, rest.find('\0')));
+    rest.remove_prefix(std::min(attribute.size() + 1, rest.size()));
+    if (is_private(attribute)) continue;
+    const auto length = sys::getxattr(source.c_str(), attribute.c_str(), value.data(), value.size(), from.follow());
+    if (!length) continue;
+    const auto set = sys::fsetxattr(copy, attribute.c_str(), value.data(), *length, 0);
+    // What this user may not write (security.*), or this file system can't hold, is left behind.
+    if (!set && set.error().value != EPERM && set.error().value != EOPNOTSUPP) throw Failure{set.error().value};
+  }
+}
+
+void Overlay::put_copy_in_place(Node& node, const struct stat& status, const std::string& staged,
+                                const std::vector<Name>& others) {
   const Exclusive lock(tree_lock_);
+  // Other names first: until the last step the copy itself is the staged one.
+  std::size_t linked = 0;
+  for (const Name& other : others) {
+    if (!is_same_lower(other, node.top, status)) continue;  // removed in the meantime
+    put_unseen(*other.parent,
+               [&](int upper) { check(sys::linkat(work_.get(), staged.c_str(), upper, other.leaf.c_str())); });
+    ++linked;
+  }
   if (node.is_removed()) {
     node.pinned = check(sys::openat(work_.get(), staged.c_str(), O_PATH | O_NOFOLLOW));
     discard(staged);
-    node.top = 0;
-    return;
-  }
-  const DirectoryFd upper = directory_fd(*node.parent, 0);
-  const auto parent = check(sys::fstat(upper->get()));
-  check(sys::renameat2(work_.get(), staged.c_str(), upper->get(), node.name.c_str()));
-  const timespec times[2] = {parent.st_atim, parent.st_mtim};
-  (void)sys::utimensat(upper->get(), ".", times, 0);  // nothing has changed that a user would see
-  if (node.is_directory()) {
-    table_.drop_directories(node);
-    node.layers.insert(node.layers.begin(), 0);
   } else {
-    const auto status = check(sys::fstatat(upper->get(), node.name.c_str(), AT_SYMLINK_NOFOLLOW));
-    table_.share(node, {status.st_dev, status.st_ino});
+    put_unseen(*node.parent,
+               [&](int upper) { check(sys::renameat2(work_.get(), staged.c_str(), upper, node.name.c_str())); });
   }
+  table_.drop_open(node);
+  if (node.is_directory()) node.layers.insert(node.layers.begin(), 0);
   node.top = 0;
+  node.hidden_links = 0;
+  if (node.is_directory() || status.st_nlink < 2) return;
+  const struct stat copied = disk_status(node);
+  table_.share(node, linked > 0 ? BackingId{copied.st_dev, copied.st_ino} : BackingId{});
 }
 
 }  // namespace sandbox::overlay

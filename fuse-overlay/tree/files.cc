@@ -1,40 +1,30 @@
-// Open regular files.
+// Contents of regular files. The kernel does not tell of open and close: a descriptor belongs to the node, and is
+// kept in the table's cache.
 #include <errno.h>
 
 #include "fuse-overlay/tree/overlay.h"
 #include "sandbox/base/sys.h"
 
 namespace sandbox::overlay {
-namespace {
 
-bool wants_to_write(int flags) { return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0; }
-
-}  // namespace
-
-int backing_flags(int flags) {
-  // With a writeback cache the kernel reads pages that are written in part, and places appended data itself.
-  const int access = (flags & O_ACCMODE) == O_RDONLY ? O_RDONLY : O_RDWR;
-  return access | (flags & (O_TRUNC | O_SYNC | O_DSYNC));
-}
-
-std::unique_ptr<OpenFile> Overlay::open(Node& node, int flags) {
-  if (!S_ISREG(node.type)) throw Failure{ENXIO};
-  if (wants_to_write(flags)) copy_up(node, (flags & O_TRUNC) == 0);
+OpenObject Overlay::readable(Node& node) {
+  if (!S_ISREG(node.type)) throw Failure{EINVAL};
   const Shared lock(tree_lock_);
-  auto file = std::make_unique<OpenFile>(node);
-  file->fd = std::make_shared<const Fd>(open_object(node, backing_flags(flags)));
-  file->layer = node.top;
-  return file;
+  return content(node);
 }
 
-std::shared_ptr<const Fd> Overlay::current(OpenFile& file) {
-  const Shared tree(tree_lock_);
-  const std::lock_guard lock(file.mutex);
-  if (file.layer != file.node.top) {
-    file.fd = std::make_shared<const Fd>(open_object(file.node, O_RDONLY));
-    file.layer = file.node.top;
-  }
-  return file.fd;
+OpenObject Overlay::writable(Node& node) {
+  if (!S_ISREG(node.type)) throw Failure{EINVAL};
+  copy_up(node);
+  const Shared lock(tree_lock_);
+  return content(node);
+}
+
+void Overlay::drop_set_ids(int file) {
+  const mode_t mode = check(sys::fstat(file)).st_mode;
+  // A set-group-ID bit without permission to execute meant mandatory locking (inode(7)), and stays.
+  const mode_t dropped = S_ISUID | ((mode & S_IXGRP) != 0 ? S_ISGID : mode_t{0});
+  if ((mode & dropped) != 0) check(sys::fchmod(file, mode & 07777 & ~dropped));
 }
 
 }  // namespace sandbox::overlay

@@ -1,14 +1,24 @@
 // Names of extended attributes on disk. All begin as kernel overlayfs' own, which it hides from users.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 namespace sandbox::overlay {
 
 inline constexpr std::string_view kPrivatePrefix = "user.overlay.";
-inline constexpr const char* kOpaque = "user.overlay.opaque";      ///< 'y': hides lower ones; 'x': has marked whiteouts.
-inline constexpr const char* kWhiteout = "user.overlay.whiteout";  ///< On an empty file (Linux 6.7).
+inline constexpr const char* kOpaque = "user.overlay.opaque";  ///< 'y': hides lower ones; 'x': has marked whiteouts.
+inline constexpr const char* kWhiteout = "user.overlay.whiteout";        ///< On an empty file (Linux 6.7).
 inline constexpr const char* kOriginalIno = "user.overlay.sandbox.ino";  ///< Ours: st_ino before the copy-up, decimal.
+
+/// Ours, on an upper directory: some object in it has kOriginalIno.
+inline constexpr const char* kNumbered = "user.overlay.sandbox.numbered";
+
+inline constexpr const char* kCapability = "security.capability";
+inline constexpr std::size_t kMostNames = 65536;  ///< XATTR_LIST_MAX, and XATTR_SIZE_MAX.
+inline constexpr char kIsOpaque = 'y', kHasMarkedWhiteouts = 'x';
+/// The value of kOpaque at a directory; 0: none.
+char opaque_mark(int directory, const std::string& name);
 
 inline bool is_private(std::string_view name) { return name.starts_with(kPrivatePrefix); }
 

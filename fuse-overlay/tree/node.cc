@@ -56,6 +56,7 @@ Node& NodeTable::obtain(Node& parent, std::string_view name, const Found& found,
     made->type = found.status.st_mode & S_IFMT;
     made->top = found.top;
     made->layers = found.layers;
+    made->marked = found.marked;
     place(*made, parent, name);
     node = made.release();
     if (shared != BackingId{}) {
@@ -65,6 +66,24 @@ Node& NodeTable::obtain(Node& parent, std::string_view name, const Found& found,
   }
   ++node->lookups;
   return *node;
+}
+
+Node& NodeTable::obtain_unnamed(Node& directory, const Found& found, Fd pinned) {
+  auto made = std::make_unique<Node>();
+  made->ino = found.ino;
+  made->type = found.status.st_mode & S_IFMT;
+  made->top = found.top;
+  made->pinned = std::move(pinned);
+  made->lookups = 1;
+  made->parent = &directory;
+  const std::lock_guard lock(mutex_);
+  ++directory.children;
+  return *made.release();
+}
+
+void NodeTable::count(Node& node) {
+  const std::lock_guard lock(mutex_);
+  ++node.lookups;
 }
 
 Node* NodeTable::find(const Node& parent, std::string_view name) const {
@@ -83,8 +102,9 @@ void NodeTable::forget(Node& node, std::uint64_t lookups) {
 void NodeTable::release(Node* node) {
   while (node != &root_ && node->lookups == 0 && node->children == 0) {
     unplace(*node);
-    if (node->shared != BackingId{}) shared_.erase(node->shared);
-    drop_directories(*node);
+    unshare(*node);
+    drop_open(*node);
+    if (node->is_directory()) keep_listing(*node, nullptr);
     Node* parent = node->parent;
     delete node;
     --parent->children;
@@ -92,9 +112,22 @@ void NodeTable::release(Node* node) {
   }
 }
 
+Node* NodeTable::find_shared(BackingId id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = shared_.find(id);
+  return found == shared_.end() ? nullptr : found->second;
+}
+
+void NodeTable::unshare(Node& node) {
+  const auto found = shared_.find(node.shared);
+  if (found != shared_.end() && found->second == &node) shared_.erase(found);
+  node.shared = {};
+}
+
 void NodeTable::share(Node& node, BackingId id) {
   const std::lock_guard lock(mutex_);
-  if (node.shared != BackingId{}) return;
+  unshare(node);
+  if (id == BackingId{}) return;
   node.shared = id;
   shared_[id] = &node;
 }
@@ -102,7 +135,7 @@ void NodeTable::share(Node& node, BackingId id) {
 void NodeTable::detach(Node& node) {
   const std::lock_guard lock(mutex_);
   unplace(node);
-  drop_directories(node);
+  if (node.is_directory()) drop_open(node);
 }
 
 void NodeTable::move(Node& node, Node& parent, std::string_view name) {
@@ -129,7 +162,23 @@ void NodeTable::exchange(Node* left, Node& left_parent, std::string_view left_na
   settle(right, left_parent, left_name);
 }
 
-DirectoryFd NodeTable::cached_directory(const Node& node, LayerIndex layer) {
+std::shared_ptr<const Listing> NodeTable::kept_listing(const Node& node) {
+  const std::lock_guard lock(listing_mutex_);
+  return node.listing;
+}
+
+void NodeTable::keep_listing(Node& node, std::shared_ptr<const Listing> listing) {
+  constexpr std::size_t kMost = 64;
+  const std::lock_guard lock(listing_mutex_);
+  if (node.listing == nullptr && listing != nullptr) listed_.push_back(&node);
+  if (node.listing != nullptr && listing == nullptr) std::erase(listed_, &node);
+  node.listing.swap(listing);
+  if (listed_.size() <= kMost) return;
+  listed_.front()->listing = nullptr;
+  listed_.pop_front();
+}
+
+OpenObject NodeTable::cached_open(const Node& node, LayerIndex layer) {
   const std::lock_guard lock(open_mutex_);
   const auto found = open_.find(OpenKey{&node, layer});
   if (found == open_.end()) return nullptr;
@@ -137,7 +186,8 @@ DirectoryFd NodeTable::cached_directory(const Node& node, LayerIndex layer) {
   return found->second->fd;
 }
 
-void NodeTable::cache_directory(const Node& node, LayerIndex layer, DirectoryFd fd) {
+void NodeTable::cache_open(const Node& node, LayerIndex layer, OpenObject fd) {
+  OpenObject dropped;  // closed after the lock is released
   const std::lock_guard lock(open_mutex_);
   const auto [at, is_new] = open_.try_emplace(OpenKey{&node, layer});
   if (!is_new) return;
@@ -145,11 +195,11 @@ void NodeTable::cache_directory(const Node& node, LayerIndex layer, DirectoryFd 
   at->second = recent_.begin();
   if (recent_.size() <= capacity_) return;
   open_.erase(OpenKey{recent_.back().node, recent_.back().layer});
+  dropped = std::move(recent_.back().fd);
   recent_.pop_back();
 }
 
-void NodeTable::drop_directories(const Node& node) {
-  if (!node.is_directory()) return;
+void NodeTable::drop_open(const Node& node) {
   const std::lock_guard lock(open_mutex_);
   const auto drop = [&](LayerIndex layer) {
     const auto found = open_.find(OpenKey{&node, layer});
@@ -159,6 +209,13 @@ void NodeTable::drop_directories(const Node& node) {
   };
   drop(node.top);
   for (const LayerIndex layer : node.layers) drop(layer);
+}
+
+void NodeTable::drop_all_open() {
+  Recent dropped;
+  const std::lock_guard lock(open_mutex_);
+  open_.clear();
+  dropped.swap(recent_);
 }
 
 }  // namespace sandbox::overlay

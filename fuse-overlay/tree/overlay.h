@@ -22,8 +22,10 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "fuse-overlay/tree/links.h"
 #include "fuse-overlay/tree/node.h"
 #include "sandbox/base/error.h"
+#include "sandbox/base/sys.h"
 
 namespace sandbox::overlay {
 
@@ -48,33 +50,19 @@ struct Settings {
     gid_t gid = 0;
   };
   std::optional<Ids> squash;
-  std::size_t directory_capacity = 1024;  ///< Directories kept open, beyond the layers' own.
-  std::function<void()> before_waiting;   ///< Called before work that takes long, such as copying a big file.
+  std::size_t open_capacity = 1024;      ///< Directories and files kept open, beyond the layers' own.
+  std::function<void()> before_waiting;  ///< Called before work that takes long, such as copying a big file.
 };
 
 struct Entry {
   Node* node = nullptr;
-  struct stat status {};
+  struct stat status{};
 };
 
 /// Who asked for a new object.
 struct Creator {
   uid_t uid = 0;
   gid_t gid = 0;
-};
-
-struct DirectoryItem {
-  std::string name;
-  std::uint64_t ino = 0;
-  mode_t type = 0;
-};
-
-/// An open regular file. After a copy-up through another handle, a reader's descriptor is replaced.
-struct OpenFile {
-  Node& node;
-  std::mutex mutex;  ///< Guards `fd` while it is replaced; innermost but for NodeTable.
-  std::shared_ptr<const Fd> fd;
-  LayerIndex layer = 0;
 };
 
 /// Which attributes to change; as in setattr of the FUSE protocol.
@@ -84,12 +72,10 @@ struct AttributeChange {
   std::optional<gid_t> gid;
   std::optional<off_t> size;
   timespec times[2] = {{0, UTIME_OMIT}, {0, UTIME_OMIT}};  ///< atime, mtime; UTIME_NOW and UTIME_OMIT as usual.
+  bool drops_set_ids = false;  ///< Together with a size: set-ID bits go, since the caller may not keep them.
   bool sets_times() const { return times[0].tv_nsec != UTIME_OMIT || times[1].tv_nsec != UTIME_OMIT; }
   bool sets_owner() const { return uid || gid; }
 };
-
-/// Flags of open(2) for the object on disk, for a file that was opened with `flags`.
-int backing_flags(int flags);
 
 class Overlay {
  public:
@@ -102,12 +88,17 @@ class Overlay {
   // lookup.cc
   std::optional<Entry> lookup(Node& parent, const std::string& name);
   void forget(Node& node, std::uint64_t lookups) { table_.forget(node, lookups); }
-  std::vector<DirectoryItem> list(Node& directory);
+
+  // list.cc
+  /// In the order of cookies. `anew`: as it is now; else as somebody is reading it.
+  std::shared_ptr<const Listing> list(Node& directory, bool anew);
+  void end_list(Node& directory) { table_.keep_listing(directory, nullptr); }
   void sync_directory(Node& directory);
 
   // attributes.cc
   struct stat attributes(Node& node);
-  void change(Node& node, const AttributeChange& change, OpenFile* file);
+  /// Returns the status afterwards.
+  struct stat change(Node& node, const AttributeChange& change);
   std::string read_link(Node& node);
   struct statvfs file_system();
 
@@ -122,16 +113,16 @@ class Overlay {
     if (before_waiting_) before_waiting_();
   }
 
-  // files.cc
-  std::unique_ptr<OpenFile> open(Node& node, int flags);
-  std::shared_ptr<const Fd> current(OpenFile& file);
+  // files.cc: a regular file's content, as it is now.
+  OpenObject readable(Node& node);
+  OpenObject writable(Node& node);
+  /// After a change of the content by somebody who may not keep set-ID bits.
+  void drop_set_ids(int file);
 
   // create.cc
-  struct Created {
-    Entry entry;
-    std::unique_ptr<OpenFile> file;
-  };
-  Created create(Node& parent, const std::string& name, mode_t mode, int flags, Creator creator);
+  Entry create(Node& parent, const std::string& name, mode_t mode, Creator creator);
+  /// O_TMPFILE: a file that make_link may give a name.
+  Entry create_unnamed(Node& directory, mode_t mode, Creator creator);
   Entry make_directory(Node& parent, const std::string& name, mode_t mode, Creator creator);
   Entry make_special(Node& parent, const std::string& name, mode_t mode, Creator creator);
   Entry make_symlink(Node& parent, const std::string& name, const std::string& target, Creator creator);
@@ -141,21 +132,51 @@ class Overlay {
   void remove(Node& parent, const std::string& name, bool directory);
 
   // rename.cc: `flags` of renameat2(2).
-  void rename(Node& parent, const std::string& name, Node& new_parent, const std::string& new_name, unsigned flags);
+  /// A whole directory of lower layers is copied first; `interrupted` says to give that up.
+  void rename(Node& parent, const std::string& name, Node& new_parent, const std::string& new_name, unsigned flags,
+              const std::function<bool()>& interrupted);
 
  private:
   struct Layer {
-    DirectoryFd root;
+    OpenObject root;
     dev_t device = 0;
   };
   /// An object for system calls that take a directory, a path and AT_ flags.
   struct Location {
-    DirectoryFd hold;
+    OpenObject hold;
     int directory = -1;
     std::string path;
     int flags = AT_SYMLINK_NOFOLLOW;
     bool follow() const { return flags == 0; }
     std::string absolute() const;  ///< For system calls that take a path only.
+  };
+  /// Keeps a node known while an operation uses it.
+  class Held {
+   public:
+    /// Takes over one lookup that was counted; none for the root.
+    Held(Overlay& overlay, Node& node) : overlay_(&overlay), node_(&node) {}
+    Held(Held&& other) noexcept : overlay_(other.overlay_), node_(std::exchange(other.node_, nullptr)) {}
+    Held& operator=(Held&& other) noexcept {
+      std::swap(overlay_, other.overlay_);
+      std::swap(node_, other.node_);
+      return *this;
+    }
+    ~Held() {
+      if (node_ != nullptr && node_->parent != nullptr) overlay_->forget(*node_, 1);
+    }
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+    Node* get() const { return node_; }
+    Node& operator*() const { return *node_; }
+    Node* operator->() const { return node_; }
+
+   private:
+    Overlay* overlay_;
+    Node* node_;
+  };
+  struct Name {
+    Held parent;
+    std::string leaf;
   };
   using Shared = std::shared_lock<std::shared_mutex>;
   using Exclusive = std::unique_lock<std::shared_mutex>;
@@ -164,34 +185,55 @@ class Overlay {
   bool in_upper(const Node& node) const { return is_upper(node.top); }
 
   // place.cc. Precondition: the tree lock is held.
-  DirectoryFd directory_fd(const Node& node, LayerIndex layer);
+  OpenObject directory_fd(const Node& node, LayerIndex layer);
   Location locate(const Node& node);
   Fd open_object(const Node& node, int flags);
-  struct stat status_of(const Node& node);
+  OpenObject content(const Node& node);
+  struct stat disk_status(const Node& node);  ///< As it is on disk.
+  struct stat status_of(const Node& node);    ///< As it is shown.
   void show(struct stat& status, const Node& node) const;
 
   // lookup.cc. Precondition: the tree lock is held.
-  std::optional<Found> find(const Node& parent, const std::string& name, std::size_t from = 0);
-  bool is_whiteout(int directory, const std::string& name, const struct stat& status) const;
-  bool is_opaque(int directory, const std::string& name) const;
+  std::optional<Found> find(Node& parent, const std::string& name, std::size_t from = 0);
+  bool has_marked_whiteouts(const Node& directory, LayerIndex layer) const;
+  bool is_whiteout(const Node& parent, LayerIndex layer, int directory, const std::string& name,
+                   const struct stat& status) const;
   bool is_foreign(int directory, const std::string& name, dev_t device);
-  std::uint64_t ino_of(int directory, const std::string& name, const struct stat& status, LayerIndex layer);
+  bool is_numbered(Node& directory, int upper) const;
+  std::uint64_t ino_of(Node& parent, int directory, const std::string& name, const struct stat& status,
+                       LayerIndex layer);
+  std::uint64_t own_ino(dev_t device, ino_t number);
   Entry entry_for(Node& parent, const std::string& name, const Found& found);
-  Entry entry_in_upper(Node& parent, int upper, const std::string& name);
-  void list_layer(const Node& directory, LayerIndex layer, std::vector<DirectoryItem>& items,
-                  std::unordered_set<std::string>& seen);
+  Entry entry_of_new(Node& parent, const std::string& name, const struct stat& status);
   /// Whether a name of an upper directory hides something in a lower layer.
-  bool covers_lower(const Node& parent, const std::string& name);
-  void check_empty(const Node& directory);
+  bool covers_lower(Node& parent, const std::string& name);
+
+  // list.cc. Precondition: the tree lock is held.
+  Listing list_merged(Node& directory);
+  void list_layer(Node& directory, LayerIndex layer, Listing& items, std::unordered_set<std::string>& seen);
+  void check_empty(Node& directory);
+
+  // attributes.cc. Precondition: the tree lock is held.
+  bool is_so_already(const Node& node, const AttributeChange& change);
 
   // copy_up.cc. Precondition: no lock is held.
   void require_writable() const;
   void copy_up(Node& node, bool with_data = true);
-  void copy_up_one(Node& node, bool with_data);
+  void copy_up_one(Node& node, bool with_data, const std::vector<Name>& others);
   void stage_object(const Node& node, const struct stat& status, const Fd& data, const Location& from,
                     const std::string& staged);
-  void copy_metadata(const Node& node, const struct stat& status, const Location& from, const std::string& staged);
-  void put_copy_in_place(Node& node, const std::string& staged);
+  void copy_metadata(const Node& node, const struct stat& status, const Location& from, int copy);
+  void copy_attributes(const Location& from, int copy);
+  void put_copy_in_place(Node& node, const struct stat& status, const std::string& staged,
+                         const std::vector<Name>& others);
+  /// The merged tree's names, but for its own place, of the object of a lower layer; in directories of the upper one.
+  std::vector<Name> other_names(Node& node);
+  bool is_same_lower(const Name& name, LayerIndex layer, const struct stat& status);
+  /// Where a path without symbolic links leads; none: not to a directory.
+  std::optional<Name> walk(const std::string& path);
+
+  // copy_data.cc
+  void copy_data(int from, int to, const struct stat& status);
 
   // staging.cc: objects in the work directory, on their way into the upper layer or out of it.
   std::string staging_name();
@@ -201,6 +243,19 @@ class Overlay {
   void put_over_whiteout(const std::string& staged, int upper, const std::string& name, bool directory);
   /// Makes a whiteout at a name of an upper directory, in place of `existing` when that is set.
   void put_whiteout(int upper, const std::string& name, const struct stat* existing);
+  /// Notes in an upper directory that something in it has an inode number on record.
+  void mark_numbered(Node& directory, int upper) const;
+  /// Calls `put` with the directory's descriptor in the upper layer, for a change that a user would not see: its times
+  /// stay, and what comes may have an inode number on record.
+  template <class Put>
+  void put_unseen(Node& directory, Put put) {
+    const OpenObject upper = directory_fd(directory, 0);
+    mark_numbered(directory, upper->get());
+    const auto status = check(sys::fstat(upper->get()));
+    put(upper->get());
+    const timespec times[2] = {status.st_atim, status.st_mtim};
+    (void)sys::utimensat(upper->get(), ".", times, 0);
+  }
   void make_whiteout(int directory, const std::string& name) const;
   void make_opaque(int directory, const std::string& name) const;
   /// Removes a directory that holds nothing but whiteouts.
@@ -209,16 +264,31 @@ class Overlay {
   // create.cc. `make` creates an object at a directory and a name.
   template <class Make>
   Entry make(Node& parent, const std::string& name, mode_t mode, Creator creator, Make make);
-  void give_owner(int directory, const std::string& name, mode_t mode, int parent, Creator creator) const;
+  struct stat give_owner(const Location& object, mode_t mode, int parent, Creator creator) const;
+
+  // remove.cc. Precondition: the tree lock is held exclusively.
+  /// The node that the kernel knows for what was found at a name, or nullptr.
+  Node* known_at(Node& parent, const std::string& name, const Found& found);
+  /// The node's object has lost this name; `pinned` is the object.
+  void let_go(Node& node, Node& parent, const std::string& name, Fd pinned);
 
   // rename.cc
   struct Move;
   void rename_in_upper(const Move& move);
+  void rename_nodes(Node& parent, const std::string& name, Node& new_parent, const std::string& new_name,
+                    bool exchange);
+
+  // lift.cc
+  bool is_lifted(const Node& node);
+  void close_directory(Node& directory);
+  void lift(Node& node, const std::function<bool()>& interrupted);
 
   std::vector<Layer> layers_;
   Fd work_;
   bool has_upper_ = false;
   bool marks_whiteouts_ = false;  ///< Device nodes can't be made here: whiteouts are marked files (Linux 6.7).
+  std::atomic<bool> shares_blocks_ = true;  ///< FICLONE, until the file system has refused it.
+  std::vector<LayerLinks> links_;           ///< Of each layer.
   std::optional<Settings::Ids> squash_;
   std::function<void()> before_waiting_;
   std::atomic<std::uint64_t> staging_counter_{0};

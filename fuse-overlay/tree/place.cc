@@ -1,5 +1,8 @@
 // Where an object is on disk: its layer's directory, reached name by name and never through a symbolic
 // link, and its name there.
+#include <errno.h>
+
+#include "fuse-overlay/tree/format.h"
 #include "fuse-overlay/tree/overlay.h"
 #include "sandbox/base/sys.h"
 
@@ -9,7 +12,7 @@ Overlay::Overlay(Settings settings)
     : work_(std::move(settings.work)),
       squash_(settings.squash),
       before_waiting_(std::move(settings.before_waiting)),
-      table_(settings.directory_capacity) {
+      table_(settings.open_capacity) {
   has_upper_ = static_cast<bool>(settings.upper);
   std::vector<Fd> roots;
   if (has_upper_) roots.push_back(std::move(settings.upper));
@@ -22,33 +25,36 @@ Overlay::Overlay(Settings settings)
     if (layers_.empty()) root.ino = status.st_ino;
     const auto next = devices_.size();
     devices_.try_emplace(status.st_dev, Device{next, false});
-    root.layers.push_back(static_cast<LayerIndex>(layers_.size()));
+    const auto index = static_cast<LayerIndex>(layers_.size());
+    root.layers.push_back(index);
+    if (opaque_mark(fd.get(), ".") == kHasMarkedWhiteouts) root.marked.push_back(index);
     layers_.push_back({std::make_shared<const Fd>(std::move(fd)), status.st_dev});
   }
   root.type = S_IFDIR;
+  links_ = std::vector<LayerLinks>(layers_.size());
   if (has_upper_) prepare_work();
 }
 
-DirectoryFd Overlay::directory_fd(const Node& node, LayerIndex layer) {
+OpenObject Overlay::directory_fd(const Node& node, LayerIndex layer) {
   std::vector<const Node*> missing;
-  DirectoryFd fd;
+  OpenObject fd;
   for (const Node* at = &node;; at = at->parent) {
     if (at->parent == nullptr) {
       fd = layers_[layer].root;
     } else if (at->is_removed()) {
       if (at->top != layer) throw Failure{ENOENT};
-      fd = DirectoryFd(DirectoryFd(), &at->pinned);  // not owned: the node outlives the operation
+      fd = OpenObject(OpenObject(), &at->pinned);  // not owned: the node outlives the operation
     } else {
-      fd = table_.cached_directory(*at, layer);
+      fd = table_.cached_open(*at, layer);
     }
     if (fd) break;
     missing.push_back(at);
   }
   for (; !missing.empty(); missing.pop_back()) {
     const Node& next = *missing.back();
-    fd = std::make_shared<const Fd>(
-        check(sys::openat(fd->get(), next.name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW)));
-    table_.cache_directory(next, layer, fd);
+    fd =
+        std::make_shared<const Fd>(check(sys::openat(fd->get(), next.name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW)));
+    table_.cache_open(next, layer, fd);
   }
   return fd;
 }
@@ -56,7 +62,7 @@ DirectoryFd Overlay::directory_fd(const Node& node, LayerIndex layer) {
 Overlay::Location Overlay::locate(const Node& node) {
   if (node.is_removed()) return {nullptr, AT_FDCWD, fmt::format("/proc/self/fd/{}", node.pinned.get()), 0};
   const bool is_root = node.parent == nullptr;
-  DirectoryFd hold = directory_fd(is_root ? node : *node.parent, node.top);
+  OpenObject hold = directory_fd(is_root ? node : *node.parent, node.top);
   const int directory = hold->get();
   return {std::move(hold), directory, is_root ? "." : node.name, AT_SYMLINK_NOFOLLOW};
 }
@@ -68,16 +74,32 @@ std::string Overlay::Location::absolute() const {
 Fd Overlay::open_object(const Node& node, int flags) {
   const Location at = locate(node);
   // O_NONBLOCK: a lower layer may be changed from outside, and opening a fifo would wait.
-  return check(sys::openat(at.directory, at.path.c_str(), flags | O_NONBLOCK | (at.follow() ? 0 : O_NOFOLLOW)));
+  flags |= O_NONBLOCK | (at.follow() ? 0 : O_NOFOLLOW);
+  auto opened = sys::openat(at.directory, at.path.c_str(), flags);
+  if (!opened && opened.error().value == EMFILE) {
+    table_.drop_all_open();
+    opened = sys::openat(at.directory, at.path.c_str(), flags);
+  }
+  return check(std::move(opened));
+}
+
+OpenObject Overlay::content(const Node& node) {
+  if (OpenObject open = table_.cached_open(node, node.top)) return open;
+  auto opened = std::make_shared<const Fd>(open_object(node, in_upper(node) ? O_RDWR : O_RDONLY));
+  table_.cache_open(node, node.top, opened);
+  return opened;
+}
+
+struct stat Overlay::disk_status(const Node& node) {
+  if (node.is_removed()) return check(sys::fstat(node.pinned.get()));
+  const Location at = locate(node);
+  return check(sys::fstatat(at.directory, at.path.c_str(), at.flags));
 }
 
 struct stat Overlay::status_of(const Node& node) {
-  const Location at = locate(node);
-  auto status = at.follow() ? sys::fstat(node.pinned.get())
-                            : sys::fstatat(at.directory, at.path.c_str(), at.flags);
-  struct stat found = check(std::move(status));
-  show(found, node);
-  return found;
+  struct stat status = disk_status(node);
+  show(status, node);
+  return status;
 }
 
 void Overlay::show(struct stat& status, const Node& node) const {
@@ -85,8 +107,8 @@ void Overlay::show(struct stat& status, const Node& node) const {
   if (node.is_directory()) {
     // As kernel overlayfs: the number of subdirectories of a merged directory isn't counted.
     if (node.layers.size() > 1) status.st_nlink = 1;
-  } else if (node.is_removed() && !in_upper(node) && status.st_nlink > 0) {
-    --status.st_nlink;
+  } else {
+    status.st_nlink -= std::min<nlink_t>(status.st_nlink, node.hidden_links);
   }
   if (!squash_) return;
   status.st_uid = squash_->uid;

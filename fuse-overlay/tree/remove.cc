@@ -6,20 +6,33 @@
 
 namespace sandbox::overlay {
 
+Node* Overlay::known_at(Node& parent, const std::string& name, const Found& found) {
+  if (Node* node = table_.find(parent, name)) return node;
+  if (S_ISDIR(found.status.st_mode) || found.status.st_nlink < 2) return nullptr;
+  return table_.find_shared({found.status.st_dev, found.status.st_ino});
+}
+
+void Overlay::let_go(Node& node, Node& parent, const std::string& name, Fd pinned) {
+  if (!in_upper(node)) ++node.hidden_links;
+  if (node.parent != &parent || node.name != name || node.is_removed()) return;  // known by another of its names
+  table_.detach(node);
+  node.pinned = std::move(pinned);
+}
+
 void Overlay::remove(Node& parent, const std::string& name, bool directory) {
   copy_up(parent);
   const Exclusive lock(tree_lock_);
   const auto found = find(parent, name);
   if (!found) throw Failure{ENOENT};
   if (S_ISDIR(found->status.st_mode) != directory) throw Failure{directory ? ENOTDIR : EISDIR};
-  Node* node = table_.find(parent, name);
+  Node* node = known_at(parent, name, *found);
   if (directory) {
     if (node == nullptr) throw Failure{ESTALE};  // the kernel has always looked up what it removes
     check_empty(*node);
   }
   // Whoever still has it open, or stands in it, goes on with the object itself.
   Fd pinned = node != nullptr ? open_object(*node, O_PATH) : Fd();
-  const DirectoryFd upper = directory_fd(parent, 0);
+  const OpenObject upper = directory_fd(parent, 0);
   const bool there = is_upper(found->top);
   if (covers_lower(parent, name)) {
     put_whiteout(upper->get(), name, there ? &found->status : nullptr);
@@ -28,9 +41,7 @@ void Overlay::remove(Node& parent, const std::string& name, bool directory) {
   } else {
     check(sys::unlinkat(upper->get(), name.c_str(), 0));
   }
-  if (node == nullptr) return;
-  table_.detach(*node);
-  node->pinned = std::move(pinned);
+  if (node != nullptr) let_go(*node, parent, name, std::move(pinned));
 }
 
 }  // namespace sandbox::overlay

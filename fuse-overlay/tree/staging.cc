@@ -1,10 +1,10 @@
 // The work directory: new objects are completed there and then moved into the upper layer, so that a name
 // never shows a state between the old and the new one. All names in it begin with a prefix of ours, since
 // kernel overlayfs keeps its own directory beside them.
-#include <dirent.h>
 #include <errno.h>
 #include <sys/sysmacros.h>
 
+#include "fuse-overlay/tree/directory_stream.h"
 #include "fuse-overlay/tree/format.h"
 #include "fuse-overlay/tree/overlay.h"
 #include "sandbox/base/file.h"
@@ -15,23 +15,6 @@ namespace {
 
 constexpr std::string_view kPrefix = "fuse-";
 constexpr const char* kProbe = "fuse-probe";
-
-struct CloseDirectory {
-  void operator()(DIR* directory) const { ::closedir(directory); }
-};
-
-std::vector<std::string> names_in(int directory, const std::string& name) {
-  Fd readable = check(sys::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-  const std::unique_ptr<DIR, CloseDirectory> stream(::fdopendir(readable.get()));
-  if (!stream) throw Failure{errno};
-  readable.release();
-  std::vector<std::string> names;
-  while (const dirent* entry = ::readdir(stream.get())) {
-    const std::string_view found = entry->d_name;
-    if (found != "." && found != "..") names.emplace_back(found);
-  }
-  return names;
-}
 
 std::string proc_path(int directory, const std::string& name) {
   return fmt::format("/proc/self/fd/{}/{}", directory, name);
@@ -57,6 +40,13 @@ std::string Overlay::staging_name() { return fmt::format("{}{}", kPrefix, stagin
 void Overlay::discard(const std::string& staged) noexcept {
   if (sys::unlinkat(work_.get(), staged.c_str(), 0)) return;
   (void)sys::unlinkat(work_.get(), staged.c_str(), AT_REMOVEDIR);
+}
+
+void Overlay::mark_numbered(Node& directory, int upper) const {
+  if (is_numbered(directory, upper)) return;
+  // Where there are no such attributes, no number is on record either.
+  (void)sys::setxattr(proc_path(upper, ".").c_str(), kNumbered, "y", 1, 0, false);
+  directory.numbered.store(Node::Numbered::yes, std::memory_order_relaxed);
 }
 
 void Overlay::make_opaque(int directory, const std::string& name) const {
@@ -102,7 +92,8 @@ void Overlay::remove_hollow_directory(int directory, const std::string& name) co
   if (removed) return;
   if (removed.error().value != ENOTEMPTY && removed.error().value != EEXIST) throw Failure{removed.error().value};
   const Fd hollow = check(sys::openat(directory, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW));
-  for (const std::string& whiteout : names_in(directory, name)) check(sys::unlinkat(hollow.get(), whiteout.c_str(), 0));
+  for (const std::string& whiteout : names_in(directory, name.c_str()))
+    check(sys::unlinkat(hollow.get(), whiteout.c_str(), 0));
   check(sys::unlinkat(directory, name.c_str(), AT_REMOVEDIR));
 }
 

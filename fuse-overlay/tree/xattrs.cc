@@ -7,18 +7,18 @@
 #include "sandbox/base/sys.h"
 
 namespace sandbox::overlay {
-namespace {
-
-constexpr std::size_t kMostNames = 65536;  // XATTR_LIST_MAX
-
-}  // namespace
-
 Result<std::string> Overlay::attribute(Node& node, const std::string& name, std::size_t size) {
   if (is_private(name)) return std::unexpected(Errno{ENODATA});
+  const bool of_capability = name == kCapability;
+  if (of_capability && node.capability == Node::Capability::absent) return std::unexpected(Errno{ENODATA});
   const Shared lock(tree_lock_);
   const Location at = locate(node);
   std::string value(size, '\0');
   const auto count = sys::getxattr(at.absolute().c_str(), name.c_str(), value.data(), size, at.follow());
+  auto unknown = Node::Capability::unknown;
+  if (!count && of_capability && count.error().value == ENODATA) {
+    node.capability.compare_exchange_strong(unknown, Node::Capability::absent);
+  }
   if (!count) return std::unexpected(count.error());
   value.resize(*count);
   return value;
@@ -43,6 +43,7 @@ void Overlay::set_attribute(Node& node, const std::string& name, std::string_vie
   copy_up(node);
   const Shared lock(tree_lock_);
   const Location at = locate(node);
+  if (name == kCapability) node.capability = Node::Capability::possible;
   check(sys::setxattr(at.absolute().c_str(), name.c_str(), value.data(), value.size(), flags, at.follow()));
 }
 

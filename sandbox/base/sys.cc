@@ -170,6 +170,7 @@ Result<void> fchmodat(int dir, const char* path, mode_t mode) noexcept { return 
 Result<void> utimensat(int dir, const char* path, const timespec (&times)[2], int flags) noexcept {
   return done(::utimensat(dir, path, times, flags));
 }
+Result<void> futimens(int fd, const timespec (&times)[2]) noexcept { return done(::futimens(fd, times)); }
 Result<void> fsync(int fd) noexcept { return done(::fsync(fd)); }
 Result<void> fdatasync(int fd) noexcept { return done(::fdatasync(fd)); }
 Result<void> syncfs(int fd) noexcept { return done(::syncfs(fd)); }
@@ -187,6 +188,15 @@ Result<std::size_t> getxattr(const char* path, const char* name, void* value, st
 }
 Result<std::size_t> listxattr(const char* path, char* names, std::size_t size, bool follow) noexcept {
   return counted(follow ? ::listxattr(path, names, size) : ::llistxattr(path, names, size));
+}
+Result<std::size_t> fgetxattr(int fd, const char* name, void* value, std::size_t size) noexcept {
+  return counted(::fgetxattr(fd, name, value, size));
+}
+Result<std::size_t> flistxattr(int fd, char* names, std::size_t size) noexcept {
+  return counted(::flistxattr(fd, names, size));
+}
+Result<void> fsetxattr(int fd, const char* name, const void* value, std::size_t size, int flags) noexcept {
+  return done(::fsetxattr(fd, name, value, size, flags));
 }
 Result<void> setxattr(const char* path, const char* name, const void* value, std::size_t size, int flags,
                       bool follow) noexcept {

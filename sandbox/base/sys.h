@@ -63,6 +63,7 @@ using Bytes = std::span<const std::byte>;
 [[nodiscard]] Result<struct statvfs> fstatvfs(int fd) noexcept;
 [[nodiscard]] Result<void> fchmodat(int dir, const char* path, mode_t mode) noexcept;
 [[nodiscard]] Result<void> utimensat(int dir, const char* path, const timespec (&times)[2], int flags) noexcept;
+[[nodiscard]] Result<void> futimens(int fd, const timespec (&times)[2]) noexcept;
 [[nodiscard]] Result<void> fsync(int fd) noexcept;
 [[nodiscard]] Result<void> fdatasync(int fd) noexcept;
 [[nodiscard]] Result<void> syncfs(int fd) noexcept;
@@ -78,6 +79,9 @@ using Bytes = std::span<const std::byte>;
 [[nodiscard]] Result<void> setxattr(const char* path, const char* name, const void* value, std::size_t size, int flags,
                                     bool follow) noexcept;
 [[nodiscard]] Result<void> removexattr(const char* path, const char* name, bool follow) noexcept;
+[[nodiscard]] Result<std::size_t> fgetxattr(int fd, const char* name, void* value, std::size_t size) noexcept;
+[[nodiscard]] Result<std::size_t> flistxattr(int fd, char* names, std::size_t size) noexcept;
+[[nodiscard]] Result<void> fsetxattr(int fd, const char* name, const void* value, std::size_t size, int flags) noexcept;
 
 // --- mounts (by descriptor; Linux 5.2, mount_setattr 5.12) ---------------------------------------
 [[nodiscard]] Result<Fd> fsopen(const char* type) noexcept;

@@ -1,12 +1,14 @@
 #include "mounted.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "sandbox/base/file.h"
 #include "sandbox/base/identifier.h"
@@ -62,6 +64,15 @@ void enter_and_run(const ServerConfig& config, Rung rung, int channel, const std
   (void)sys::send_message(channel, std::as_bytes(std::span(answer)), {});
 }
 
+/// "lookup 12, getattr 3"
+Requests parse_requests(const std::string& line) {
+  Requests counts;
+  std::istringstream words(line);
+  std::string kind;
+  for (int count = 0; words >> kind >> count; words.ignore(1)) counts[kind] = count;
+  return counts;
+}
+
 std::string describe(const std::string& path) {
   const auto status = sys::fstatat(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW) | or_throw("stat '{}'", path);
   std::string line = fmt::format("{} {:o}", path, status.st_mode);
@@ -99,7 +110,8 @@ ServerConfig Layers::config(bool writable) const {
 std::string in_merge(const Layers& layers, Rung rung, const std::function<std::string()>& inside, bool writable,
                      const std::function<void(pid_t)>& served) {
   const ServerConfig config = layers.config(writable);
-  if (rung == Rung::native) fs::copy(layers.lower(0), layers.upper(), fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  if (rung == Rung::native)
+    fs::copy(layers.lower(0), layers.upper(), fs::copy_options::recursive | fs::copy_options::copy_symlinks);
   sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("socketpair");
   const pid_t child = ::fork();
   if (child == 0) {
@@ -126,6 +138,38 @@ std::string in_merge(const Layers& layers, Rung rung, const std::function<std::s
   if (server.pid > 0) ::waitpid(server.pid, nullptr, 0);
   if (result.front() != 'r') throw Error(result.substr(1));
   return result.substr(1);
+}
+
+std::string in_counted_merge(const Layers& layers, const std::function<std::string(const AskRequests&)>& inside) {
+  sys::Pair question = sys::pipe() | or_throw("pipe"), answer = sys::pipe() | or_throw("pipe");
+  // The server writes its counts to the standard error that it inherits.
+  const Fd own_errors = sys::dup(STDERR_FILENO) | or_throw("dup");
+  sys::Pair errors = sys::pipe() | or_throw("pipe");
+  ::dup2(errors.second.get(), STDERR_FILENO);
+  const auto line = [](const Fd& from) {
+    std::string text;
+    for (char byte = 0; (sys::read(from.get(), &byte, 1) | or_throw("reading")) == 1 && byte != '\n';) text += byte;
+    return text;
+  };
+  Requests before;
+  const auto ask = [&] {
+    (void)sys::write(question.second.get(), "?", 1);
+    Requests now = parse_requests(line(answer.first)), since = now;
+    for (auto& [kind, count] : since) count -= before[kind];
+    before = std::move(now);
+    std::erase_if(since, [](const auto& item) { return item.second == 0; });
+    return since;
+  };
+  const auto answer_questions = [&](pid_t server) {
+    ::dup2(own_errors.get(), STDERR_FILENO);
+    question.second.reset();
+    for (char byte = 0; (sys::read(question.first.get(), &byte, 1) | or_throw("reading")) == 1;) {
+      ::kill(server, SIGUSR1);
+      const std::string text = line(errors.first) + "\n";
+      sys::write_all(answer.second.get(), text.data(), text.size()) | or_throw("answering");
+    }
+  };
+  return in_merge(layers, Rung::fuse, [&] { return inside(ask); }, true, answer_questions);
 }
 
 std::string describe_tree() {

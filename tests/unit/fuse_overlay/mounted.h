@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,11 @@ class Layers {
 /// `served` runs meanwhile in the calling process, given the server's pid (-1: none).
 std::string in_merge(const Layers& layers, Rung rung, const std::function<std::string()>& inside, bool writable = true,
                      const std::function<void(pid_t)>& served = {});
+
+/// The requests that our server gets by kind. `inside` is given a function that returns those since its last call.
+using Requests = std::map<std::string, int>;
+using AskRequests = std::function<Requests()>;
+std::string in_counted_merge(const Layers& layers, const std::function<std::string(const AskRequests&)>& inside);
 
 /// Everything below the working directory: type, mode, size, content, link target; sorted.
 std::string describe_tree();

@@ -22,9 +22,10 @@ class Transcript {
   void call(const char* name, long result) { line(name, result < 0 ? std::to_string(-errno) : std::to_string(result)); }
   void line(const std::string& name, const std::string& value) { text_ += name + ": " + value + "\n"; }
   void file(const std::string& path) {
-    struct stat status {};
+    struct stat status{};
     if (::lstat(path.c_str(), &status) < 0) return line("stat " + path, std::to_string(-errno));
-    std::string value = fmt::format("{:o} size {} uid {}", status.st_mode, S_ISDIR(status.st_mode) ? 0 : status.st_size, status.st_uid);
+    std::string value =
+        fmt::format("{:o} size {} uid {}", status.st_mode, S_ISDIR(status.st_mode) ? 0 : status.st_size, status.st_uid);
     if (!S_ISDIR(status.st_mode)) value += fmt::format(" links {}", status.st_nlink);
     if (S_ISREG(status.st_mode)) value += " " + read_text(path).substr(0, 40);
     line("stat " + path, value);
@@ -119,7 +120,7 @@ void attributes(Transcript& t) {
   t.call("set-user-ID", ::chmod("attr", 04755));
   const timespec times[2] = {{1000000000, 123456789}, {1100000000, 987654321}};
   t.call("times", ::utimensat(AT_FDCWD, "attr", times, 0));
-  struct stat status {};
+  struct stat status{};
   ::stat("attr", &status);
   t.line("they are kept", fmt::format("{}.{}", status.st_mtim.tv_sec, status.st_mtim.tv_nsec));
   t.call("times of a symbolic link", ::utimensat(AT_FDCWD, "link", times, AT_SYMLINK_NOFOLLOW));
@@ -151,7 +152,7 @@ void open_files(Transcript& t) {
   t.call("unlink what is open", ::unlink("open"));
   t.call("write to it", ::pwrite(fd, "after", 5, 10));
   t.call("read from it", ::pread(fd, buffer, sizeof buffer, 0));
-  struct stat status {};
+  struct stat status{};
   t.call("fstat it", ::fstat(fd, &status));
   t.line("no name", fmt::format("{} size {}", status.st_nlink, status.st_size));
   t.call("fchmod it", ::fchmod(fd, 0600));
@@ -183,8 +184,8 @@ void only_merged(Transcript& t) {
 }  // namespace
 
 void make_operation_tree(const Layers& layers) {
-  for (const char* name : {"dir/file", "dir/other", "dir/target", "dir/sub/deep", "full/a", "full/b", "move", "gone/x",
-                           "attr", "open"}) {
+  for (const char* name :
+       {"dir/file", "dir/other", "dir/target", "dir/sub/deep", "full/a", "full/b", "move", "gone/x", "attr", "open"}) {
     layers.add(0, name, fmt::format("content of {}", name));
   }
   layers.add(0, "swap1", "one");

@@ -29,7 +29,7 @@ std::string names(const std::string& directory) {
 }
 
 std::string inode(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return ::lstat(path.c_str(), &status) == 0 ? std::to_string(status.st_ino) : "none";
 }
 
@@ -59,16 +59,21 @@ TEST_CASE("whiteouts in both forms and opaque directories hide what is below") {
   CHECK(::setxattr((layers.lower(0) + "/marked").c_str(), "user.overlay.opaque", "x", 1, 0) == 0);
   CHECK(::setxattr((layers.lower(0) + "/marked/file").c_str(), "user.overlay.whiteout", "y", 1, 0) == 0);
   CHECK(::setxattr((layers.lower(0) + "/opaque").c_str(), "user.overlay.opaque", "y", 1, 0) == 0);
-  const auto seen = in_merge(layers, Rung::fuse, [] { return names(".") + "| " + names("marked") + "| " + names("opaque"); });
+  const auto seen =
+      in_merge(layers, Rung::fuse, [] { return names(".") + "| " + names("marked") + "| " + names("opaque"); });
   CHECK(seen == "marked opaque | empty | new ");
 }
 
 TEST_CASE("a merge without an upper layer refuses every change") {
   const Layers layers;
   layers.add(0, "f");
-  const auto seen = in_merge(layers, Rung::fuse, [] {
-    return fmt::format("{} {} {}", write_text("f", "x"), write_text("new", "x", O_CREAT), ::unlink("f") == 0 ? 0 : errno);
-  }, false);
+  const auto seen = in_merge(
+      layers, Rung::fuse,
+      [] {
+        return fmt::format("{} {} {}", write_text("f", "x"), write_text("new", "x", O_CREAT),
+                           ::unlink("f") == 0 ? 0 : errno);
+      },
+      false);
   CHECK(seen == fmt::format("{} {} {}", EROFS, EROFS, EROFS));
 }
 
@@ -80,14 +85,15 @@ TEST_CASE("copy-up keeps mode, times, attributes, holes and the inode number, an
   CHECK(::chmod(lower.c_str(), 04711) == 0);
   CHECK(::setxattr(lower.c_str(), "user.kept", "yes", 3, 0) == 0);
   const auto seen = in_merge(layers, Rung::fuse, [] {
-    struct stat before {}, after {};
+    struct stat before{}, after{};
     ::stat("d/f", &before);
     const std::string number = inode("d/f");
     ::setxattr("d/f", "user.new", "1", 1, 0);
     ::stat("d/f", &after);
     char value[4] = {};
-    return fmt::format("{} {} {} {} {}", before.st_mode == after.st_mode, before.st_mtim.tv_nsec == after.st_mtim.tv_nsec,
-                       ::getxattr("d/f", "user.kept", value, sizeof value), number == inode("d/f"), after.st_blocks < 100);
+    return fmt::format(
+        "{} {} {} {} {}", before.st_mode == after.st_mode, before.st_mtim.tv_nsec == after.st_mtim.tv_nsec,
+        ::getxattr("d/f", "user.kept", value, sizeof value), number == inode("d/f"), after.st_blocks < 100);
   });
   CHECK(seen == "true true 3 true true");
   CHECK(::getxattr(lower.c_str(), "user.new", nullptr, 0) < 0);
@@ -180,6 +186,5 @@ TEST_CASE("when the server is killed, whoever waits for it gets an error") {
 TEST_CASE("a layer that does not exist is named") {
   Layers layers;
   fs::remove(layers.lower(0));
-  CHECK_THROWS_WITH_AS(in_merge(layers, Rung::fuse, [] { return std::string(); }),
-                       doctest::Contains("lower0"), Error);
+  CHECK_THROWS_WITH_AS(in_merge(layers, Rung::fuse, [] { return std::string(); }), doctest::Contains("lower0"), Error);
 }

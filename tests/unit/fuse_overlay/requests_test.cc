@@ -1,0 +1,97 @@
+// How often the kernel has to ask: the caches' worth, which doesn't depend on how busy a machine is.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "mounted.h"
+
+using namespace sandbox;
+using namespace sandbox::overlay::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int kFiles = 300;
+
+std::string file_name(int i) { return fmt::format("tree/d{}/file-{}", i % 10, i); }
+
+void make_files(const Layers& layers) {
+  for (int i = 0; i < kFiles; ++i) layers.add(0, file_name(i), std::string(5000, 'x'));
+}
+
+std::string text(const Requests& requests) {
+  std::string all;
+  for (const auto& [kind, count] : requests) all += fmt::format("{} {}, ", kind, count);
+  return all;
+}
+
+/// What a program sees of the whole tree: names, attributes, contents.
+void look_at_all() {
+  for (const auto& entry : fs::recursive_directory_iterator("tree")) {
+    struct stat status{};
+    ::lstat(entry.path().c_str(), &status);
+    if (entry.is_regular_file()) (void)read_text(entry.path());
+  }
+}
+
+int sum(const Requests& requests, std::initializer_list<const char*> kinds) {
+  int all = 0;
+  for (const char* kind : kinds) {
+    if (const auto found = requests.find(kind); found != requests.end()) all += found->second;
+  }
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("what a program has seen and read before takes no request") {
+  const Layers layers;
+  make_files(layers);
+  const auto asked = in_counted_merge(layers, [](const AskRequests& ask) {
+    look_at_all();
+    look_at_all();  // reading has changed access times, which are asked for once more
+    ask();
+    look_at_all();
+    for (int i = 0; i < 100; ++i) ::access(fmt::format("tree/absent{}", i % 10).c_str(), F_OK);
+    return text(ask());
+  });
+  CHECK(asked == "lookup 10, ");
+}
+
+TEST_CASE("opening and closing take no requests, and a cold look at a tree takes few") {
+  const Layers layers;
+  make_files(layers);
+  const auto asked = in_counted_merge(layers, [](const AskRequests& ask) {
+    look_at_all();
+    return text(ask());
+  });
+  INFO(asked);
+  CHECK(asked.find("release") == std::string::npos);
+  CHECK(asked.find("opendir 1,") != std::string::npos);
+  CHECK(asked.find("open 1,") != std::string::npos);
+  CHECK(asked.find(fmt::format("read {},", kFiles)) != std::string::npos);
+}
+
+TEST_CASE("making, changing and removing files take their bounded number of requests") {
+  const Layers layers;
+  layers.add(0, "opened");
+  const auto seen = in_counted_merge(layers, [](const AskRequests& ask) {
+    (void)read_text("opened");  // the kernel learns that opening takes no request
+    fs::create_directory("new");
+    ask();
+    for (int i = 0; i < kFiles; ++i) write_text(fmt::format("new/f{}", i), "content", O_CREAT | O_EXCL);
+    const Requests made = ask();
+    for (int i = 0; i < kFiles; ++i) ::chmod(fmt::format("new/f{}", i).c_str(), 0600);
+    const Requests changed = ask();
+    for (int i = 0; i < kFiles; ++i) ::unlink(fmt::format("new/f{}", i).c_str());
+    const Requests removed = ask();
+    // Of the directory, whose times have changed, the kernel asks again each time; see fuse_dir_changed() in fs/fuse.
+    return fmt::format("{} {} {} {}", sum(made, {"lookup", "create", "write", "getattr", "getxattr"}) <= 5 * kFiles + 2,
+                       sum(made, {"open", "release", "flush"}) <= 1, sum(changed, {"setattr", "getattr"}) <= kFiles + 1,
+                       sum(removed, {"unlink", "getattr", "setattr"}) <= 2 * kFiles + 1);
+  });
+  CHECK(seen == "true true true true");
+}
