@@ -29,6 +29,7 @@ constexpr int kQuietTicks = 16;  ///< Until one thread less is enough.
 /// A request is answered on the channel that it came from, by the thread that read it.
 struct Channel {
   int fd = -1;
+  std::atomic<std::uint64_t>* answers = nullptr;
   bool looks_around = false;  ///< Requests come in quick succession.
   bool was_waiting = false;   ///< The last one was there already.
   int waiting_in_a_row = 0;
@@ -60,6 +61,7 @@ ssize_t read_channel(int, void* data, std::size_t size, void*) {
 
 ssize_t write_channel(int, iovec* parts, int count, void*) {
   wire::amend_answer(parts, count);
+  own.answers->fetch_add(1, std::memory_order_release);
   return ::writev(own.fd, parts, count);
 }
 
@@ -141,11 +143,13 @@ void Workers::note_request(bool was_waiting) {
 void Workers::run(int channel) {
   join_or_park();
   own.fd = channel;
+  own.answers = &answers_;
   fuse_buf buffer{};
   for (;;) {
     ++reading_;
     const int size = ::fuse_session_receive_buf(session_, &buffer);
     --reading_;
+    (void)answers_.load(std::memory_order_acquire);
     if (size == -EINTR || size == -ENOMEM) continue;
     // 0: the file system has been unmounted. Nothing is kept in memory that would have to be written.
     if (size <= 0) ::_exit(size < 0 ? 1 : 0);

@@ -55,7 +55,10 @@ class Workers {
 
   std::atomic<int> reading_ = 0;             ///< Threads that look for a request.
   std::atomic<std::uint64_t> requests_ = 0;  ///< Read so far.
-  std::atomic<bool> crowded_ = false;        ///< Requests have been waiting, since watch() looked last.
+  /// The kernel hands what one thread has answered to another thread's request, unseen by C++'s memory model: this
+  /// count orders them, for the model and for ThreadSanitizer.
+  std::atomic<std::uint64_t> answers_ = 0;
+  std::atomic<bool> crowded_ = false;  ///< Requests have been waiting, since watch() looked last.
   std::atomic<bool> watched_ = false;
   std::vector<std::thread> threads_;
 };

@@ -144,6 +144,7 @@ def mount_rung(rung, channel, layers):
               f"fd={device},rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other")
         namespace = os.open("/proc/self/ns/user", os.O_RDONLY)
         socket.send_fds(channel, [b"o"], [device, namespace])
+        os.close(device)  # a mount ends with the last descriptor of its device
         channel.recv(1)
 
 
