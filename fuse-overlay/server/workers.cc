@@ -37,26 +37,24 @@ struct Channel {
 };
 thread_local Channel own;
 
+bool has_request(int fd) {
+  pollfd item{fd, POLLIN, 0};
+  return ::poll(&item, 1, 0) != 0;
+}
+
+/// Sleeps in read(2) and not in poll(2): of those who read the kernel wakes one for each request, of those who poll all
+/// (fuse_dev_do_read and fuse_dev_poll in fs/fuse/dev.c).
 ssize_t read_channel(int, void* data, std::size_t size, void*) {
-  const ssize_t at_once = ::read(own.fd, data, size);
-  own.was_waiting = at_once >= 0 || errno != EAGAIN;
-  if (own.was_waiting) return at_once;
+  own.was_waiting = has_request(own.fd);
+  if (own.was_waiting) return ::read(own.fd, data, size);
   const auto begin = Clock::now();
-  for (;;) {
-    const bool soon = Clock::now() - begin < kLookAround;
-    if (soon && own.looks_around) {
-      ::sched_yield();
-    } else {
-      pollfd item{own.fd, POLLIN, 0};
-      (void)::poll(&item, 1, -1);
-    }
-    const ssize_t got = ::read(own.fd, data, size);
-    if (got < 0 && errno == EAGAIN) continue;
-    const int error = errno;
-    own.looks_around = Clock::now() - begin < kLookAround;
-    errno = error;
-    return got;
-  }
+  const auto is_soon = [begin] { return Clock::now() - begin < kLookAround; };
+  while (own.looks_around && is_soon() && !has_request(own.fd)) ::sched_yield();
+  const ssize_t got = ::read(own.fd, data, size);
+  const int error = errno;
+  own.looks_around = is_soon();
+  errno = error;
+  return got;
 }
 
 ssize_t write_channel(int, iovec* parts, int count, void*) {
@@ -87,54 +85,70 @@ void Workers::start(const fuse_lowlevel_ops& operations, void* user_data) {
   const int status = ::fuse_session_custom_io(session_, &io, channels_.front().get());
   if (status < 0) throw SysError(Errno{-status}, "connecting libfuse with its device");
   for (const Fd& channel : channels_) {
-    sys::set_nonblocking(channel.get(), true) | or_throw("preparing the FUSE device");
     threads_.emplace_back([this, fd = channel.get()] { run(fd); });
   }
   threads_.emplace_back([this] { watch(); });
 }
 
-void Workers::open() { raise_limit(1); }
+void Workers::open() { want_more(1); }
 
-void Workers::raise_limit(int most) {
-  const std::lock_guard lock(mutex_);
-  if (limit_ >= std::min(most, static_cast<int>(channels_.size()))) return;
-  ++limit_;
-  if (active_ >= limit_) return;
-  ++active_;
-  ++joining_;
-  may_join_.notify_one();
-}
-
-void Workers::lower_limit() {
-  const std::lock_guard lock(mutex_);
-  if (limit_ > 1) --limit_;
-}
-
-void Workers::join_or_park() {
-  if (active_.load(std::memory_order_relaxed) <= limit_.load(std::memory_order_relaxed) && own.fd >= 0) return;
-  std::unique_lock lock(mutex_);
-  if (own.fd >= 0) {
-    if (active_ <= limit_) return;
-    --active_;
+/// Precondition: mutex_ is held.
+void Workers::apply_limit() {
+  limit_ = std::min(wanted_ + waiting_, static_cast<int>(channels_.size()));
+  for (; active_ < limit_; ++active_) {
+    ++joining_;
+    may_join_.notify_one();
   }
-  may_join_.wait(lock, [this] { return joining_ > 0; });
-  --joining_;
+}
+
+void Workers::want_more(int most) {
+  const std::lock_guard lock(mutex_);
+  if (wanted_ >= most) return;
+  ++wanted_;
+  apply_limit();
+}
+
+void Workers::want_less() {
+  const std::lock_guard lock(mutex_);
+  if (wanted_ <= 1) return;
+  --wanted_;
+  apply_limit();
 }
 
 void Workers::before_waiting() {
   if (std::exchange(own.gave_notice, true)) return;
-  raise_limit(limit_ + 1);
+  const std::lock_guard lock(mutex_);
+  ++waiting_;
+  apply_limit();
+}
+
+void Workers::after_waiting() {
+  const std::lock_guard lock(mutex_);
+  --waiting_;
+  apply_limit();
+}
+
+void Workers::join_or_park() {
+  const bool has_joined = own.fd >= 0;
+  // Those who are active may all be busy with something long: somebody has to read.
+  const auto stays = [&] { return has_joined && (active_ <= limit_ || reading_ == 0); };
+  if (stays()) return;
+  std::unique_lock lock(mutex_);
+  if (stays()) return;
+  if (has_joined) --active_;
+  may_join_.wait(lock, [this] { return joining_ > 0; });
+  --joining_;
 }
 
 void Workers::note_request(bool was_waiting) {
-  requests_.fetch_add(1, std::memory_order_relaxed);
+  ++requests_;  // before watched_ is looked at; see the header
   own.waiting_in_a_row = was_waiting ? own.waiting_in_a_row + 1 : 0;
   if (own.waiting_in_a_row >= kCrowd) {
     own.waiting_in_a_row = 0;
-    crowded_.store(true, std::memory_order_relaxed);
-    if (limit_.load(std::memory_order_relaxed) < processors_) raise_limit(processors_);
+    crowded_ = true;
+    if (limit_ < processors_) want_more(processors_);
   }
-  if (watched_.load(std::memory_order_relaxed)) return;
+  if (watched_) return;
   const std::lock_guard lock(mutex_);
   watched_ = true;
   may_watch_.notify_one();
@@ -156,7 +170,7 @@ void Workers::run(int channel) {
     counts_.count(wire::begin(buffer.mem, static_cast<std::size_t>(size)));
     note_request(own.was_waiting);
     ::fuse_session_process_buf(session_, &buffer);
-    if (std::exchange(own.gave_notice, false)) lower_limit();
+    if (std::exchange(own.gave_notice, false)) after_waiting();
     join_or_park();
   }
 }
@@ -173,11 +187,13 @@ void Workers::watch() {
     std::this_thread::sleep_for(kTick);
     const std::uint64_t now = requests_;
     const bool stands = now == std::exchange(before, now);
-    if (stands && reading_ == 0) raise_limit(limit_ + 1);
+    if (stands && reading_ == 0) want_more(static_cast<int>(channels_.size()));
     if (crowded_.exchange(false) || ++quiet < kQuietTicks) continue;
     quiet = 0;
-    lower_limit();
-    if (stands && reading_ > 0 && limit_ == 1) watched_ = false;
+    want_less();
+    if (!stands || reading_ == 0 || limit_ > 1) continue;
+    watched_ = false;  // before requests_ is looked at; see the header
+    if (requests_ != now) watched_ = true;
   }
 }
 

@@ -4,6 +4,15 @@
 // and stays hot: while requests come in quick succession it looks for the next one for a moment before it sleeps.
 // Others join when requests are waiting each time that it looks, up to the number of processors; and whenever nobody
 // reads for a while, because an answer takes its time (a cold disk, a file server, a big copy).
+//
+// Why no request is left lying, while a channel has a thread that could take it:
+// - Who sleeps for want of requests does so in read(2), and the kernel wakes one of these for each request.
+// - Whoever wants a parked thread counts it in joining_ and active_ under mutex_, where parked threads look at
+// joining_:
+//   it is seen before they sleep or wakes them. active_ >= limit_ >= 1 whenever mutex_ is free.
+// - watch() adds a thread when nobody reads. It sleeps only after it has seen somebody read, and then no new request:
+//   it lowers watched_ first and looks at requests_ afterwards; who has got a request raises requests_ first and looks
+//   at watched_ afterwards. Both are sequentially consistent, so one of the two sees what the other has done.
 #pragma once
 
 #include <atomic>
@@ -22,11 +31,12 @@ namespace sandbox::overlay {
 
 class Workers {
  public:
-  /// `channels`: the mount's device first, then its clones; as many threads as channels.
+  /// `channels`: the mount's device first, then its clones; as many threads as channels. They block.
   Workers(std::vector<Fd> channels, int processors);
   ~Workers();
 
-  /// Starts the threads, waiting for open(). `session` is used until the process ends.
+  /// Starts the threads, waiting for open(). `session` is used until the process ends, which it does when the file
+  /// system has been unmounted.
   void start(const fuse_lowlevel_ops& operations, void* user_data);
   /// Lets them begin.
   void open();
@@ -39,18 +49,22 @@ class Workers {
   void watch();
   void note_request(bool was_waiting);
   void join_or_park();
-  void raise_limit(int most);
-  void lower_limit();
+  void after_waiting();
+  void want_more(int most);
+  void want_less();
+  void apply_limit();
 
   std::vector<Fd> channels_;
   const int processors_;
   fuse_session* session_ = nullptr;
   RequestCounts counts_;
 
-  std::mutex mutex_;  ///< Guards changes of active_ and limit_, and joining_.
+  std::mutex mutex_;  ///< Innermost. Guards changes of what follows, down to the next blank line.
   std::condition_variable may_join_, may_watch_;
+  int wanted_ = 0;               ///< Threads for what comes in.
+  int waiting_ = 0;              ///< Threads that have announced a long answer.
+  std::atomic<int> limit_ = 0;   ///< How many there shall be: both together, as far as there are channels.
   std::atomic<int> active_ = 0;  ///< Threads that read and answer; the others are parked.
-  std::atomic<int> limit_ = 0;   ///< How many there shall be.
   int joining_ = 0;              ///< Counted as active already, and about to wake.
 
   std::atomic<int> reading_ = 0;             ///< Threads that look for a request.
@@ -59,7 +73,7 @@ class Workers {
   /// count orders them, for the model and for ThreadSanitizer.
   std::atomic<std::uint64_t> answers_ = 0;
   std::atomic<bool> crowded_ = false;  ///< Requests have been waiting, since watch() looked last.
-  std::atomic<bool> watched_ = false;
+  std::atomic<bool> watched_ = false;  ///< watch() is awake, or about to wake.
   std::vector<std::thread> threads_;
 };
 
