@@ -113,7 +113,8 @@ std::string in_merge(const Layers& layers, Rung rung, const std::function<std::s
   if (rung == Rung::native)
     fs::copy(layers.lower(0), layers.upper(), fs::copy_options::recursive | fs::copy_options::copy_symlinks);
   sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("socketpair");
-  const pid_t child = ::fork();
+  // fork(3) under ThreadSanitizer starts a thread in the child, and who has threads makes no user namespace (unshare(2)).
+  const pid_t child = ::_Fork();
   if (child == 0) {
     channel.first.reset();
     enter_and_run(config, rung, channel.second.get(), inside);
