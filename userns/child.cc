@@ -16,10 +16,12 @@
 #include "userns/channel.h"
 #include "userns/devices.h"
 #include "userns/final_exec.h"
+#include "userns/home.h"
 #include "userns/joined_namespaces.h"
 #include "userns/kernel_settings.h"
 #include "userns/mounts.h"
 #include "userns/root.h"
+#include "userns/task_attributes.h"
 
 namespace sandbox::userns {
 namespace {
@@ -102,6 +104,11 @@ void enter_working_directory(const std::string& path) {
   const Fd root = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening '/'");
   const Fd directory = make_directory_in_root(root.get(), path);
   if (::fchdir(directory.get()) < 0) throw SysError(Errno{errno}, fmt::format("working directory '{}'", path));
+}
+
+void add_home(ProcessPlan& process) {
+  const auto is_home = [](const std::string& entry) { return entry.starts_with("HOME="); };
+  if (std::ranges::none_of(process.env, is_home)) process.env.push_back("HOME=" + find_home(process.uid));
 }
 
 void reset_signals() {
@@ -189,12 +196,15 @@ void run_before_program(const LaunchHooks& hooks, const ProcessPlan& process, in
   ::_exit(125);
 }
 
-void finish(const ProcessPlan& process, const StdioFds& stdio, const Fd& terminal, const std::vector<Fd>& namespaces,
+void finish(const ProcessPlan& planned, const StdioFds& stdio, const Fd& terminal, const std::vector<Fd>& namespaces,
             const LaunchHooks& hooks, int channel, bool init) {
+  ProcessPlan process = planned;
+  if (process.finds_home) add_home(process);
   ::setsid();
   reset_signals();
   set_stdio(stdio, terminal);
   enter_working_directory(process.cwd);
+  if (process.attributes) apply(*process.attributes);
   const FinalExec prepared(process);
   const unsigned first = 3 + stdio.preserved;
   if (::close_range(first, ~0U, CLOSE_RANGE_CLOEXEC) < 0) throw SysError(Errno{errno}, "close_range");
@@ -242,6 +252,7 @@ void set_up_container(const LaunchPlan& plan, const StdioFds& stdio, const Launc
   enter_root(root.get());
   if (plan.root.read_only) {
     const Fd top = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening '/'");
+    (void)make_directory_in_root(top.get(), plan.process.cwd);  // as long as it can be made
     sys::mount_setattr(top.get(), MOUNT_ATTR_RDONLY, 0, false) | or_throw("making the root read-only");
   }
   set_root_propagation(plan.root);

@@ -129,9 +129,34 @@ struct ConsoleSize {
   std::uint16_t rows = 0, columns = 0;
 };
 
+/// sched_setattr(2), with its names and units.
+struct SchedulerPlan {
+  std::uint32_t policy = 0;
+  std::uint64_t flags = 0;
+  std::int32_t nice = 0;
+  std::uint32_t priority = 0;
+  std::uint64_t runtime = 0, deadline = 0, period = 0;  ///< Nanoseconds.
+};
+
+/// set_mempolicy(2): `mode` with its flags.
+struct MemoryPolicy {
+  std::uint32_t mode = 0;
+  std::vector<std::uint32_t> nodes;
+};
+
+/// How the kernel treats the process and what it starts. What is not named stays the caller's.
+struct TaskAttributes {
+  std::optional<SchedulerPlan> scheduler;
+  std::optional<std::uint32_t> io_priority;  ///< ioprio_set(2): class << 13 | level.
+  std::optional<std::uint32_t> personality;  ///< personality(2).
+  std::optional<MemoryPolicy> memory_policy;
+  std::vector<std::uint32_t> cpus;  ///< sched_setaffinity(2), each below CPU_SETSIZE. Empty: the caller's.
+};
+
 struct ProcessPlan {
   std::vector<std::string> argv;  ///< argv[0] is looked up in PATH of `env`, inside the root.
   std::vector<std::string> env;   ///< "NAME=value"
+  bool finds_home = false;        ///< An absent HOME is looked up in the container's /etc/passwd; "/" otherwise.
   std::string cwd = "/";          ///< Created when absent, like Docker's WORKDIR.
   std::uint32_t uid = 0, gid = 0;
   /// Supplementary groups. None: the caller's stay, since one mapped id leaves setgroups(2) denied.
@@ -144,6 +169,7 @@ struct ProcessPlan {
   std::vector<std::byte> seccomp;  ///< struct sock_filter[] bytes; empty: unconfined.
   std::uint32_t seccomp_flags = 0;  ///< SECCOMP_FILTER_FLAG_*
   std::vector<Rlimit> rlimits;
+  std::optional<TaskAttributes> attributes;
   std::optional<std::int32_t> oom_score_adj;  ///< proc_pid_oom_score_adj(5); none: the caller's stays.
   bool terminal = false;           ///< A pseudo-terminal of the container's own devpts.
   std::optional<ConsoleSize> console_size;

@@ -150,9 +150,36 @@ void describe(A& field, Described<ConsoleSize> auto& size) {
 }
 
 template <class A>
+void describe(A& field, Described<SchedulerPlan> auto& scheduler) {
+  field("policy", scheduler.policy);
+  field("flags", scheduler.flags);
+  field("nice", scheduler.nice);
+  field("priority", scheduler.priority);
+  field("runtime", scheduler.runtime);
+  field("deadline", scheduler.deadline);
+  field("period", scheduler.period);
+}
+
+template <class A>
+void describe(A& field, Described<MemoryPolicy> auto& policy) {
+  field("mode", policy.mode);
+  field("nodes", policy.nodes);
+}
+
+template <class A>
+void describe(A& field, Described<TaskAttributes> auto& attributes) {
+  field("scheduler", attributes.scheduler);
+  field("io_priority", attributes.io_priority);
+  field("personality", attributes.personality);
+  field("memory_policy", attributes.memory_policy);
+  field("cpus", attributes.cpus);
+}
+
+template <class A>
 void describe(A& field, Described<ProcessPlan> auto& process) {
   field("argv", process.argv);
   field("env", process.env);
+  field.since(3, "finds_home", process.finds_home);
   field("cwd", process.cwd);
   field("uid", process.uid);
   field("gid", process.gid);
@@ -163,6 +190,7 @@ void describe(A& field, Described<ProcessPlan> auto& process) {
   field("no_new_privs", process.no_new_privs);
   field("seccomp_flags", process.seccomp_flags);
   field("rlimits", process.rlimits);
+  field.since(3, "attributes", process.attributes);
   field("oom_score_adj", process.oom_score_adj);
   field("terminal", process.terminal);
   field("console_size", process.console_size);

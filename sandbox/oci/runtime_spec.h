@@ -77,8 +77,9 @@ struct Device {
 
 struct Hook {
   std::string path;
-  std::vector<std::string> args, env;
-  std::optional<std::int64_t> timeout;  ///< Seconds.
+  std::vector<std::string> args;
+  std::optional<std::vector<std::string>> env;  ///< None: the runtime's own.
+  std::optional<std::int64_t> timeout;          ///< Seconds.
 };
 
 struct Hooks {

@@ -7,6 +7,7 @@
 #include "sandbox/runtime/caller.h"
 #include "sandbox/runtime/launching.h"
 #include "sandbox/runtime/plan.h"
+#include "sandbox/runtime/plan_attributes.h"
 #include "sandbox/runtime/seccomp.h"
 #include "sandbox/runtime/stdio.h"
 
@@ -96,6 +97,11 @@ userns::Launched exec(const Store& store, const ExecRequest& request, std::vecto
   const PlanOptions options{false, listening, listening > 0};
   const Plan container = plan_container(spec, record.bundle, caller, options);
   userns::ProcessPlan plan = plan_process(process, container.launch, caller, options, warnings);
+  plan.attributes = plan_attributes(process, spec.linux_part);
+  if (auto cpus = plan_exec_cpus(process); !cpus.empty()) {
+    if (!plan.attributes) plan.attributes.emplace();
+    plan.attributes->cpus = std::move(cpus);
+  }
   apply_seccomp(spec.linux_part, plan);
 
   return launching([&] {

@@ -4,6 +4,7 @@
 #include "sandbox/oci/runtime_spec.h"
 #include "sandbox/runtime/mount_options.h"
 #include "sandbox/runtime/plan.h"
+#include "sandbox/runtime/plan_attributes.h"
 
 namespace sandbox::runtime {
 
@@ -27,6 +28,7 @@ nlohmann::ordered_json features_document() {
             {"seccomp", seccomp},
             {"apparmor", {{"enabled", false}}},
             {"selinux", {{"enabled", false}}},
+            {"memoryPolicy", {{"modes", memory_policy_modes()}, {"flags", memory_policy_flags()}}},
             {"intelRdt", {{"enabled", false}}},
             {"mountExtensions", {{"idmap", {{"enabled", false}}}}},
             {"netDevices", {{"enabled", false}}}}}};

@@ -38,6 +38,13 @@ void execute(const std::string& path, const std::vector<std::string>& argv, cons
   ::_exit(127);
 }
 
+/// What a hook without an environment of its own gets. One that is a program of the container's gets nothing of ours.
+std::vector<std::string> environment_for(const Become& become) {
+  std::vector<std::string> entries;
+  for (char** entry = environ; !become && *entry != nullptr; ++entry) entries.emplace_back(*entry);
+  return entries;
+}
+
 [[noreturn]] void become_hook(const oci::Hook& hook, int input, int output, const Become& become) noexcept {
   sigset_t none;
   ::sigemptyset(&none);
@@ -46,7 +53,9 @@ void execute(const std::string& path, const std::vector<std::string>& argv, cons
   // Not our own output: that is the container's.
   if (::dup2(input, 0) >= 0 && ::dup2(output, 1) >= 0 && ::dup2(output, 2) >= 0 &&
       ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0) {
-    become(hook.path, hook.args.empty() ? std::vector{hook.path} : hook.args, hook.env);
+    const auto otherwise = environment_for(become);
+    const Become& run = become ? become : Become(execute);
+    run(hook.path, hook.args.empty() ? std::vector{hook.path} : hook.args, hook.env.value_or(otherwise));
   }
   ::_exit(127);
 }
@@ -93,7 +102,7 @@ void run_hook(const oci::Hook& hook, const std::string& what, const std::string&
 
 void run_hooks(const std::vector<oci::Hook>& hooks, const char* kind, const std::string& state, const Become& become) {
   for (std::size_t i = 0; i < hooks.size(); ++i) {
-    run_hook(hooks[i], fmt::format("error running {} hook #{}", kind, i), state, become ? become : execute);
+    run_hook(hooks[i], fmt::format("error running {} hook #{}", kind, i), state, become);
   }
 }
 

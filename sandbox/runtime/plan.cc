@@ -9,6 +9,7 @@
 #include "profiles/capabilities.h"
 #include "sandbox/base/error.h"
 #include "sandbox/runtime/mount_options.h"
+#include "sandbox/runtime/plan_attributes.h"
 #include "sandbox/runtime/plan_mounts.h"
 
 namespace sandbox::runtime {
@@ -193,15 +194,30 @@ void plan_user(const oci::User& user, const LaunchPlan& launch, const Caller& ca
   for (const std::uint32_t gid : user.additional_gids) check(launch.identity.gid_map, gid, "additional group");
 }
 
+/// Of several values of one variable the last one counts, though getenv(3) would find the first.
+std::vector<std::string> without_repetitions(const std::vector<std::string>& entries) {
+  std::vector<std::string> kept;
+  for (const std::string& entry : entries) {
+    const std::string_view name = std::string_view(entry).substr(0, entry.find('='));
+    const auto same = std::ranges::find_if(
+        kept, [&](const std::string& other) { return std::string_view(other).substr(0, other.find('=')) == name; });
+    if (same == kept.end()) {
+      kept.push_back(entry);
+    } else {
+      *same = entry;
+    }
+  }
+  return kept;
+}
+
 void refuse_unsupported(const oci::Process& process) {
-  if (process.scheduler) throw Unsupported("process.scheduler is not supported");
-  if (process.io_priority) throw Unsupported("process.ioPriority is not supported");
-  if (process.exec_cpu_affinity) throw Unsupported("process.execCPUAffinity is not supported");
   if (!process.apparmor_profile.empty()) throw Unsupported("AppArmor profiles are not supported");
   if (!process.selinux_label.empty()) throw Unsupported("SELinux labels are not supported");
 }
 
 // --- the rest ------------------------------------------------------------------------------------
+
+constexpr std::string_view domain_name = "kernel.domainname";
 
 bool belongs_to(std::string_view name, NamespaceKind kind) {
   constexpr std::array<std::string_view, 8> of_ipc = {"kernel.msgmax", "kernel.msgmnb",         "kernel.msgmni",
@@ -210,7 +226,7 @@ bool belongs_to(std::string_view name, NamespaceKind kind) {
   if (kind == NamespaceKind::ipc)
     return name.starts_with("fs.mqueue.") || std::ranges::find(of_ipc, name) != of_ipc.end();
   if (kind == NamespaceKind::network) return name.starts_with("net.");
-  return kind == NamespaceKind::uts && name == "kernel.domainname";
+  return kind == NamespaceKind::uts && name == domain_name;
 }
 
 std::vector<userns::Sysctl> plan_sysctls(const oci::RuntimeSpec& spec, const NamespacePlan& namespaces) {
@@ -233,6 +249,7 @@ std::vector<userns::Sysctl> plan_sysctls(const oci::RuntimeSpec& spec, const Nam
       }
     }
     if (!known) throw InvalidInput(fmt::format("sysctl \"{}\" is not in a separate kernel namespace", name));
+    if (dotted == domain_name) continue;  // plan_names: no user namespace's root may write it in /proc
     sysctls.push_back({name, value});
   }
   return sysctls;
@@ -244,14 +261,16 @@ void plan_names(const oci::RuntimeSpec& spec, LaunchPlan& launch) {
   if (!spec.domainname.empty() && !own) throw InvalidInput("unable to set domainname without a private UTS namespace");
   launch.hostname = spec.hostname;
   launch.domainname = spec.domainname;
+  for (const char* key : {"kernel.domainname", "kernel/domainname"}) {
+    const auto found = spec.linux_part.sysctl.find(key);
+    if (found != spec.linux_part.sysctl.end() && launch.domainname.empty()) launch.domainname = found->second;
+  }
 }
 
 void refuse_unsupported(const oci::RuntimeSpec& spec) {
   const oci::Linux& part = spec.linux_part;
   if (part.intel_rdt) throw Unsupported("linux.intelRdt is not supported");
-  if (part.memory_policy) throw Unsupported("linux.memoryPolicy is not supported");
   if (part.net_devices && !part.net_devices->empty()) throw Unsupported("linux.netDevices is not supported");
-  if (part.personality) throw Unsupported("linux.personality is not supported");
   if (part.time_offsets && !part.time_offsets->empty()) throw Unsupported("linux.timeOffsets is not supported");
   if (!part.mount_label.empty()) throw Unsupported("SELinux labels are not supported");
 }
@@ -295,9 +314,10 @@ userns::ProcessPlan plan_process(const oci::Process& process, const LaunchPlan& 
   if (process.args.empty()) throw InvalidInput("args must not be empty");
   userns::ProcessPlan plan;
   plan.argv = process.args;
-  plan.env = process.env;
+  plan.env = without_repetitions(process.env);
   if (options.listen_fds) plan.env.push_back(fmt::format("LISTEN_FDS={}", options.preserved_fds));
   if (options.listen_fds) plan.env.emplace_back("LISTEN_PID=1");
+  plan.finds_home = true;
   plan.cwd = process.cwd;
   plan_user(process.user, launch, caller, plan);
   const bool own_rights = has_own(launch.namespaces, NamespaceKind::user);
@@ -339,6 +359,8 @@ Plan plan_container(const oci::RuntimeSpec& spec, const std::string& bundle, con
   plan_names(spec, launch);
   if (!spec.process) throw InvalidInput("process property must not be empty");
   launch.process = plan_process(*spec.process, launch, caller, options, plan.warnings);
+  launch.process.attributes = plan_attributes(*spec.process, spec.linux_part);
+  (void)plan_exec_cpus(*spec.process);  // is for those who join later, and must be right now
   check_resources(spec.linux_part, launch, caller);
   return plan;
 }

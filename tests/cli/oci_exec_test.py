@@ -59,7 +59,7 @@ class Exec(OciCase):
             json.dump({"cwd": "/etc", "args": ["sh", "-c", "pwd; env; umask"], "env": ["A=b", "PATH=/bin"],
                        "user": {"uid": 0, "gid": 0, "umask": 0o77}}, file)
         self.assertEqual(sorted(self.done("exec", "--process", process, "c").split()),
-                         ["/etc", "0077", "A=b", "PATH=/bin", "PWD=/etc", "SHLVL=1"])
+                         ["/etc", "0077", "A=b", "HOME=/", "PATH=/bin", "PWD=/etc", "SHLVL=1"])
         for text, message in (("{", "not valid JSON"), ("[]", "is not an object"), ('{"cwd": "x"}', "is not an absolute path"),
                               ('{"cwd": "/"}', "args must not be empty")):
             with open(process, "w", encoding="utf-8") as file:

@@ -151,6 +151,7 @@ TEST_CASE("kernel parameters need a namespace of the container's own") {
   };
   CHECK(sysctl("net.ipv4.ip_forward") ==
         "sysctl \"net.ipv4.ip_forward\" is not allowed in the host's network namespace");
+  CHECK(sysctl("kernel.domainname") == "sysctl \"kernel.domainname\" is not allowed in the host's uts namespace");
   CHECK(sysctl("kernel.shmmax") == "sysctl \"kernel.shmmax\" is not allowed in the host's ipc namespace");
   CHECK(sysctl("kernel.hostname") == "sysctl \"kernel.hostname\" is not in a separate kernel namespace");
   CHECK(sysctl("net/ipv4/../../kernel/core_pattern") ==
@@ -177,6 +178,21 @@ TEST_CASE("resources: rules for devices are moot where nobody can make a device,
   CHECK(c.failure() == "linux.resources.pids can't be applied: this runtime makes no cgroups");
 }
 
+TEST_CASE("the domain name as a kernel parameter is set as one") {
+  Case c;
+  c.add_namespace(R"({"type":"uts"})");
+  c.document["linux"]["sysctl"] = {{"kernel.domainname", "example"}};
+  const userns::LaunchPlan launch = c.plan().launch;
+  CHECK(launch.domainname == "example");
+  CHECK(launch.sysctls.empty());
+}
+
+TEST_CASE("of several values of a variable the last one counts") {
+  Case c;
+  c.document["process"]["env"] = {"A=1", "AB=2", "A=3", "NAKED", "A=4"};
+  CHECK(c.plan().launch.process.env == std::vector<std::string>{"A=4", "AB=2", "NAKED"});
+}
+
 TEST_CASE("what is not supported is refused by name") {
   const auto with = [](const char* pointer, const char* text) {
     Case c;
@@ -184,6 +200,5 @@ TEST_CASE("what is not supported is refused by name") {
     return c.failure();
   };
   CHECK(with("/linux/intelRdt", R"({"closID":"x"})") == "linux.intelRdt is not supported");
-  CHECK(with("/process/scheduler", R"({"policy":"SCHED_FIFO"})") == "process.scheduler is not supported");
   CHECK(with("/process/apparmorProfile", R"("x")") == "AppArmor profiles are not supported");
 }

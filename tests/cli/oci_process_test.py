@@ -1,0 +1,109 @@
+"""`sandbox oci`: what the process of a container is to the kernel, and what it finds; as the ordinary user who calls it."""
+
+import os
+import re
+import unittest
+
+from oci_case import OciCase
+
+
+class Process(OciCase):
+    def config_of(self, part, members):
+        with self.config() as config:
+            config[part].update(members)
+
+    def seen(self, *words):
+        return self.output_of("/bin/busybox", *words)
+
+    def test_scheduling_policy_and_niceness(self):
+        self.config_of("process", {"scheduler": {"policy": "SCHED_BATCH", "nice": 7}})
+        stat = self.seen("cat", "/proc/self/stat").rsplit(")", 1)[1].split()
+        self.assertEqual((stat[16], stat[38]), ("7", "3"))  # nice and policy (proc_pid_stat(5), less the first two fields)
+
+    def test_what_takes_more_rights_is_refused_by_name(self):
+        self.program("true")
+        self.config_of("process", {"scheduler": {"policy": "SCHED_FIFO", "priority": 1}})
+        self.refused(re.compile("setting the scheduling policy: Operation not permitted"), "run", "c")
+        self.config_of("process", {"scheduler": None, "ioPriority": {"class": "IOPRIO_CLASS_RT", "priority": 0}})
+        self.refused(re.compile("setting the I/O priority: Operation not permitted"), "run", "c")
+        self.assertEqual(os.listdir(self.root), [])
+
+    def test_io_priority(self):
+        self.config_of("process", {"ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 6}})
+        self.assertEqual(self.seen("ionice").strip(), "best-effort: prio 6")
+
+    def test_personality(self):
+        self.config_of("linux", {"personality": {"domain": "LINUX32"}})
+        self.assertEqual(self.seen("cat", "/proc/self/personality"), "00000008\n")
+
+    def test_memory_policy(self):
+        self.config_of("linux", {"memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0"}})
+        self.assertIn(" bind:0 ", self.seen("cat", "/proc/self/numa_maps"))
+        self.config_of("linux", {"memoryPolicy": {"mode": "MPOL_BIND", "nodes": "1023"}})
+        self.refused(re.compile("setting the memory policy: Invalid argument"), "run", "c")
+
+    def test_cpus_of_a_process_that_joins(self):
+        self.program("sleep", "1000")
+        self.config_of("process", {"execCPUAffinity": {"initial": "0", "final": "0"}})
+        self.done("run", "--detach", "c")
+        self.assertEqual(self.done("exec", "c", "grep", "Cpus_allowed_list", "/proc/self/status").split(), ["Cpus_allowed_list:", "0"])
+
+    def test_a_working_directory_that_is_missing_below_a_root_that_becomes_read_only(self):
+        self.config_of("root", {"readonly": True})
+        self.config_of("process", {"cwd": "/made/for/it"})
+        self.assertEqual(self.seen("pwd"), "/made/for/it\n")
+
+
+class Environment(OciCase):
+    def home_inside(self):
+        return self.output_of("sh", "-c", "echo $HOME").strip()
+
+    def accounts(self, text):
+        with open(self.rootfs + "/etc/passwd", "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def test_a_home_comes_from_the_containers_own_accounts(self):
+        self.assertEqual(self.home_inside(), "/")
+        self.accounts("other:x:7:7::/other:\nroot:x:0:0::/of/root:/bin/sh\nagain:x:0:0::/no:\n")
+        self.assertEqual(self.home_inside(), "/of/root")
+        with self.config() as config:
+            config["process"]["env"].append("HOME=/given")
+        self.assertEqual(self.home_inside(), "/given")
+
+    def test_accounts_that_are_hostile_give_no_home(self):
+        for text in ("root:x:0:0::relative:\n", ":" * (2 << 20), "root:x:0:0\n\0\n" * 9):
+            self.accounts(text)
+            self.assertEqual(self.home_inside(), "/")
+        os.unlink(self.rootfs + "/etc/passwd")
+        os.mkfifo(self.rootfs + "/etc/passwd")
+        self.assertEqual(self.home_inside(), "/")
+        os.unlink(self.rootfs + "/etc/passwd")
+        os.symlink("/proc/self/fd/0", self.rootfs + "/etc/passwd")
+        self.assertEqual(self.home_inside(), "/")
+
+    def test_what_exec_is_given_replaces_what_the_container_has(self):
+        self.program("sleep", "1000")
+        with self.config() as config:
+            config["process"]["env"] += ["A=container's", "B=container's"]
+        self.done("run", "--detach", "c")
+        entries = self.done("exec", "-e", "A=1", "-e", "A=2", "c", "env").splitlines()
+        self.assertEqual([entry for entry in entries if entry[0] in "AB"], ["A=2", "B=container's"])
+
+    def test_hooks_without_an_environment_have_the_runtimes_but_those_of_the_container_none(self):
+        self.program("true")
+        with self.config() as config:
+            config["root"]["readonly"] = False
+            config["hooks"] = {
+                "createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", f"echo \"$SECRET\" >{self.home_path('runtime')}"]}],
+                "startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "echo \"$SECRET\" >/inside"]}]}
+        self.env["SECRET"] = "word"
+        self.done("run", "c")
+        with open(self.home_path("runtime"), encoding="utf-8") as outside, open(self.rootfs + "/inside", encoding="utf-8") as inside:
+            self.assertEqual((outside.read(), inside.read()), ("word\n", "\n"))
+
+    def home_path(self, name):
+        return os.path.join(os.path.dirname(self.bundle), name)
+
+
+if __name__ == "__main__":
+    unittest.main()
