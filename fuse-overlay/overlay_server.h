@@ -32,6 +32,9 @@ ServerConfig config_from_json(const Json& document);
 /// that the mount belongs to; returns when it serves. Throws Error with its reason.
 HelperProcess spawn_overlay(const ServerConfig& config, const Fd& fuse, const Fd& user_namespace);
 
+/// Spawns one that serves until nothing is left of the mount, and that nobody has to wait for.
+void serve_until_unmounted(const ServerConfig& config, const Fd& fuse, const Fd& user_namespace);
+
 /// Body of `sandbox helper overlay CONFIG_FD READY_FD LIFETIME_FD FUSE_FD USER_NAMESPACE_FD`.
 int overlay_main(Fd config, Fd ready, Fd lifetime, Fd fuse, Fd user_namespace);
 

@@ -1,10 +1,11 @@
-// Dispatches: the OCI runtime by its name, the hidden helpers that this program starts of itself, or the client.
+// Dispatches: the OCI runtime and the overlay by their names, the hidden helpers that this program starts of itself, or the client.
 #include <fcntl.h>
 #include <stdio.h>
 
 #include <exception>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "sandbox/base/sealed_program.h"
 #include "sandbox/cli/command.h"
@@ -20,15 +21,23 @@ void open_standard_streams() {
   }
 }
 
+int overlay_main(std::span<char* const> words) {
+  char command[] = "overlay";
+  std::vector<char*> all{command};
+  all.insert(all.end(), words.begin(), words.end());
+  return sandbox::cli::client_main(all);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   open_standard_streams();
   const std::span<char* const> words(argv + (argc > 0 ? 1 : 0), argv + argc);
-  const std::string_view name = argc > 0 ? argv[0] : "";
+  const std::string_view path = argc > 0 ? argv[0] : "", name = path.substr(path.find_last_of('/') + 1);
   try {
-    // Engines take the path of a runtime and no further words.
-    const bool is_runtime = name.substr(name.find_last_of('/') + 1) == "sandbox-runtime";
+    // Engines take the path of a runtime or of a mount program, and no further words.
+    const bool is_runtime = name == "sandbox-runtime";
+    if (name == "sandbox-overlay") return overlay_main(words);
     // As a runtime this very process starts what a container has chosen.
     if (is_runtime || (!words.empty() && std::string_view(words[0]) == "oci")) sandbox::continue_sealed(argv);
     if (is_runtime) return sandbox::cli::oci_main(words);

@@ -76,30 +76,8 @@ Fd mount_overlay(const RootPlan& root, const std::string& staging) {
   return open_directory(staging);
 }
 
-/// The device's opener has to be of the mount's user namespace (fuse_get_tree in fs/fuse/inode.c), so it is us.
 Fd mount_fuse(const RootPlan& root, const std::string& staging, const HandOver& hand_over) {
-  auto opened = sys::openat(AT_FDCWD, "/dev/fuse", O_RDWR);
-  if (!opened) {
-    throw SysError(opened.error(), "opening '/dev/fuse'", "as root: modprobe fuse, and chmod 666 /dev/fuse");
-  }
-  const Fd device = std::move(*opened);
-  const Fd user_namespace = sys::openat(AT_FDCWD, "/proc/self/ns/user", O_RDONLY) | or_throw("opening '/proc/self/ns/user'");
-  const Fd fs = sys::fsopen("fuse") | or_throw("fsopen fuse");
-  const std::pair<const char*, std::string> options[] = {{"source", "sandbox"},
-                                                         {"subtype", "sandbox"},
-                                                         {"fd", std::to_string(device.get())},
-                                                         {"rootmode", "40000"},
-                                                         {"user_id", std::to_string(::getuid())},
-                                                         {"group_id", std::to_string(::getgid())}};
-  for (const auto& [key, value] : options) {
-    sys::fsconfig_string(fs.get(), key, value.c_str()) | or_throw("FUSE mount option {}={}", key, value);
-  }
-  for (const char* flag : {"default_permissions", "allow_other"}) {
-    sys::fsconfig_flag(fs.get(), flag) | or_throw("FUSE mount option {}", flag);
-  }
-  sys::fsconfig_create(fs.get()) | or_throw("mounting through FUSE");
-  const Fd mount = sys::fsmount(fs.get(), attributes_of(root)) | or_throw("mounting through FUSE");
-  hand_over(device, user_namespace);
+  const Fd mount = make_fuse_mount(attributes_of(root), hand_over);
   sys::move_mount(mount.get(), AT_FDCWD, staging.c_str(), 0) | or_throw("attaching the FUSE mount");
   return open_directory(staging);
 }
@@ -145,6 +123,33 @@ Fd attach_directory(const Fd& tree, const RootPlan& root) {
 }
 
 }  // namespace
+
+/// The device's opener has to be of the mount's user namespace (fuse_get_tree in fs/fuse/inode.c), so it is us.
+Fd make_fuse_mount(unsigned attributes, const HandOver& hand_over) {
+  auto opened = sys::openat(AT_FDCWD, "/dev/fuse", O_RDWR);
+  if (!opened) {
+    throw SysError(opened.error(), "opening '/dev/fuse'", "as root: modprobe fuse, and chmod 666 /dev/fuse");
+  }
+  const Fd device = std::move(*opened);
+  const Fd user_namespace = sys::openat(AT_FDCWD, "/proc/self/ns/user", O_RDONLY) | or_throw("opening '/proc/self/ns/user'");
+  const Fd fs = sys::fsopen("fuse") | or_throw("fsopen fuse");
+  const std::pair<const char*, std::string> options[] = {{"source", "sandbox"},
+                                                         {"subtype", "sandbox"},
+                                                         {"fd", std::to_string(device.get())},
+                                                         {"rootmode", "40000"},
+                                                         {"user_id", std::to_string(::getuid())},
+                                                         {"group_id", std::to_string(::getgid())}};
+  for (const auto& [key, value] : options) {
+    sys::fsconfig_string(fs.get(), key, value.c_str()) | or_throw("FUSE mount option {}={}", key, value);
+  }
+  for (const char* flag : {"default_permissions", "allow_other"}) {
+    sys::fsconfig_flag(fs.get(), flag) | or_throw("FUSE mount option {}", flag);
+  }
+  sys::fsconfig_create(fs.get()) | or_throw("mounting through FUSE");
+  Fd mount = sys::fsmount(fs.get(), attributes) | or_throw("mounting through FUSE");
+  hand_over(device, user_namespace);
+  return mount;
+}
 
 Fd mount_root(const RootPlan& root, const HandOver& hand_over) {
   // A copy of a private mount would have nobody to hear from.

@@ -11,6 +11,10 @@ namespace sandbox::userns {
 /// Takes the device of a FUSE mount and the user namespace that it belongs to, to whoever shall serve it.
 using HandOver = std::function<void(const Fd& device, const Fd& user_namespace)>;
 
+/// A FUSE mount that is attached nowhere yet; `attributes` are those of mount_setattr(2). It is being served when
+/// `hand_over` returns.
+Fd make_fuse_mount(unsigned attributes, const HandOver& hand_over);
+
 /// Makes all mounts private, mounts the root and returns an O_PATH descriptor of it.
 Fd mount_root(const RootPlan& root, const HandOver& hand_over);
 /// pivot_root(2) into the root; the host's tree is gone afterwards.

@@ -14,6 +14,7 @@
 #include "fuse-overlay/overlay_server.h"
 #include "fuse-overlay/server/confine.h"
 #include "fuse-overlay/server/operations.h"
+#include "fuse-overlay/server/own_mounts.h"
 #include "fuse-overlay/server/workers.h"
 #include "sandbox/base/sys.h"
 
@@ -26,6 +27,15 @@ constexpr unsigned long kCloneDevice = _IOR(229, 0, std::uint32_t);  // FUSE_DEV
 
 Fd open_layer(const std::string& path) {
   return sys::openat(AT_FDCWD, path.c_str(), O_PATH | O_DIRECTORY) | or_throw("overlay: opening layer '{}'", path);
+}
+
+/// Of a container, the server joins the user namespace, and is in another mount namespace already. Of a mount in the
+/// namespaces that it was started in, it is the other way round: no process joins its own user namespace (setns(2)).
+void join(const Fd& user_namespace) {
+  const auto wanted = sys::fstat(user_namespace.get()) | or_throw("reading the container's user namespace");
+  const auto own = sys::fstatat(AT_FDCWD, "/proc/self/ns/user", 0) | or_throw("reading '/proc/self/ns/user'");
+  if (wanted.st_ino == own.st_ino && wanted.st_dev == own.st_dev) return enter_own_mounts();
+  sys::setns(user_namespace.get(), CLONE_NEWUSER) | or_throw("joining the container's user namespace");
 }
 
 /// Every file that the container has open costs a descriptor here.
@@ -118,7 +128,7 @@ void serve(const ServerConfig& config, Fd& ready, const Fd& lifetime, Fd device,
   }
   if (config.squash) settings.squash = {config.squash->uid, config.squash->gid};
   settings.open_capacity = std::clamp<std::size_t>(raise_file_limit() / 4, 64, 8192);
-  sys::setns(user_namespace.get(), CLONE_NEWUSER) | or_throw("joining the container's user namespace");
+  join(user_namespace);
   user_namespace.reset();
   Workers workers(open_channels(std::move(device)), processors());
   settings.before_waiting = [&workers] { workers.before_waiting(); };

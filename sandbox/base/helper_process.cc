@@ -100,8 +100,8 @@ pid_t start_self(const SelfStart& start) {
   return spawn.start(fmt::format("/proc/{}/fd/{}", ::getpid(), start.program), start.words, start.environment);
 }
 
-pid_t start_helper(const std::string& mode, std::vector<int> descriptors) {
-  SelfStart start{{"sbx:" + mode, "helper", mode}, {}, std::move(descriptors), true};
+pid_t start_helper(const std::string& mode, std::vector<int> descriptors, bool keeps_stderr) {
+  SelfStart start{{"sbx:" + mode, "helper", mode}, {}, std::move(descriptors), keeps_stderr};
   for (std::size_t i = 0; i < start.descriptors.size(); ++i) start.words.push_back(std::to_string(3 + i));
   // The user's environment may hold secrets; the loader's search path is all that helps here.
   if (const char* path = ::getenv("LD_LIBRARY_PATH")) start.environment.push_back(std::string("LD_LIBRARY_PATH=") + path);

@@ -38,7 +38,7 @@ struct SelfStart {
 /// Returns the child's pid. Throws SysError.
 pid_t start_self(const SelfStart& start);
 /// Starts `sbx:MODE helper MODE FD…` and returns its pid. The descriptors are borrowed. Throws SysError.
-pid_t start_helper(const std::string& mode, std::vector<int> descriptors);
+pid_t start_helper(const std::string& mode, std::vector<int> descriptors, bool keeps_stderr = true);
 /// Throws Error for a helper that didn't become ready, once it has ended: with its own words, a message and, after a
 /// newline, a hint; or with how it ended when it said nothing.
 [[noreturn]] void throw_helper_failure(const std::string& mode, const std::string& words, pid_t helper);
