@@ -263,7 +263,11 @@ void plan_names(const oci::RuntimeSpec& spec, LaunchPlan& launch) {
   launch.domainname = spec.domainname;
   for (const char* key : {"kernel.domainname", "kernel/domainname"}) {
     const auto found = spec.linux_part.sysctl.find(key);
-    if (found != spec.linux_part.sysctl.end() && launch.domainname.empty()) launch.domainname = found->second;
+    if (found == spec.linux_part.sysctl.end()) continue;
+    if (!launch.domainname.empty() && launch.domainname != found->second) {
+      throw InvalidInput(fmt::format("domainname \"{}\" and sysctl \"{}\" contradict each other", launch.domainname, key));
+    }
+    launch.domainname = found->second;
   }
 }
 

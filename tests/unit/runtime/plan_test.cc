@@ -185,6 +185,10 @@ TEST_CASE("the domain name as a kernel parameter is set as one") {
   const userns::LaunchPlan launch = c.plan().launch;
   CHECK(launch.domainname == "example");
   CHECK(launch.sysctls.empty());
+  c.document["domainname"] = "example";
+  CHECK(c.failure() == "none");
+  c.document["domainname"] = "other";
+  CHECK(c.failure() == "domainname \"other\" and sysctl \"kernel.domainname\" contradict each other");
 }
 
 TEST_CASE("of several values of a variable the last one counts") {
