@@ -66,6 +66,19 @@ bool fits(const std::string& directory, Allowance& allowance) {
   });
 }
 
+/// Of a container's directory. Its files and directories of ours are few and small, but for the log.
+bool is_little(const std::string& directory) {
+  Allowance allowance;
+  if (const auto log = sys::fstatat(AT_FDCWD, (directory + "/log").c_str(), AT_SYMLINK_NOFOLLOW)) {
+    allowance.bytes -= log->st_size;
+  }
+  try {
+    return allowance.bytes >= 0 && fits(directory + "/upper", allowance);
+  } catch (const SysError&) {
+    return false;  // a directory that the container has closed to us
+  }
+}
+
 /// Of --rm, and nobody is there who would remove it.
 bool is_abandoned(const Container& container) {
   const bool waits_for_start = container.state.status == Status::created && container.state.supervisor_start == 0;
@@ -335,8 +348,7 @@ bool ContainerStore::remove_unreadable(const std::string& reference) const {
 bool ContainerStore::retire(const Container& container) const {
   const FileLock lock(root() + "/.lock");
   hide(container, supervisor_ending_time);
-  Allowance allowance;
-  return fits(root() + "/" + removed_prefix + container.spec.id, allowance);
+  return is_little(root() + "/" + removed_prefix + container.spec.id);
 }
 
 void ContainerStore::purge(const Container& container) const {

@@ -53,9 +53,12 @@ class Road(SandboxCase):
         self.assertEqual(self.containers_on_disk(), [])
 
     def test_much_that_a_container_has_written_is_gone_when_run_returns(self):
-        for script in ("dd if=/dev/zero of=/big bs=1M count=2 2>/dev/null", "i=0; while [ $i -lt 99 ]; do : >/$i; i=$((i + 1)); done"):
+        for script in ("dd if=/dev/zero of=/big bs=1M count=2 2>/dev/null", "i=0; while [ $i -lt 99 ]; do : >/$i; i=$((i + 1)); done",
+                       "yes | head -c 2000000"):
             self.ok("run", "--rm", "busybox", "sh", "-c", script)
             self.assertEqual([name for name in os.listdir(self.data + "/containers") if name != ".lock"], [])
+        self.ok("run", "--rm", "busybox", "sh", "-c", "mkdir /closed; chmod 0 /closed")
+        self.assertEqual(self.containers_on_disk(), [])
 
     def test_containers_go_on_when_the_keeper_of_the_namespace_is_killed(self):
         if not has_range():
