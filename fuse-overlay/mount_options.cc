@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "sandbox/base/error.h"
+#include "sandbox/base/mount_words.h"
 
 namespace sandbox::overlay {
 namespace {
@@ -49,34 +50,13 @@ uid_t id(std::string_view option, std::string_view value) {
   return number;
 }
 
-struct Flag {
-  std::string_view name;
-  unsigned set, clear;
-};
-constexpr Flag kFlags[] = {{"ro", MOUNT_ATTR_RDONLY, 0},
-                           {"rw", 0, MOUNT_ATTR_RDONLY},
-                           {"nosuid", MOUNT_ATTR_NOSUID, 0},
-                           {"suid", 0, MOUNT_ATTR_NOSUID},
-                           {"nodev", MOUNT_ATTR_NODEV, 0},
-                           {"dev", 0, MOUNT_ATTR_NODEV},
-                           {"noexec", MOUNT_ATTR_NOEXEC, 0},
-                           {"exec", 0, MOUNT_ATTR_NOEXEC},
-                           {"noatime", MOUNT_ATTR_NOATIME, 0},
-                           {"relatime", 0, MOUNT_ATTR_NOATIME},
-                           {"defaults", 0, 0},
-                           // How we are anyway. The last two allow what we don't do: to leave out fsync(2).
-                           {"allow_other", 0, 0},
-                           {"default_permissions", 0, 0},
-                           {"userxattr", 0, 0},
-                           {"volatile", 0, 0},
-                           {"fsync=0", 0, 0}};
+// How we are anyway. The last two allow what we don't do: to leave out fsync(2).
+constexpr std::string_view kIdle[] = {"defaults", "allow_other", "default_permissions", "userxattr", "volatile", "fsync=0"};
 
-bool take_flag(std::string_view option, MountOptions& options) {
-  const auto* flag =
-      std::find_if(std::begin(kFlags), std::end(kFlags), [&](const Flag& f) { return f.name == option; });
-  if (flag == std::end(kFlags)) return false;
-  options.attributes = (options.attributes & ~flag->clear) | flag->set;
-  return true;
+bool take_attribute(std::string_view option, MountOptions& options) {
+  const MountWord* word = find_mount_word(option);
+  if (word != nullptr) options.attributes = static_cast<unsigned>((options.attributes & ~word->clear) | word->set);
+  return word != nullptr;
 }
 
 ServerConfig::Ids& squash(ServerConfig& server) { return server.squash ? *server.squash : server.squash.emplace(); }
@@ -85,7 +65,8 @@ void take(std::string_view option, MountOptions& options) {
   ServerConfig& server = options.server;
   const std::size_t equals = std::min(option.find('='), option.size());
   const std::string_view name = option.substr(0, equals), value = option.substr(std::min(equals + 1, option.size()));
-  if (option.empty() || take_flag(option, options)) return;
+  if (option.empty() || take_attribute(option, options)) return;
+  if (std::ranges::find(kIdle, option) != std::end(kIdle)) return;
   if (name == "lowerdir") {
     server.lower.clear();
     for (const std::string_view layer : split(value, ':')) server.lower.push_back(directory(name, layer));

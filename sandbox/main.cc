@@ -1,4 +1,5 @@
-// Dispatches: the OCI runtime and the overlay by their names, the hidden helpers that this program starts of itself, or the client.
+// Dispatches: the OCI runtime and the overlay by their names, the hidden helpers that this program starts of itself, or
+// the client.
 #include <fcntl.h>
 #include <stdio.h>
 

@@ -260,8 +260,8 @@ ContainerStore::Listing ContainerStore::read_all() const {
       listing.lost.push_back(name);
     } catch (const Error& error) {
       if (!path_exists(directory_of(name))) continue;  // removed while we looked
-      fmt::print(stderr, "warning: leaving out container {0}: {1} (to remove it: sandbox rm -f {0})\n", name.substr(0, 12),
-                 error.what());
+      fmt::print(stderr, "warning: leaving out container {0}: {1} (to remove it: sandbox rm -f {0})\n",
+                 name.substr(0, 12), error.what());
     }
   }
   std::sort(containers.begin(), containers.end(), [](const Container& a, const Container& b) {
@@ -292,8 +292,8 @@ void ContainerStore::hide(const Container& container, std::chrono::milliseconds 
   const SupervisorLock idle(container, patience);
   try {
     end_orphan(recorded_state(container.directory));
-  } catch (const InvalidInput&) {
-    // A damaged record names nobody.
+  } catch (const Error&) {
+    // A record that is damaged or missing names nobody.
   }
   (void)sys::unlinkat(AT_FDCWD, control_socket_path(places_, container.spec.id).c_str(), 0);
   const std::string hidden = root() + "/" + removed_prefix + container.spec.id;

@@ -121,7 +121,8 @@ Device parse_device(const Value& value) {
 std::vector<Hook> parse_hooks(const Value& hooks, const char* key) {
   std::vector<Hook> list;
   for (const Value& item : hooks.items(key)) {
-    Hook hook{absolute_path(item.at("path")), item.texts("args"), item.find("env") ? std::optional(item.texts("env")) : std::nullopt,
+    Hook hook{absolute_path(item.at("path")), item.texts("args"),
+              item.find("env") ? std::optional(item.texts("env")) : std::nullopt,
               item.integer<std::int64_t>("timeout")};
     if (hook.timeout && *hook.timeout <= 0) item.at("timeout").fail("is not greater than zero");
     list.push_back(std::move(hook));

@@ -1,44 +1,20 @@
 #include "sandbox/runtime/mount_options.h"
 
-#include <linux/mount.h>
 #include <sys/mount.h>
 
 #include <algorithm>
-#include <span>
+
+#include "sandbox/base/mount_words.h"
 
 namespace sandbox::runtime {
 namespace {
 
-struct Word {
+struct Propagation {
   std::string_view name;
-  std::uint64_t set, clear;
+  std::uint64_t flag;
 };
-
-// Attributes of one mount; with an "r" before it a word means the whole tree (mount_setattr(2), AT_RECURSIVE). What
-// sets an access time mode has to clear the one before. "norelatime" undoes nothing: that mode is the kernel's own.
-constexpr Word attribute_words[] = {
-    {"ro", MOUNT_ATTR_RDONLY, 0},
-    {"rw", 0, MOUNT_ATTR_RDONLY},
-    {"nosuid", MOUNT_ATTR_NOSUID, 0},
-    {"suid", 0, MOUNT_ATTR_NOSUID},
-    {"nodev", MOUNT_ATTR_NODEV, 0},
-    {"dev", 0, MOUNT_ATTR_NODEV},
-    {"noexec", MOUNT_ATTR_NOEXEC, 0},
-    {"exec", 0, MOUNT_ATTR_NOEXEC},
-    {"nodiratime", MOUNT_ATTR_NODIRATIME, 0},
-    {"diratime", 0, MOUNT_ATTR_NODIRATIME},
-    {"nosymfollow", MOUNT_ATTR_NOSYMFOLLOW, 0},
-    {"symfollow", 0, MOUNT_ATTR_NOSYMFOLLOW},
-    {"noatime", MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME},
-    {"strictatime", MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME},
-    {"relatime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME},
-    {"atime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME},
-    {"nostrictatime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME},
-    {"norelatime", 0, 0},
-};
-
-constexpr Word propagation_words[] = {
-    {"private", MS_PRIVATE, 0}, {"shared", MS_SHARED, 0}, {"slave", MS_SLAVE, 0}, {"unbindable", MS_UNBINDABLE, 0}};
+constexpr Propagation propagation_words[] = {
+    {"private", MS_PRIVATE}, {"shared", MS_SHARED}, {"slave", MS_SLAVE}, {"unbindable", MS_UNBINDABLE}};
 
 // Flags of a file system, not of a mount; for a bind mount they say nothing, as with mount(8).
 constexpr std::string_view superblock_words[] = {"sync", "async", "dirsync", "lazytime", "nolazytime"};
@@ -46,9 +22,9 @@ constexpr std::string_view superblock_words[] = {"sync", "async", "dirsync", "la
 // Without effect: the kernel's usual state, or (mand, Linux 5.15; iversion, now of each file system) given up by it.
 constexpr std::string_view idle_words[] = {"defaults", "loud", "silent", "mand", "nomand", "iversion", "noiversion"};
 
-const Word* find_word(std::span<const Word> words, std::string_view name) {
-  const auto found = std::ranges::find(words, name, &Word::name);
-  return found == words.end() ? nullptr : &*found;
+const Propagation* find_propagation(std::string_view name) {
+  const auto* word = std::ranges::find(propagation_words, name, &Propagation::name);
+  return word == std::end(propagation_words) ? nullptr : word;
 }
 
 template <class Words>
@@ -56,29 +32,30 @@ bool has(const Words& words, std::string_view name) {
   return std::ranges::find(words, name) != std::end(words);
 }
 
-void change(userns::MountAttributes& attributes, const Word& word) {
+void change(userns::MountAttributes& attributes, const MountWord& word) {
   const bool access_time = (word.clear & MOUNT_ATTR__ATIME) != 0;
   attributes.set = (attributes.set & ~word.clear) | word.set;
   attributes.clear = (attributes.clear & (access_time ? ~std::uint64_t{0} : ~word.set)) | word.clear;
 }
 
 bool take_attribute(MountOptions& options, std::string_view name) {
-  if (const Word* word = find_word(attribute_words, name)) {
+  if (const MountWord* word = find_mount_word(name)) {
     change(options.own, *word);
     return true;
   }
+  // With an "r" before it a word means the whole tree (mount_setattr(2), AT_RECURSIVE).
   if (!name.starts_with('r')) return false;
-  const Word* word = find_word(attribute_words, name.substr(1));
+  const MountWord* word = find_mount_word(name.substr(1));
   if (word != nullptr) change(options.tree, *word);
   return word != nullptr;
 }
 
 bool take_propagation(MountOptions& options, std::string_view name) {
-  const Word* word = find_word(propagation_words, name);
+  const Propagation* word = find_propagation(name);
   const bool tree = word == nullptr && name.starts_with('r');
-  if (tree) word = find_word(propagation_words, name.substr(1));
+  if (tree) word = find_propagation(name.substr(1));
   if (word == nullptr) return false;
-  options.propagation = word->set;
+  options.propagation = word->flag;
   options.propagation_of_tree = tree;
   return true;
 }
@@ -114,11 +91,11 @@ MountOptions parse_mount_options(const std::vector<std::string>& words) {
 
 std::vector<std::string> known_mount_options() {
   std::vector<std::string> names{"bind", "rbind", "remount", "tmpcopyup"};
-  for (const Word& word : attribute_words) {
+  for (const MountWord& word : kMountWords) {
     names.emplace_back(word.name);
     names.push_back(fmt::format("r{}", word.name));
   }
-  for (const Word& word : propagation_words) {
+  for (const Propagation& word : propagation_words) {
     names.emplace_back(word.name);
     names.push_back(fmt::format("r{}", word.name));
   }

@@ -265,7 +265,8 @@ void plan_names(const oci::RuntimeSpec& spec, LaunchPlan& launch) {
     const auto found = spec.linux_part.sysctl.find(key);
     if (found == spec.linux_part.sysctl.end()) continue;
     if (!launch.domainname.empty() && launch.domainname != found->second) {
-      throw InvalidInput(fmt::format("domainname \"{}\" and sysctl \"{}\" contradict each other", launch.domainname, key));
+      throw InvalidInput(
+          fmt::format("domainname \"{}\" and sysctl \"{}\" contradict each other", launch.domainname, key));
     }
     launch.domainname = found->second;
   }

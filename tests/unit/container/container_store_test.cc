@@ -125,6 +125,10 @@ TEST_CASE("an unreadable container is removed by what its id begins with, when t
   write_file_atomic(bad.directory + "/container.json", "{");
   write_file_atomic(bad.directory + "/state.json", "[]");
   write_file_atomic(worse.directory + "/container.json", R"({"version": 999})");
+  const Container empty = store.create(named("empty", '4'));
+  for (const char* file : {"/container.json", "/state.json"}) {
+    REQUIRE(::unlink((empty.directory + file).c_str()) == 0);
+  }
   CHECK_FALSE(store.remove_unreadable("1"));
   CHECK_FALSE(store.remove_unreadable(""));
   CHECK_FALSE(store.remove_unreadable("bad"));
@@ -145,6 +149,8 @@ TEST_CASE("an unreadable container is removed by what its id begins with, when t
   }
   CHECK(store.remove_unreadable("3"));
   CHECK(store.remove_unreadable("22"));
+  CHECK(store.remove_unreadable("4"));
+  CHECK_FALSE(path_exists(empty.directory));
   CHECK_FALSE(path_exists(bad.directory));
   CHECK_FALSE(path_exists(worse.directory));
   CHECK(path_exists(good.directory));

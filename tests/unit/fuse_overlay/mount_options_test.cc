@@ -31,6 +31,12 @@ TEST_CASE("mount options name the directories of a merge, and what holds for the
   CHECK(options.attributes == (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOATIME));
 }
 
+TEST_CASE("of several modes of access times the last one counts") {
+  const std::string_view writable = "lowerdir=a,upperdir=u,workdir=w";
+  CHECK(parse_mount_options(fmt::format("{},noatime,strictatime", writable)).attributes == MOUNT_ATTR_STRICTATIME);
+  CHECK(parse_mount_options(fmt::format("{},noatime,relatime", writable)).attributes == 0);
+}
+
 TEST_CASE("a merge without an upper directory is read-only") {
   CHECK(parse_mount_options("rw,lowerdir=a").attributes == MOUNT_ATTR_RDONLY);
   CHECK(parse_mount_options("ro,lowerdir=a,upperdir=u,workdir=w").attributes == MOUNT_ATTR_RDONLY);
