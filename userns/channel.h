@@ -6,12 +6,13 @@
 namespace sandbox::userns {
 
 enum class Word : char {
-  prepared = 'm',      ///< parent → child: the id maps and the like are written
+  prepared = 'm',      ///< parent → child: the id maps and the like are written; to a process between: it is in the cgroup
   start = 's',         ///< parent → child, or through the gate: execute
   detach = 'd',        ///< parent → child: go on without me; the word to start comes through the gate
   nic = 'n',           ///< child → parent, with a descriptor
   root = 'o',          ///< child → parent, with the FUSE device of the root and the user namespace
   mounted = 'M',       ///< child → parent: all is mounted; it waits for `prepared` before it enters the root
+  cgroup = 'g',        ///< child → parent: before and after it makes its cgroup namespace; it waits for `prepared`
   console = 'c',       ///< child → parent, with a descriptor
   process = 'p',       ///< child → parent, with a pidfd and the pid as int (join only)
   namespaces = 'w',    ///< through the gate: asks for the descriptors of the waiting process's namespaces, which come

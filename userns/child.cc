@@ -219,13 +219,24 @@ void finish(const ProcessPlan& planned, const StdioFds& stdio, const Fd& termina
   run_final_exec(prepared, last_channel);
 }
 
+void make_cgroup_namespace(const LaunchHooks& hooks, int channel) {
+  const auto tell_parent = [&] {
+    if (!hooks.at_cgroup_namespace) return;
+    send_word(channel, Word::cgroup);
+    expect_word(channel, Word::prepared);
+  };
+  tell_parent();
+  sys::unshare(CLONE_NEWCGROUP) | or_throw("making a cgroup namespace");
+  tell_parent();
+}
+
 void set_up_container(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks, int channel) {
   expect_word(channel, Word::prepared);
   ::prctl(PR_SET_DUMPABLE, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (plan.namespaces.user) become_namespace_root(plan.identity);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a change of ids has cleared it (prctl(2))
-  if (plan.namespaces.cgroup) sys::unshare(CLONE_NEWCGROUP) | or_throw("making a cgroup namespace");
+  if (plan.namespaces.cgroup) make_cgroup_namespace(hooks, channel);
   set_up_network(plan, hooks, channel);
   set_names(plan);
   write_sysctls(plan.sysctls);

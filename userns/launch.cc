@@ -114,14 +114,36 @@ template <class Enter, class Run>
   ::_exit(1);
 }
 
+/// In the process between: waits until carry() has moved it.
+void await_carriage(int channel) noexcept {
+  const auto message = sys::receive_message(channel, max_message);
+  if (!message || message->data.empty()) ::_exit(1);
+}
+
+void carry(const CgroupEntry& cgroup, const sys::Cloned& middle, int channel) {
+  try {
+    cgroup.carry(middle.pid);
+    send_word(channel, Word::prepared);
+  } catch (...) {
+    (void)sys::pidfd_send_signal(middle.pidfd.get(), SIGKILL);
+    (void)sys::wait_pidfd(middle.pidfd.get());
+    throw;
+  }
+}
+
 /// Runs run_middle() in a child and waits for that one. The new process, if it came to be, has said so on the channel.
 template <class Enter, class Run>
-void clone_through_middle(sys::Pair& channel, int cgroup, const Enter& enter, std::uint64_t flags, const Run& run) {
-  const sys::Cloned middle = sys::clone3(0, cgroup) | or_throw("forking");
+void clone_through_middle(sys::Pair& channel, const CgroupEntry& cgroup, const Enter& enter, std::uint64_t flags,
+                          const Run& run) {
+  const int directory = cgroup.carry ? -1 : cgroup.directory;
+  const sys::Cloned middle = sys::clone3(0, directory) |
+                             or_throw("{}", directory >= 0 ? "starting a process in the container's cgroup" : "forking");
   if (middle.pid == 0) {
     channel.first.reset();
+    if (cgroup.carry) await_carriage(channel.second.get());
     run_middle(enter, flags, run, channel.second.release());
   }
+  if (cgroup.carry) carry(cgroup, middle, channel.first.get());
   (void)sys::wait_pidfd(middle.pidfd.get());
 }
 
@@ -170,6 +192,10 @@ void Launched::receive(const std::string& what, const LaunchHooks& hooks, Until 
         if (hooks.before_root) hooks.before_root(pid_);
         send_word(channel_.get(), Word::prepared);
         break;
+      case Word::cgroup:
+        if (hooks.at_cgroup_namespace) hooks.at_cgroup_namespace(pid_);
+        send_word(channel_.get(), Word::prepared);
+        break;
       case Word::console:
         if (!message.fds.empty()) console_ = std::move(message.fds[0]);
         break;
@@ -189,15 +215,17 @@ void Launched::receive(const std::string& what, const LaunchHooks& hooks, Until 
   }
 }
 
-Launched Launched::begin(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks, int cgroup) {
-  const std::string what = "creating the container's namespaces";
+Launched Launched::begin(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks,
+                         const CgroupEntry& cgroup) {
+  const std::string what =
+      cgroup.directory >= 0 ? "creating the container's namespaces in its cgroup" : "creating the container's namespaces";
   const std::vector<OpenedNamespace> joined = open_namespaces(plan.namespaces.joined);
   Launched launched;
   sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("socketpair");
   const auto run = [&](int own_channel) { run_container_child(plan, stdio, hooks, own_channel); };
   const Dumpable dumpable;
-  if (joined.empty()) {
-    sys::Cloned cloned = sys::clone3(clone_flags(plan.namespaces), cgroup) | or_throw("{}", what);
+  if (joined.empty() && !cgroup.carry) {
+    sys::Cloned cloned = sys::clone3(clone_flags(plan.namespaces), cgroup.directory) | or_throw("{}", what);
     if (cloned.pid == 0) {
       channel.first.reset();
       run(channel.second.release());
@@ -253,7 +281,8 @@ void Launched::detach() {
 class Joiner {
  public:
   template <class Enter>
-  static Launched begin(const Enter& enter, const ProcessPlan& process, const StdioFds& stdio, int cgroup) {
+  static Launched begin(const Enter& enter, const ProcessPlan& process, const StdioFds& stdio,
+                        const CgroupEntry& cgroup) {
     Launched launched;
     sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("socketpair");
     const auto prepare = [&] {
@@ -274,13 +303,14 @@ class Joiner {
   }
 };
 
-Launched join(int container_pidfd, const ProcessPlan& process, const StdioFds& stdio, int cgroup) {
+Launched join(int container_pidfd, const ProcessPlan& process, const StdioFds& stdio, const CgroupEntry& cgroup) {
   const int flags = namespaces_to_join(pid_of(container_pidfd));
   const auto enter = [&] { sys::setns(container_pidfd, flags) | or_throw("joining the container's namespaces"); };
   return Joiner::begin(enter, process, stdio, cgroup);
 }
 
-std::optional<Launched> join_waiting(int connection, const ProcessPlan& process, const StdioFds& stdio, int cgroup) {
+std::optional<Launched> join_waiting(int connection, const ProcessPlan& process, const StdioFds& stdio,
+                                     const CgroupEntry& cgroup) {
   const auto byte = static_cast<std::byte>(Word::namespaces);
   if (!sys::send_message(connection, {&byte, 1}, {})) return std::nullopt;
   auto answer = sys::receive_message(connection, max_message);

@@ -31,6 +31,9 @@ struct LaunchHooks {
   /// and user namespace. The new process waits for it at its first access.
   std::function<void(Fd device, Fd user_namespace)> serve_root;
 
+  /// Called in the parent before and after the new process makes its cgroup namespace, whose root will be the cgroup that
+  /// it is in then.
+  std::function<void(pid_t)> at_cgroup_namespace;
   /// Called in the parent when all is mounted, while the new process waits before it enters its root.
   std::function<void(pid_t)> before_root;
   /// Called then in the new process, which still sees the host's files.
@@ -38,6 +41,14 @@ struct LaunchHooks {
   /// Called in the new process, inside its root, when it has been told to start. `become` is for children of it: to be
   /// a program with the rights of the container's own; it does not return.
   std::function<void(const Become& become)> before_program;
+};
+
+/// How the new process comes into its cgroup v2, for good.
+struct CgroupEntry {
+  int directory = -1;  ///< To start in (clone3(2), CLONE_INTO_CGROUP); -1: the caller's.
+  /// Where the kernel would not let the caller do that (cgroups(7), "Delegation containment"): called in the parent, it
+  /// moves the process that is to start the new one.
+  std::function<void(pid_t)> carry;
 };
 
 /// Set-up of the container failed. `exit_code` is Docker's: 126 not executable, 127 not found, 125 else.
@@ -54,8 +65,9 @@ class LaunchError : public Error {
 /// A process between clone and execve. Destroying it unstarted kills it.
 class Launched {
  public:
-  /// `cgroup` ≥ 0: directory of the cgroup v2 to start in. Throws LaunchError or SysError.
-  static Launched begin(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks = {}, int cgroup = -1);
+  /// Throws LaunchError, SysError, or what the hooks and `cgroup` throw.
+  static Launched begin(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks = {},
+                        const CgroupEntry& cgroup = {});
   Launched(Launched&&) noexcept = default;
   Launched& operator=(Launched&&) noexcept = default;
   ~Launched();
@@ -86,9 +98,10 @@ void start_through(int connection);
 
 /// Begins a process in the namespaces of the running container whose pid 1 is `container_pidfd` (setns(2) by pidfd,
 /// Linux 5.8). The same contract as Launched::begin.
-Launched join(int container_pidfd, const ProcessPlan& process, const StdioFds& stdio, int cgroup = -1);
+Launched join(int container_pidfd, const ProcessPlan& process, const StdioFds& stdio, const CgroupEntry& cgroup = {});
 /// The same where `connection` leads to the gate of a process that still waits there: the kernel shows the namespaces
 /// of such a one to nobody (proc(5), "dumpable"), so it hands them over itself. None when it has ceased to wait.
-std::optional<Launched> join_waiting(int connection, const ProcessPlan& process, const StdioFds& stdio, int cgroup = -1);
+std::optional<Launched> join_waiting(int connection, const ProcessPlan& process, const StdioFds& stdio,
+                                     const CgroupEntry& cgroup = {});
 
 }  // namespace sandbox::userns

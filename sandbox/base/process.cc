@@ -23,6 +23,16 @@ std::string stat_from_state(int pid) {
   }
 }
 
+/// Field `number` of what stat_from_state() returned; 0 when it is not there.
+std::uint64_t numeric_field(const std::string& stat, int number) {
+  std::size_t position = 0;
+  for (int field = 3; field < number && position != std::string::npos; ++field) position = stat.find(' ', position + 1);
+  return position == std::string::npos ? 0 : std::strtoull(stat.c_str() + position, nullptr, 10);
+}
+
+/// PF_EXITING of the kernel's include/linux/sched.h, in field 9.
+constexpr std::uint64_t kExiting = 0x4;
+
 constexpr char kAnswer = 'A', kFailure = 'F';
 
 /// What a child writes: a letter, and its answer or its error's message and hint with a NUL between them.
@@ -40,10 +50,8 @@ std::string framed_answer(const std::function<std::string()>& act) {
 
 std::uint64_t process_start_time(int pid) {
   const std::string stat = stat_from_state(pid);
-  if (stat.empty() || stat[0] == 'Z') return 0;  // dead, only not yet reaped
-  std::size_t position = 0;
-  for (int field = 3; field < 22 && position != std::string::npos; ++field) position = stat.find(' ', position + 1);
-  return position == std::string::npos ? 0 : std::strtoull(stat.c_str() + position, nullptr, 10);
+  if (stat.empty() || stat[0] == 'Z' || (numeric_field(stat, 9) & kExiting) != 0) return 0;
+  return numeric_field(stat, 22);
 }
 
 bool is_process_stopped(int pid) {

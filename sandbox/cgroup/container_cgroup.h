@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "sandbox/base/fd.h"
+#include "sandbox/cgroup/directory.h"
 #include "sandbox/cgroup/limits.h"
 
 namespace sandbox::cgroup {
@@ -17,20 +17,19 @@ namespace sandbox::cgroup {
 class ContainerCgroup {
  public:
   /// Makes `path`, which must not exist, below a delegated directory and applies the settings. Throws SysError.
-  ContainerCgroup(std::string path, const std::vector<Setting>& settings);
+  ContainerCgroup(const std::string& path, const std::vector<Setting>& settings);
   ContainerCgroup(ContainerCgroup&&) noexcept = default;
   ContainerCgroup& operator=(ContainerCgroup&&) = delete;
   ~ContainerCgroup();
 
-  const std::string& path() const { return path_; }
-  int fd() const { return directory_.get(); }  ///< For clone3(2) with CLONE_INTO_CGROUP.
-  void kill();                                 ///< Every process at once (cgroup.kill, Linux 5.14).
-  void freeze(bool on);                        ///< Returns when the kernel has done it.
-  std::uint64_t oom_kills() const;             ///< Processes that its own memory limit had killed.
+  const std::string& path() const { return directory_.path(); }
+  int fd() const { return directory_.fd(); }
+  void kill() { directory_.kill(); }
+  void freeze(bool on) { directory_.freeze(on); }
+  std::uint64_t oom_kills() const;  ///< Processes that its own memory limit had killed.
 
  private:
-  std::string path_;
-  Fd directory_;
+  Directory directory_;
 };
 
 /// Name of the container's cgroup in its parent.
@@ -42,6 +41,8 @@ void remove_stale(const std::string& path, std::string_view id);
 
 /// Lets children of `base` have the controllers. The processes of `base` itself go into a leaf of it.
 void enable_controllers(const std::string& base, const std::vector<std::string>& controllers);
+/// The same where `base` holds no process, or is the root: nothing moves.
+Result<void> offer_controllers(const std::string& base, const std::vector<std::string>& controllers);
 
 struct Established {
   std::optional<ContainerCgroup> cgroup;  ///< None: nothing is delegated, and nothing was asked for.

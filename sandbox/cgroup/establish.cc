@@ -15,11 +15,22 @@ namespace sandbox::cgroup {
 namespace {
 
 constexpr int kEnableTries = 10;
+constexpr const char* kSubtreeControl = "/cgroup.subtree_control";
 
 Result<void> write_file(const std::string& path, std::string_view value) {
   const auto fd = sys::openat(AT_FDCWD, path.c_str(), O_WRONLY);
   if (!fd) return std::unexpected(fd.error());
   return sys::write_all(fd->get(), value.data(), value.size());
+}
+
+/// "+cpu +pids" for those that children of `base` don't have yet.
+std::string words_to_enable(const std::string& base, const std::vector<std::string>& controllers) {
+  const std::vector<std::string> present = split_words(read_file(base + kSubtreeControl));
+  std::string words;
+  for (const std::string& name : controllers) {
+    if (std::ranges::find(present, name) == present.end()) words += (words.empty() ? "+" : " +") + name;
+  }
+  return words;
 }
 
 /// Everything in `base` itself goes into its leaf. A process that ends meanwhile is out of the way, too.
@@ -40,8 +51,11 @@ void evacuate(const std::string& base) {
 Surroundings climb(const Choice& choice, Surroundings surroundings, std::string_view id) {
   if (choice.rung != Rung::scope) return surroundings;
   const std::string short_id(id.substr(0, 12));
-  enter_scope(surroundings.manager_bus, fmt::format("sandbox-{}.scope", short_id),
-              fmt::format("sandbox container {}", short_id));
+  start_scope({.bus = surroundings.manager_bus,
+               .unit = fmt::format("sandbox-{}.scope", short_id),
+               .slice = {},
+               .description = fmt::format("sandbox container {}", short_id),
+               .pid = ::getpid()});
   Surroundings inside = survey();
   if (!inside.writable)
     throw Unsupported(fmt::format("the cgroup of the scope, '{}', is not writable", inside.directory));
@@ -92,25 +106,29 @@ Established climb_and_make(std::string_view id, const std::vector<Setting>& sett
 
 }  // namespace
 
-void enable_controllers(const std::string& base, const std::vector<std::string>& controllers) {
-  std::string words;
-  for (const std::string& controller : controllers) words += (words.empty() ? "+" : " +") + controller;
-  const std::string path = base + "/cgroup.subtree_control";
-  const std::vector<std::string> present = split_words(read_file(path));
-  if (std::ranges::all_of(controllers,
-                          [&](const auto& name) { return std::ranges::find(present, name) != present.end(); })) {
-    return;
+Result<void> offer_controllers(const std::string& base, const std::vector<std::string>& controllers) {
+  const std::string words = words_to_enable(base, controllers);
+  if (words.empty() || write_file(base + kSubtreeControl, words)) return {};
+  Result<void> last;  // one that can't be had refuses the whole line
+  for (const std::string& word : split_words(words)) {
+    if (auto written = write_file(base + kSubtreeControl, word); !written) last = written;
   }
+  return last;
+}
+
+void enable_controllers(const std::string& base, const std::vector<std::string>& controllers) {
+  const std::string words = words_to_enable(base, controllers);
+  if (words.empty()) return;
   // Also where the kernel would allow them to stay (cpu and pids alone): `base` would become the root of a threaded
   // subtree, in which no container can start (cgroups(7), "Thread mode").
   evacuate(base);
-  auto enabled = write_file(path, words);
+  auto enabled = write_file(base + kSubtreeControl, words);
   // New processes of the caller's shell may appear between the moves and the write.
   for (int tries = 0; !enabled && enabled.error().value == EBUSY && tries < kEnableTries; ++tries) {
     evacuate(base);
-    enabled = write_file(path, words);
+    enabled = write_file(base + kSubtreeControl, words);
   }
-  if (!enabled) throw SysError(enabled.error(), fmt::format("enabling '{}' in '{}'", words, path));
+  if (!enabled) throw SysError(enabled.error(), fmt::format("enabling '{}' in '{}'", words, base + kSubtreeControl));
 }
 
 Established establish(std::string_view id, const Limits& limits, bool best_effort,

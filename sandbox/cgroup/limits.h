@@ -26,6 +26,7 @@ struct Setting {
   const char* option;  ///< The flag that asked for it, for messages.
   std::string file, value;
   bool optional = false;  ///< Not asked for in words: a kernel without the file has nothing to limit.
+  std::string other_file, other_value;  ///< What to write on a kernel without `file`, if anything can be.
 
   std::string controller() const { return file.substr(0, file.find('.')); }
 };

@@ -140,6 +140,12 @@ std::string directory_of(const CgroupMount& mount, std::string_view path) {
   return path == "/" ? mount.point : mount.point + std::string(path);
 }
 
+std::string common_ancestor(const std::string& one, const std::string& other) {
+  const std::string a = one + "/", b = other + "/";
+  const auto same = static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
+  return same == 0 ? std::string() : a.substr(0, a.rfind('/', same - 1));
+}
+
 std::string base_of(const std::string& directory) {
   const auto slash = directory.find_last_of('/');
   if (slash == std::string::npos || slash == 0 || std::string_view(directory).substr(slash + 1) != kLeaf)

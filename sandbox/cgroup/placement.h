@@ -13,9 +13,14 @@ namespace sandbox::cgroup {
 /// unified: all controllers in cgroup v2. hybrid: cgroup v2 beside controllers in v1. legacy: v1 only.
 enum class Layout { none, legacy, hybrid, unified };
 
+struct CgroupMount {
+  std::string root, point;  ///< The cgroup that is mounted, and where.
+};
+
 /// What this process finds around itself; filled by survey().
 struct Surroundings {
   Layout layout = Layout::none;
+  std::optional<CgroupMount> mount;              ///< Of cgroup v2.
   std::string directory;                         ///< Where children may be made, if writable; empty: not visible.
   bool writable = false;                         ///< A delegated subtree (cgroups(7), "Cgroups delegation").
   std::vector<std::string> controllers;          ///< That children of `directory` may have.
@@ -41,13 +46,13 @@ std::optional<std::string> unified_path(std::string_view proc_cgroup);
 /// From proc_pid_cgroup(5): whether any controller belongs to a v1 hierarchy.
 bool has_legacy_controllers(std::string_view proc_cgroup);
 
-struct CgroupMount {
-  std::string root, point;  ///< The cgroup that is mounted, and where.
-};
 /// The first cgroup2 mount of proc_pid_mountinfo(5).
 std::optional<CgroupMount> find_cgroup2(std::string_view mountinfo);
 /// The directory of the cgroup `path`; empty when the mount does not show it.
 std::string directory_of(const CgroupMount& mount, std::string_view path);
+
+/// The lowest directory that is, or is above, both.
+std::string common_ancestor(const std::string& one, const std::string& other);
 
 /// Leaf for processes that are in the way: a cgroup with children that have limits holds none itself.
 inline constexpr std::string_view kLeaf = "sandbox-supervisor";

@@ -56,6 +56,7 @@ Surroundings survey() {
     return found;
   }
   found.layout = legacy ? Layout::hybrid : Layout::unified;
+  found.mount = mount;
   if (const std::string directory = directory_of(*mount, *path); !directory.empty()) {
     found.directory = base_of(directory);
     found.writable = is_writable(found.directory);

@@ -142,7 +142,7 @@ void Supervisor::start() {
   watch_.lap("cgroup");
   if (spec.plan.network) network_.emplace(network_config(spec));  // prepares itself while the container is made
   watch_.lap("spawning the network");
-  auto launched = userns::Launched::begin(spec.plan, stdio.child(), launch_hooks(spec.plan, overlay_), cgroup_fd());
+  auto launched = userns::Launched::begin(spec.plan, stdio.child(), launch_hooks(spec.plan, overlay_), {cgroup_fd(), {}});
   main_ = std::make_unique<Process>(std::move(launched), std::move(stdio));
   watch_.lap("namespaces and mounts");
   if (network_) state_.host_ports = network_->connect(main_->launched().take_nic());
@@ -324,7 +324,7 @@ void Supervisor::start_exec(const std::shared_ptr<Connection>& client, const Fra
       throw Conflict(fmt::format("container {} is paused, unpause the container before exec", container_.spec.name));
     }
     Stdio stdio = make_stdio(request.open_stdin);
-    auto launched = userns::join(main_->launched().pidfd(), request.process, stdio.child(), cgroup_fd());
+    auto launched = userns::join(main_->launched().pidfd(), request.process, stdio.child(), {cgroup_fd(), {}});
     launched.start();
     execs_.push_back({std::make_unique<Process>(std::move(launched), std::move(stdio)), client});
     client->queue(FrameType::started);

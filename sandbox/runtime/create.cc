@@ -11,7 +11,9 @@
 #include "sandbox/base/file.h"
 #include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
+#include "sandbox/cgroup/survey.h"
 #include "sandbox/runtime/caller.h"
+#include "sandbox/runtime/cgroup.h"
 #include "sandbox/runtime/hooks.h"
 #include "sandbox/runtime/launching.h"
 #include "sandbox/runtime/lifecycle.h"
@@ -69,6 +71,7 @@ Loaded load_bundle(const CreateRequest& request) {
   loaded.preserved_fds = request.preserve_fds + listening;
   const PlanOptions options{request.no_new_keyring, listening, listening > 0};
   loaded.plan = plan_container(loaded.spec, loaded.bundle, survey_caller(), options);
+  loaded.cgroup = plan_cgroup(loaded.spec.linux_part, request.id, request.cgroup_manager, cgroup::survey());
   return loaded;
 }
 
@@ -94,9 +97,10 @@ Creation::~Creation() {
 void Creation::undo() noexcept {
   launched_.reset();  // kills what has not started
   try {
+    std::vector<std::string> warnings;
+    remove_cgroup(record_, warnings);
     store_.remove(record_.id);
     if (!begun_) return;
-    std::vector<std::string> warnings;
     run_poststop(hooks_, record_, warnings);
   } catch (const std::exception&) {
   }
@@ -116,12 +120,16 @@ void Creation::make(const CreateRequest& request, const Loaded& loaded) {
   write_file_atomic(store_.config(request.id), loaded.text, false);
   store_.write(record_);
   gate_ = make_gate(store_, request.id);
+  CgroupMaking cgroup(loaded.cgroup, record_, [&] { store_.write(record_); });
 
   userns::LaunchPlan plan = loaded.plan.launch;
   apply_seccomp(spec.linux_part, plan.process);
   const userns::StdioFds stdio{0, 1, 2, loaded.preserved_fds, gate_.get()};
+  userns::LaunchHooks steps = launch_hooks(spec.hooks, record_);
+  steps.at_cgroup_namespace = cgroup.at_namespace();
   begun_ = true;
-  launching([&] { launched_.emplace(userns::Launched::begin(plan, stdio, launch_hooks(spec.hooks, record_))); });
+  launching([&] { launched_.emplace(userns::Launched::begin(plan, stdio, steps, cgroup.entry())); });
+  cgroup.finish(launched_->pid());
   if (!request.console_socket.empty()) send_console(request.console_socket, launched_->take_console());
   record_.pid = launched_->pid();
   record_.pid_start = process_start_time(record_.pid);

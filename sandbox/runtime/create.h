@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "sandbox/runtime/cgroup_plan.h"
 #include "sandbox/runtime/plan.h"
 #include "sandbox/runtime/store.h"
 #include "userns/launch.h"
@@ -17,6 +18,7 @@ struct CreateRequest {
   std::string config;  ///< In the bundle; empty: config.json.
   std::string pid_file, console_socket;
   unsigned preserve_fds = 0;  ///< Beside those of LISTEN_FDS.
+  CgroupManager cgroup_manager = CgroupManager::cgroupfs;
   bool no_new_keyring = false;
   bool detach = true;  ///< Nobody here stays to serve a terminal.
 };
@@ -26,6 +28,7 @@ struct Loaded {
   std::string text;  ///< Of the configuration file.
   oci::RuntimeSpec spec;
   Plan plan;
+  CgroupPlan cgroup;
   std::string bundle;  ///< Absolute.
   unsigned preserved_fds = 0;
 };

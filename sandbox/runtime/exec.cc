@@ -5,6 +5,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
 #include "sandbox/runtime/caller.h"
+#include "sandbox/runtime/cgroup.h"
 #include "sandbox/runtime/launching.h"
 #include "sandbox/runtime/plan.h"
 #include "sandbox/runtime/plan_attributes.h"
@@ -73,12 +74,12 @@ void check_status(Status status, bool ignore_paused) {
 
 /// Before `start` the container's process waits at its gate, and may pass it at any moment.
 userns::Launched join(const Store& store, const Record& record, const userns::ProcessPlan& plan,
-                      const userns::StdioFds& stdio) {
+                      const userns::StdioFds& stdio, const userns::CgroupEntry& cgroup) {
   const Fd container = open_process(record);
   if (const auto gate = connect_gate(store, record.id)) {
-    if (auto launched = userns::join_waiting(gate->get(), plan, stdio)) return std::move(*launched);
+    if (auto launched = userns::join_waiting(gate->get(), plan, stdio, cgroup)) return std::move(*launched);
   }
-  return userns::join(container.get(), plan, stdio);
+  return userns::join(container.get(), plan, stdio, cgroup);
 }
 
 }  // namespace
@@ -104,8 +105,10 @@ userns::Launched exec(const Store& store, const ExecRequest& request, std::vecto
   }
   apply_seccomp(spec.linux_part, plan);
 
+  const Entrance entrance(record);
   return launching([&] {
-    userns::Launched launched = join(store, record, plan, {0, 1, 2, preserved});
+    userns::Launched launched = join(store, record, plan, {0, 1, 2, preserved}, entrance.entry());
+    entrance.finish(launched.pid());
     if (!request.console_socket.empty()) send_console(request.console_socket, launched.take_console());
     if (!request.pid_file.empty()) write_file_atomic(request.pid_file, std::to_string(launched.pid()), false, 0644);
     launched.start();

@@ -26,6 +26,8 @@ nlohmann::ordered_json features_document() {
            {{"namespaces", namespace_types()},
             {"capabilities", profiles::capability_names(profiles::all_capabilities())},
             {"seccomp", seccomp},
+            {"cgroup",
+             {{"v1", false}, {"v2", true}, {"systemd", true}, {"systemdUser", true}, {"rdma", true}}},
             {"apparmor", {{"enabled", false}}},
             {"selinux", {{"enabled", false}}},
             {"memoryPolicy", {{"modes", memory_policy_modes()}, {"flags", memory_policy_flags()}}},

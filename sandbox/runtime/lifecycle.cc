@@ -11,8 +11,11 @@
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
+#include "sandbox/base/process.h"
+#include "sandbox/base/process_table.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/oci/runtime_spec.h"
+#include "sandbox/runtime/cgroup.h"
 #include "sandbox/runtime/hooks.h"
 #include "sandbox/runtime/launching.h"
 
@@ -20,6 +23,15 @@ namespace sandbox::runtime {
 namespace {
 
 constexpr int kill_patience = 10'000;  // milliseconds until a killed process must be gone
+constexpr int kill_step = 20;
+
+/// Whether nothing in its pid namespace can run any more, though the container's first process has not ended: it waits
+/// there for the end of all others, and those that came by `exec` end when their parent outside has reaped them
+/// (pid_namespaces(7)).
+bool only_waits_for_reapers(int pid) {
+  return process_start_time(pid) == 0 &&
+         std::ranges::none_of(processes_beside(pid), [](int other) { return process_start_time(other) != 0; });
+}
 
 void kill_and_wait(const Record& record) {
   Fd process;
@@ -28,9 +40,13 @@ void kill_and_wait(const Record& record) {
   } catch (const Conflict&) {
     return;  // it has ended by itself
   }
+  if (const auto cgroup = cgroup_of(record)) cgroup->kill();  // also what is paused
   (void)sys::pidfd_send_signal(process.get(), SIGKILL);
-  pollfd item{process.get(), POLLIN, 0};
-  if (::poll(&item, 1, kill_patience) == 0) throw Error("container init still running");
+  for (int waited = 0; waited < kill_patience; waited += kill_step) {
+    pollfd item{process.get(), POLLIN, 0};
+    if (::poll(&item, 1, kill_step) > 0 || only_waits_for_reapers(record.pid)) return;
+  }
+  throw Error("container init still running");
 }
 
 /// A record that nobody can read any more tells of no process; what it stands in the way of is only a directory.
@@ -75,6 +91,14 @@ oci::Hooks hooks_for_removal(const Store& store, const std::string& id, std::vec
   }
 }
 
+void destroy(const Store& store, const Record& record, std::vector<std::string>& warnings) {
+  kill_and_wait(record);
+  remove_cgroup(record, warnings);
+  const oci::Hooks hooks = hooks_for_removal(store, record.id, warnings);
+  store.remove(record.id);
+  run_poststop(hooks, record, warnings);
+}
+
 }  // namespace
 
 nlohmann::ordered_json state_document(const Store& store, const Record& record) {
@@ -92,7 +116,7 @@ std::string hook_state(const Record& record, Status status, int pid) {
   return document.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
-void start(const Store& store, const std::string& id) {
+void start(const Store& store, const std::string& id, std::vector<std::string>& warnings) {
   (void)store.load(id);
   const FileLock lock(store.lock(id));
   const Record record = store.load(id);  // as it is now that nobody else changes it
@@ -109,7 +133,12 @@ void start(const Store& store, const std::string& id) {
   const auto connection = connect_gate(store, id);
   if (!connection) throw Conflict("cannot start a container that has stopped");
   launching([&] { userns::start_through(connection->get()); });
-  run_poststart(store, record);
+  try {
+    run_poststart(store, record);
+  } catch (const Error&) {
+    destroy(store, record, warnings);
+    throw;
+  }
 }
 
 void run_poststart(const Store& store, const Record& record) {
@@ -139,10 +168,7 @@ void remove(const Store& store, const std::string& id, bool force, std::vector<s
   if (!force && status != Status::stopped && status != Status::created) {
     throw Conflict(fmt::format("cannot delete container {} that is not stopped: {}", id, to_word(status)));
   }
-  kill_and_wait(*record);
-  const oci::Hooks hooks = hooks_for_removal(store, id, warnings);
-  store.remove(id);
-  run_poststop(hooks, *record, warnings);
+  destroy(store, *record, warnings);
 }
 
 void run_poststop(const oci::Hooks& hooks, const Record& record, std::vector<std::string>& warnings) {

@@ -16,9 +16,9 @@ nlohmann::ordered_json state_document(const Store& store, const Record& record);
 /// The same as hooks get it, while the runtime itself decides what the state is.
 std::string hook_state(const Record& record, Status status, int pid);
 
-/// Lets a created container's program run, and runs the poststart hooks. Throws Conflict in any other state,
-/// userns::LaunchError.
-void start(const Store& store, const std::string& id);
+/// Lets a created container's program run, and runs the poststart hooks; when one fails the container is destroyed
+/// (runtime-spec runtime.md, "Lifecycle", 9). Throws Conflict in any other state, userns::LaunchError.
+void start(const Store& store, const std::string& id, std::vector<std::string>& warnings);
 /// Runs them when the program has been started; the container doesn't outlive the failure of one.
 void run_poststart(const Store& store, const Record& record);
 /// Sends a signal to its first process. Throws Conflict when it has stopped.

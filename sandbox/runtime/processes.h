@@ -9,5 +9,8 @@ namespace sandbox::runtime {
 
 /// In numeric order. Throws Conflict when the container has stopped.
 std::vector<int> processes_of(const Record& record);
+/// Sends a signal to each of them; also to those that have outlived the first one in the container's cgroup. Throws
+/// Conflict when there are none.
+void signal_all(const Record& record, int signal);
 
 }  // namespace sandbox::runtime

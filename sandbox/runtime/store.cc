@@ -15,6 +15,7 @@
 #include "sandbox/base/places.h"
 #include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
+#include "sandbox/runtime/cgroup.h"
 
 namespace sandbox::runtime {
 
@@ -31,6 +32,8 @@ void describe(A& field, Described<Record> auto& record) {
   field("creatorStart", record.creator_start);
   field("cgroup", record.cgroup);
   field("annotations", record.annotations);
+  field("scope", record.scope);
+  field("scopeBus", record.scope_bus);
 }
 
 namespace {
@@ -153,6 +156,7 @@ std::vector<std::string> Store::ids() const {
 Status status_of(const Store& store, const Record& record) {
   if (record.pid == 0) return is_alive(record.creator, record.creator_start) ? Status::creating : Status::stopped;
   if (!is_alive(record.pid, record.pid_start)) return Status::stopped;
+  if (const auto directory = cgroup_of(record); directory && directory->is_frozen()) return Status::paused;
   return connect_gate(store, record.id) ? Status::created : Status::running;
 }
 

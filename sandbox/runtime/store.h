@@ -31,6 +31,7 @@ struct Record {
   int creator = 0;              ///< The process that makes it.
   std::uint64_t creator_start = 0;
   std::string cgroup;  ///< Directory; empty: that of the caller.
+  std::string scope, scope_bus;  ///< Of systemd, that `cgroup` is in; empty: none.
   std::map<std::string, std::string> annotations;
 };
 

@@ -231,6 +231,15 @@ class Hooks(OciCase):
                     file.write(good)
         self.assertEqual([note.split()[0] for note in self.notes()], ["poststop"] * 10)
 
+    def test_a_failure_after_start_destroys_the_container(self):
+        self.program("sleep", "1000")
+        self.hook("poststart", "exit 3")
+        self.hook("poststop", self.note("poststop"))
+        self.done("create", "c")
+        self.refused(re.compile("^error running poststart hook #0: exit status 3"), "start", "c")
+        self.assertEqual(os.listdir(self.root), [])
+        self.assertEqual([note.split()[0] for note in self.notes()], ["poststop"])
+
     def test_one_that_takes_too_long_is_killed(self):
         self.program("true")
         self.hook("createRuntime", "exec sleep 1000", timeout=1)

@@ -72,6 +72,19 @@ class Lifecycle(OciCase):
         self.refused("invalid format option", "list", "-f", "xml")
         self.done("delete", "--force", "another-one-with-a-long-name")
 
+    def test_an_expression_deletes_what_it_matches(self):
+        self.program("sleep", "1000")
+        for name in ("pod-1", "pod-2", "other"):
+            self.done("create", name)
+        self.done("run", "--detach", "pod-3")
+        done = self.oci("delete", "--regex", "^pod-[0-9]$")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot delete container pod-3 that is not stopped: running", done.stderr)
+        self.assertEqual(self.done("list", "-q"), "other\npod-3\n")
+        self.done("delete", "-r", "-f", "^pod|^o")
+        self.assertEqual(self.done("list", "-q"), "")
+        self.refused("invalid regular expression '('", "delete", "--regex", "(")
+
     def test_the_configuration_at_create_counts(self):
         self.program("sh", "-c", "echo old > /proc/1/fd/1")
         log = self.home + "/log"

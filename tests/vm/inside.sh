@@ -73,6 +73,7 @@ if [ -n "$picture" ]; then
 else
   for user in range one; do
     as_user "$user" python3 /bed/source/tests/vm/limits_test.py /bed/build/bin/sandbox
+    as_user "$user" python3 /bed/source/tests/vm/oci_limits_test.py /bed/build/bin/sandbox
   done
 fi
 if [ "$form" = script ] && [ -z "$picture" ]; then

@@ -37,7 +37,7 @@ constexpr Option kRunOptions[] = {
     {"keep", '\0', nullptr, "Don't delete the container at its end"},
 };
 
-runtime::CreateRequest request_of(const Arguments& arguments) {
+runtime::CreateRequest request_of(const Arguments& arguments, const OciContext& context) {
   if (arguments.flag("no-pivot"))
     throw UsageError("--no-pivot is not supported: it would leave the host's tree reachable");
   runtime::CreateRequest request;
@@ -47,6 +47,7 @@ runtime::CreateRequest request_of(const Arguments& arguments) {
   request.console_socket = arguments.text("console-socket");
   request.pid_file = arguments.text("pid-file");
   request.preserve_fds = parse_number("preserve-fds", arguments.text("preserve-fds", "0"));
+  request.cgroup_manager = context.cgroup_manager;
   request.no_new_keyring = arguments.flag("no-new-keyring");
   runtime::check_id(request.id);
   return request;
@@ -58,7 +59,7 @@ void print_plan(const runtime::Loaded& loaded) {
 }
 
 int run_create(const Arguments& arguments, const OciContext& context) {
-  const runtime::CreateRequest request = request_of(arguments);
+  const runtime::CreateRequest request = request_of(arguments, context);
   const runtime::Loaded loaded = runtime::load_bundle(request);
   if (arguments.flag("print-plan")) {
     print_plan(loaded);
@@ -71,7 +72,7 @@ int run_create(const Arguments& arguments, const OciContext& context) {
 }
 
 int run_run(const Arguments& arguments, const OciContext& context) {
-  runtime::CreateRequest request = request_of(arguments);
+  runtime::CreateRequest request = request_of(arguments, context);
   request.detach = arguments.flag("detach");
   const runtime::Loaded loaded = runtime::load_bundle(request);
   if (arguments.flag("print-plan")) {

@@ -1,7 +1,10 @@
 // oci start, state, kill, delete, list.
 #include <pwd.h>
+#include <regex.h>
 #include <stdio.h>
 #include <sys/stat.h>
+
+#include <memory>
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/sys.h"
@@ -9,6 +12,7 @@
 #include "sandbox/cli/oci/oci_command.h"
 #include "sandbox/cli/table.h"
 #include "sandbox/runtime/lifecycle.h"
+#include "sandbox/runtime/processes.h"
 
 namespace sandbox::cli {
 namespace {
@@ -20,6 +24,7 @@ constexpr Option kKillOptions[] = {
 };
 constexpr Option kDeleteOptions[] = {
     {"force", 'f', nullptr, "Kill it first if it runs; no error when there is none"},
+    {"regex", 'r', nullptr, "Every container whose id the extended regular expression ID matches"},
 };
 constexpr Option kListOptions[] = {
     {"format", 'f', "FORMAT", "table or json"},
@@ -31,7 +36,13 @@ std::string dump(const Ordered& document, int indent) {
 }
 
 int run_start(const Arguments& arguments, const OciContext& context) {
-  runtime::start(context.store, arguments.positional[0]);
+  std::vector<std::string> warnings;
+  try {
+    runtime::start(context.store, arguments.positional[0], warnings);
+  } catch (const Error&) {
+    context.warn(warnings);
+    throw;
+  }
   return 0;
 }
 
@@ -47,7 +58,7 @@ int run_kill(const Arguments& arguments, const OciContext& context) {
   const runtime::Record record = store.load(id);
   const int signal = runtime::parse_signal_word(arguments.positional.size() > 1 ? arguments.positional[1] : "SIGTERM");
   try {
-    runtime::kill(store, id, signal);
+    arguments.flag("all") ? runtime::signal_all(record, signal) : runtime::kill(store, id, signal);
   } catch (const Conflict&) {
     // runc and its callers: to signal all of none is no error.
     if (!arguments.flag("all")) throw;
@@ -55,11 +66,35 @@ int run_kill(const Arguments& arguments, const OciContext& context) {
   return 0;
 }
 
+std::vector<std::string> matching_ids(const runtime::Store& store, const std::string& pattern) {
+  regex_t compiled;
+  if (::regcomp(&compiled, pattern.c_str(), REG_EXTENDED | REG_NOSUB) != 0)
+    throw UsageError(fmt::format("invalid regular expression '{}'", pattern));
+  const std::unique_ptr<regex_t, decltype(&::regfree)> expression(&compiled, &::regfree);
+  std::vector<std::string> ids = store.ids();
+  std::erase_if(ids, [&](const auto& id) { return ::regexec(&compiled, id.c_str(), 0, nullptr, 0) != 0; });
+  return ids;
+}
+
 int run_delete(const Arguments& arguments, const OciContext& context) {
+  const std::string& word = arguments.positional[0];
+  const bool force = arguments.flag("force");
   std::vector<std::string> warnings;
-  runtime::remove(context.store, arguments.positional[0], arguments.flag("force"), warnings);
+  int status = 0;
+  if (arguments.flag("regex")) {
+    for (const std::string& id : matching_ids(context.store, word)) {
+      try {
+        runtime::remove(context.store, id, force, warnings);
+      } catch (const Error& error) {
+        print_error(error.what());
+        status = 1;
+      }
+    }
+  } else {
+    runtime::remove(context.store, word, force, warnings);
+  }
   context.warn(warnings);
-  return 0;
+  return status;
 }
 
 std::string owner_of(const std::string& directory) {

@@ -8,6 +8,7 @@
 
 #include "sandbox/cli/oci/oci_log.h"
 #include "sandbox/cli/options.h"
+#include "sandbox/runtime/cgroup_plan.h"
 #include "sandbox/runtime/store.h"
 
 namespace sandbox::cli {
@@ -16,6 +17,7 @@ namespace sandbox::cli {
 struct OciContext {
   runtime::Store store;
   const OciLog& log;
+  runtime::CgroupManager cgroup_manager;
 
   void warn(const std::vector<std::string>& messages) const {
     for (const std::string& message : messages) log.write("warning", message);
@@ -40,6 +42,6 @@ unsigned parse_number(const char* option, const std::string& word);
 int oci_main(std::span<char* const> words);
 
 extern const OciCommand kOciCreate, kOciStart, kOciState, kOciKill, kOciDelete, kOciRun, kOciExec, kOciPs, kOciList,
-    kOciSpec, kOciFeatures;
+    kOciSpec, kOciFeatures, kOciPause, kOciResume, kOciUpdate, kOciEvents, kOciStats;
 
 }  // namespace sandbox::cli

@@ -12,7 +12,8 @@ namespace sandbox::cli {
 namespace {
 
 constexpr const OciCommand* kOciCommands[] = {&kOciCreate, &kOciStart, &kOciState, &kOciKill, &kOciDelete,  &kOciRun,
-                                              &kOciExec,   &kOciList,  &kOciPs,    &kOciSpec, &kOciFeatures};
+                                              &kOciExec,   &kOciList,  &kOciPs,    &kOciPause, &kOciResume, &kOciUpdate,
+                                              &kOciEvents, &kOciStats, &kOciSpec,  &kOciFeatures};
 
 constexpr Option kGlobalOptions[] = {
     {"root", '\0', "DIR", "Directory of the containers' state (default: oci in the runtime directory)"},
@@ -48,6 +49,11 @@ void print_help_of(const OciCommand& command) {
 
 std::string with_hint(const std::string& prefix, const Error& error) {
   return prefix + error.what() + (error.hint().empty() ? "" : " (hint: " + error.hint() + ")");
+}
+
+runtime::CgroupManager cgroup_manager_of(const Arguments& globals) {
+  if (globals.flag("systemd-cgroup")) return runtime::CgroupManager::systemd;
+  return runtime::parse_cgroup_manager(globals.text("cgroup-manager"));
 }
 
 int fail(const OciLog& log, const std::string& message, int status) {
@@ -89,7 +95,7 @@ int oci_main(std::span<char* const> words) {
     }
     check_count(**found, arguments.positional.size());
     command = *found;
-    return command->run(arguments, {runtime::Store(globals.text("root")), *log});
+    return command->run(arguments, {runtime::Store(globals.text("root")), *log, cgroup_manager_of(globals)});
   } catch (const Error& error) {
     if (!log) log.emplace("", "text");
     return fail(*log, with_hint(command != nullptr ? command->failure : "", error),

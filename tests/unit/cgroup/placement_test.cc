@@ -119,6 +119,14 @@ TEST_CASE("a cgroup's directory is below the mount that shows it, or nowhere") {
   CHECK(directory_of({"/", "/c"}, "/../outside").empty());
 }
 
+TEST_CASE("the lowest directory above two cgroups") {
+  CHECK(common_ancestor("/c/a/b", "/c/a/d") == "/c/a");
+  CHECK(common_ancestor("/c/a", "/c/ab") == "/c");
+  CHECK(common_ancestor("/c/a", "/c/a/b") == "/c/a");
+  CHECK(common_ancestor("/c/a", "/c/a") == "/c/a");
+  CHECK(common_ancestor("/a", "/b").empty());
+}
+
 TEST_CASE("who is in the leaf makes children beside it") {
   CHECK(base_of("/sys/fs/cgroup/x/sandbox-supervisor") == "/sys/fs/cgroup/x");
   CHECK(base_of("/sys/fs/cgroup/x") == "/sys/fs/cgroup/x");
