@@ -10,7 +10,7 @@
 
 #include "sandbox/base/fd.h"
 #include "sandbox/base/helper_process.h"
-#include "sandbox/base/json.h"
+#include "sandbox/base/json_fwd.h"
 
 namespace sandbox::overlay {
 

@@ -4,6 +4,7 @@
 
 #include "netstack/netstack.h"
 #include "sandbox/base/error.h"
+#include "sandbox/base/json.h"
 
 namespace sandbox::netstack {
 namespace {

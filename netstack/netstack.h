@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "sandbox/base/fd.h"
-#include "sandbox/base/json.h"
+#include "sandbox/base/json_fwd.h"
 
 namespace sandbox::netstack {
 

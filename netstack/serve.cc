@@ -21,6 +21,7 @@
 #include "netstack/slirp_library.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
+#include "sandbox/base/json.h"
 #include "sandbox/base/sys.h"
 
 namespace sandbox::netstack {

@@ -11,6 +11,7 @@
 #include "netstack/netstack.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/helper_process.h"
+#include "sandbox/base/json.h"
 #include "sandbox/base/sys.h"
 
 namespace sandbox::netstack {

@@ -22,6 +22,7 @@
 #include "profiles/capabilities.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/fd.h"
+#include "sandbox/base/json.h"
 #include "sandbox/base/sys.h"
 
 namespace sandbox::profiles {

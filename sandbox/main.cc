@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include <algorithm>
 #include <exception>
 #include <span>
 #include <string_view>
@@ -22,6 +23,11 @@ void open_standard_streams() {
   }
 }
 
+/// Whether a command of the runtime may be among the words that starts what a container has chosen.
+bool may_start_programs(std::span<char* const> words) {
+  return std::ranges::any_of(words, [](std::string_view word) { return word == "create" || word == "run" || word == "exec"; });
+}
+
 int overlay_main(std::span<char* const> words) {
   char command[] = "overlay";
   std::vector<char*> all{command};
@@ -39,8 +45,8 @@ int main(int argc, char** argv) {
     // Engines take the path of a runtime or of a mount program, and no further words.
     const bool is_runtime = name == "sandbox-runtime";
     if (name == "sandbox-overlay") return overlay_main(words);
-    // As a runtime this very process starts what a container has chosen.
-    if (is_runtime || (!words.empty() && std::string_view(words[0]) == "oci")) sandbox::continue_sealed(argv);
+    if ((is_runtime || (!words.empty() && std::string_view(words[0]) == "oci")) && may_start_programs(words))
+      sandbox::continue_sealed(argv);
     if (is_runtime) return sandbox::cli::oci_main(words);
     if (words.size() >= 2 && std::string_view(words[0]) == "helper") {
       const std::string_view helper = words[1];

@@ -1,6 +1,7 @@
 // The server's configuration as JSON, written by the spawning process and read by the helper.
 #include "fuse-overlay/overlay_server.h"
 #include "sandbox/base/error.h"
+#include "sandbox/base/json.h"
 
 namespace sandbox::overlay {
 

@@ -16,6 +16,7 @@
 #include "fuse-overlay/server/operations.h"
 #include "fuse-overlay/server/own_mounts.h"
 #include "fuse-overlay/server/workers.h"
+#include "sandbox/base/json.h"
 #include "sandbox/base/sys.h"
 
 namespace sandbox::overlay {

@@ -6,6 +6,7 @@
 
 #include "fuse-overlay/overlay_server.h"
 #include "sandbox/base/file.h"
+#include "sandbox/base/json.h"
 #include "sandbox/base/sys.h"
 
 namespace sandbox::overlay {

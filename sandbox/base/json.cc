@@ -2,6 +2,9 @@
 
 #include "sandbox/base/error.h"
 
+template class nlohmann::basic_json<>;
+template class nlohmann::basic_json<nlohmann::ordered_map>;
+
 namespace sandbox {
 namespace {
 constexpr int max_depth = 64;

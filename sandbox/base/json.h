@@ -5,9 +5,13 @@
 #include <string>
 #include <string_view>
 
-namespace sandbox {
+#include "sandbox/base/json_fwd.h"
 
-using Json = nlohmann::json;
+// Compiled once, in json.cc.
+extern template class nlohmann::basic_json<>;
+extern template class nlohmann::basic_json<nlohmann::ordered_map>;
+
+namespace sandbox {
 
 /// Parses `text`; `what` names the document in errors. Throws InvalidInput when malformed or
 /// nested deeper than 64 levels.

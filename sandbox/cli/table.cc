@@ -1,4 +1,5 @@
 // See table.h. Pure.
+#include "sandbox/base/json.h"
 #include "sandbox/cli/table.h"
 
 #include <fmt/format.h>

@@ -1,5 +1,6 @@
 // Containers on disk. A container appears by the rename of a finished directory and goes by a
 // rename out of sight, so readers, which take no lock, see it whole or not at all.
+#include "sandbox/base/json.h"
 #include "sandbox/container/container_store.h"
 
 #include <errno.h>

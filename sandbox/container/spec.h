@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "sandbox/base/json.h"
+#include "sandbox/base/json_fwd.h"
 #include "sandbox/cgroup/limits.h"
 #include "userns/launch_plan.h"
 

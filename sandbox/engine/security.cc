@@ -1,4 +1,5 @@
 // See security.h. Runs in the client. The cache lies in the user's own data directory (0700).
+#include "sandbox/base/json.h"
 #include "sandbox/engine/security.h"
 
 #include <linux/filter.h>

@@ -1,37 +1,34 @@
 #include "sandbox/oci/example_spec.h"
 
-#include <nlohmann/json.hpp>
-
+#include "sandbox/base/json.h"
 #include "sandbox/oci/runtime_spec.h"
 
 namespace sandbox::oci {
 namespace {
 
-using Ordered = nlohmann::ordered_json;
-
-Ordered process() {
-  const Ordered capabilities{"CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"};
+OrderedJson process() {
+  const OrderedJson capabilities{"CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"};
   return {{"terminal", true},
           {"user", {{"uid", 0}, {"gid", 0}}},
-          {"args", Ordered::array({"sh"})},
+          {"args", OrderedJson::array({"sh"})},
           {"env", {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm"}},
           {"cwd", "/"},
           {"capabilities", {{"bounding", capabilities}, {"effective", capabilities}, {"permitted", capabilities}}},
-          {"rlimits", Ordered::array({{{"type", "RLIMIT_NOFILE"}, {"hard", 1024}, {"soft", 1024}}})},
+          {"rlimits", OrderedJson::array({{{"type", "RLIMIT_NOFILE"}, {"hard", 1024}, {"soft", 1024}}})},
           {"noNewPrivileges", true}};
 }
 
-Ordered mount(const char* destination, const char* type, const char* source,
+OrderedJson mount(const char* destination, const char* type, const char* source,
               std::initializer_list<const char*> options) {
-  Ordered entry{{"destination", destination}, {"type", type}, {"source", source}};
+  OrderedJson entry{{"destination", destination}, {"type", type}, {"source", source}};
   if (options.size() > 0) entry["options"] = options;
   return entry;
 }
 
 /// An ordinary user can't make a sysfs of the host's network namespace, nor give a terminal to a group that isn't
 /// mapped.
-Ordered mounts(bool rootless) {
-  Ordered list = Ordered::array();
+OrderedJson mounts(bool rootless) {
+  OrderedJson list = OrderedJson::array();
   list.push_back(mount("/proc", "proc", "proc", {}));
   list.push_back(mount("/dev", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755", "size=65536k"}));
   if (rootless) {
@@ -52,16 +49,16 @@ Ordered mounts(bool rootless) {
   return list;
 }
 
-Ordered linux_part(const std::optional<RootlessIds>& rootless) {
-  Ordered part = Ordered::object();
-  const auto map = [](std::uint32_t id) { return Ordered::array({{{"containerID", 0}, {"hostID", id}, {"size", 1}}}); };
+OrderedJson linux_part(const std::optional<RootlessIds>& rootless) {
+  OrderedJson part = OrderedJson::object();
+  const auto map = [](std::uint32_t id) { return OrderedJson::array({{{"containerID", 0}, {"hostID", id}, {"size", 1}}}); };
   if (rootless) {
     part["uidMappings"] = map(rootless->uid);
     part["gidMappings"] = map(rootless->gid);
   } else {
-    part["resources"] = {{"devices", Ordered::array({{{"allow", false}, {"access", "rwm"}}})}};
+    part["resources"] = {{"devices", OrderedJson::array({{{"allow", false}, {"access", "rwm"}}})}};
   }
-  Ordered namespaces = Ordered::array();
+  OrderedJson namespaces = OrderedJson::array();
   for (const char* type : {"pid", "ipc", "uts", "mount", "cgroup"}) namespaces.push_back({{"type", type}});
   namespaces.push_back({{"type", rootless ? "user" : "network"}});
   part["namespaces"] = std::move(namespaces);
@@ -75,7 +72,7 @@ Ordered linux_part(const std::optional<RootlessIds>& rootless) {
 }  // namespace
 
 std::string example_spec(const std::optional<RootlessIds>& rootless) {
-  const Ordered spec{{"ociVersion", kSpecVersion},
+  const OrderedJson spec{{"ociVersion", kSpecVersion},
                      {"process", process()},
                      {"root", {{"path", "rootfs"}, {"readonly", true}}},
                      {"hostname", "sandbox"},

@@ -4,6 +4,7 @@
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
+#include "sandbox/base/json.h"
 #include "sandbox/cgroup/survey.h"
 #include "sandbox/runtime/cgroup.h"
 #include "sandbox/runtime/resources.h"

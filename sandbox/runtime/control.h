@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "sandbox/base/json.h"
+#include "sandbox/base/json_fwd.h"
 #include "sandbox/runtime/store.h"
 
 namespace sandbox::runtime {

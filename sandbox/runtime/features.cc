@@ -8,9 +8,8 @@
 
 namespace sandbox::runtime {
 
-nlohmann::ordered_json features_document() {
-  using Ordered = nlohmann::ordered_json;
-  const Ordered seccomp{
+OrderedJson features_document() {
+  const OrderedJson seccomp{
       {"enabled", true},
       {"actions",
        {"SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD",

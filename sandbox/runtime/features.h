@@ -1,10 +1,10 @@
 // What is built in, for `features` (runtime-spec features.md, features-linux.md).
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include "sandbox/base/json_fwd.h"
 
 namespace sandbox::runtime {
 
-nlohmann::ordered_json features_document();
+OrderedJson features_document();
 
 }  // namespace sandbox::runtime

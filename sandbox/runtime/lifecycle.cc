@@ -63,7 +63,7 @@ std::optional<Record> load_for_removal(const Store& store, const std::string& id
   return std::nullopt;
 }
 
-nlohmann::ordered_json common_state(const Record& record, Status status, int pid) {
+OrderedJson common_state(const Record& record, Status status, int pid) {
   return {{"ociVersion", record.oci_version},
           {"id", record.id},
           {"pid", pid},
@@ -71,7 +71,7 @@ nlohmann::ordered_json common_state(const Record& record, Status status, int pid
           {"bundle", record.bundle}};
 }
 
-void add_annotations(nlohmann::ordered_json& document, const Record& record) {
+void add_annotations(OrderedJson& document, const Record& record) {
   if (!record.annotations.empty()) document["annotations"] = record.annotations;
 }
 
@@ -101,9 +101,9 @@ void destroy(const Store& store, const Record& record, std::vector<std::string>&
 
 }  // namespace
 
-nlohmann::ordered_json state_document(const Store& store, const Record& record) {
+OrderedJson state_document(const Store& store, const Record& record) {
   const Status status = status_of(store, record);
-  nlohmann::ordered_json document = common_state(record, status, status == Status::stopped ? 0 : record.pid);
+  OrderedJson document = common_state(record, status, status == Status::stopped ? 0 : record.pid);
   document["rootfs"] = record.rootfs;
   document["created"] = record.created;
   add_annotations(document, record);
@@ -111,9 +111,9 @@ nlohmann::ordered_json state_document(const Store& store, const Record& record) 
 }
 
 std::string hook_state(const Record& record, Status status, int pid) {
-  nlohmann::ordered_json document = common_state(record, status, pid);
+  OrderedJson document = common_state(record, status, pid);
   add_annotations(document, record);
-  return document.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return document.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 void start(const Store& store, const std::string& id, std::vector<std::string>& warnings) {

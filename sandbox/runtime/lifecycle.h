@@ -4,14 +4,14 @@
 #include <string>
 #include <vector>
 
-#include "sandbox/base/json.h"
+#include "sandbox/base/json_fwd.h"
 #include "sandbox/oci/runtime_spec.h"
 #include "sandbox/runtime/store.h"
 
 namespace sandbox::runtime {
 
 /// The document of `state`, with runc's additional members.
-nlohmann::ordered_json state_document(const Store& store, const Record& record);
+OrderedJson state_document(const Store& store, const Record& record);
 
 /// The same as hooks get it, while the runtime itself decides what the state is.
 std::string hook_state(const Record& record, Status status, int pid);

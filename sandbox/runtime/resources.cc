@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sandbox/base/error.h"
+#include "sandbox/base/json.h"
 #include "sandbox/oci/document.h"
 
 namespace sandbox::runtime {

@@ -5,13 +5,13 @@
 #include <cstdint>
 
 #include "sandbox/base/error.h"
+#include "sandbox/base/json.h"
 #include "sandbox/cgroup/directory.h"
 #include "sandbox/cgroup/placement.h"
 
 namespace sandbox::runtime {
 namespace {
 
-using Ordered = nlohmann::ordered_json;
 using Text = std::function<std::string(const std::string&)>;
 
 /// The number at the beginning of a text; the largest one for "max", 0 for anything else.
@@ -22,7 +22,7 @@ std::uint64_t number_of(std::string_view text) {
   return number;
 }
 
-Ordered cpu_usage(const Text& text) {
+OrderedJson cpu_usage(const Text& text) {
   const std::string stat = text("cpu.stat");
   const auto nanoseconds = [&](const char* key) { return cgroup::value_of(stat, key) * 1000; };
   return {{"usage",
@@ -35,17 +35,17 @@ Ordered cpu_usage(const Text& text) {
             {"throttledTime", nanoseconds("throttled_usec")}}}};
 }
 
-Ordered entry(std::uint64_t limit, std::uint64_t usage, std::uint64_t peak, std::uint64_t failures) {
+OrderedJson entry(std::uint64_t limit, std::uint64_t usage, std::uint64_t peak, std::uint64_t failures) {
   return {{"limit", limit}, {"usage", usage}, {"max", peak}, {"failcnt", failures}};
 }
 
 /// cgroup v1 counts memory and swap together.
-Ordered memory_usage(const Text& text) {
+OrderedJson memory_usage(const Text& text) {
   const std::string stat = text("memory.stat"), current = text("memory.current");
   const std::uint64_t used = number_of(current), limit = number_of(text("memory.max"));
   const std::uint64_t swap_limit = number_of(text("memory.swap.max"));
   const bool bounded = limit != UINT64_MAX && swap_limit != UINT64_MAX;
-  Ordered raw = Ordered::object();
+  OrderedJson raw = OrderedJson::object();
   const std::vector<std::string> words = cgroup::split_words(stat);
   for (std::size_t i = 0; i + 1 < words.size(); i += 2) raw[words[i]] = number_of(words[i + 1]);
   return {{"cache", cgroup::value_of(stat, "file")},
@@ -58,7 +58,7 @@ Ordered memory_usage(const Text& text) {
 }
 
 /// A line of io.stat for each device: "8:0 rbytes=1 wbytes=2 rios=3 …".
-Ordered block_io(const Text& text) {
+OrderedJson block_io(const Text& text) {
   struct Word {
     std::string_view key, list, operation;
   };
@@ -66,7 +66,7 @@ Ordered block_io(const Text& text) {
       {"rbytes", "ioServiceBytesRecursive", "Read"},    {"wbytes", "ioServiceBytesRecursive", "Write"},
       {"dbytes", "ioServiceBytesRecursive", "Discard"}, {"rios", "ioServicedRecursive", "Read"},
       {"wios", "ioServicedRecursive", "Write"},         {"dios", "ioServicedRecursive", "Discard"}};
-  Ordered lists = Ordered::object();
+  OrderedJson lists = OrderedJson::object();
   std::uint64_t major = 0, minor = 0;
   for (const std::string& item : cgroup::split_words(text("io.stat"))) {
     const std::string_view view = item;
@@ -84,8 +84,8 @@ Ordered block_io(const Text& text) {
   return lists;
 }
 
-Ordered huge_pages(const Text& text) {
-  Ordered sizes = Ordered::object();
+OrderedJson huge_pages(const Text& text) {
+  OrderedJson sizes = OrderedJson::object();
   for (const char* size : {"64KB", "2MB", "32MB", "512MB", "1GB", "16GB"}) {  // of the architectures that have them
     const std::string prefix = std::string("hugetlb.") + size;
     const std::string current = text(prefix + ".current");
@@ -95,14 +95,14 @@ Ordered huge_pages(const Text& text) {
   return sizes;
 }
 
-Ordered pids(const Text& text) {
+OrderedJson pids(const Text& text) {
   const std::uint64_t limit = number_of(text("pids.max"));
   return {{"current", number_of(text("pids.current"))}, {"limit", limit == UINT64_MAX ? 0 : limit}};
 }
 
 }  // namespace
 
-Ordered stats_document(const std::string& id, const Text& text) {
+OrderedJson stats_document(const std::string& id, const Text& text) {
   return {{"type", "stats"},
           {"id", id},
           {"data",
@@ -111,7 +111,7 @@ Ordered stats_document(const std::string& id, const Text& text) {
             {"pids", pids(text)},
             {"blkio", block_io(text)},
             {"hugetlb", huge_pages(text)},
-            {"intel_rdt", Ordered::object()},
+            {"intel_rdt", OrderedJson::object()},
             {"network_interfaces", nullptr}}}};
 }
 

@@ -4,13 +4,13 @@
 #include <functional>
 #include <string>
 
-#include "sandbox/base/json.h"
+#include "sandbox/base/json_fwd.h"
 
 namespace sandbox::runtime {
 
 /// `text(file)`: the text of a file of the container's cgroup, empty when there is none. Controllers that are not
 /// enabled there count nothing. Pure.
-nlohmann::ordered_json stats_document(const std::string& id,
+OrderedJson stats_document(const std::string& id,
                                       const std::function<std::string(const std::string&)>& text);
 
 /// "500ms", "5s", "1m30s", as Go writes durations, in milliseconds. Throws UsageError when it is none above zero.

@@ -16,7 +16,6 @@
 #include <vector>
 
 #include "sandbox/base/fd.h"
-#include "sandbox/base/json.h"
 
 namespace sandbox::runtime {
 

@@ -14,6 +14,7 @@
 #include "netstack/frame_gate.h"
 #include "netstack/netstack.h"
 #include "netstack/slirp_library.h"
+#include "sandbox/base/json.h"
 #include "sandbox/base/sys.h"
 #include "target.h"
 

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "sandbox/base/error.h"
+#include "sandbox/base/json.h"
 #include "sandbox/cli/cmd/run_options.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/container/supervisor.h"

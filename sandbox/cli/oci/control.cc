@@ -6,6 +6,7 @@
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
+#include "sandbox/base/json.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/oci/oci_command.h"
@@ -125,7 +126,7 @@ cgroup::Directory running_cgroup(const runtime::Record& record) {
 
 void print_stats(const std::string& id, const cgroup::Directory& directory) {
   const auto text = [&](const std::string& file) { return directory.text(file); };
-  print(runtime::stats_document(id, text).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
+  print(runtime::stats_document(id, text).dump(-1, ' ', false, OrderedJson::error_handler_t::replace) +
         "\n");
 }
 
@@ -152,7 +153,7 @@ int run_events(const Arguments& arguments, const OciContext& context) {
     pollfd item{process.get(), POLLIN, 0};
     const bool ended = ::poll(&item, 1, interval) > 0;
     if (const std::uint64_t now = oom_kills(directory); now > kills) {
-      print(nlohmann::ordered_json{{"type", "oom"}, {"id", id}}.dump() + "\n");
+      print(OrderedJson{{"type", "oom"}, {"id", id}}.dump() + "\n");
       kills = now;
     }
     if (ended) return 0;

@@ -1,4 +1,5 @@
 // oci exec, oci ps.
+#include "sandbox/base/json.h"
 #include "sandbox/runtime/exec.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/process_table.h"

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "sandbox/base/error.h"
+#include "sandbox/base/json.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/oci/oci_command.h"
@@ -16,8 +17,6 @@
 
 namespace sandbox::cli {
 namespace {
-
-using Ordered = nlohmann::ordered_json;
 
 constexpr Option kKillOptions[] = {
     {"all", 'a', nullptr, "Every process of the container"},
@@ -31,8 +30,8 @@ constexpr Option kListOptions[] = {
     {"quiet", 'q', nullptr, "Ids only"},
 };
 
-std::string dump(const Ordered& document, int indent) {
-  return document.dump(indent, ' ', false, Ordered::error_handler_t::replace);
+std::string dump(const OrderedJson& document, int indent) {
+  return document.dump(indent, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 int run_start(const Arguments& arguments, const OciContext& context) {
@@ -104,11 +103,11 @@ std::string owner_of(const std::string& directory) {
   return entry != nullptr ? entry->pw_name : fmt::format("#{}", status->st_uid);
 }
 
-std::vector<Ordered> all_states(const runtime::Store& store) {
-  std::vector<Ordered> states;
+std::vector<OrderedJson> all_states(const runtime::Store& store) {
+  std::vector<OrderedJson> states;
   for (const std::string& id : store.ids()) {
     try {
-      Ordered state = runtime::state_document(store, store.load(id));
+      OrderedJson state = runtime::state_document(store, store.load(id));
       state["owner"] = owner_of(store.directory(id));
       states.push_back(std::move(state));
     } catch (const Error& error) {
@@ -118,9 +117,9 @@ std::vector<Ordered> all_states(const runtime::Store& store) {
   return states;
 }
 
-void print_table(const std::vector<Ordered>& states) {
+void print_table(const std::vector<OrderedJson>& states) {
   std::vector<std::vector<std::string>> rows{{"ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"}};
-  for (const Ordered& state : states) {
+  for (const OrderedJson& state : states) {
     const auto text = [&](const char* key) { return state.at(key).get<std::string>(); };
     rows.push_back({text("id"), std::to_string(state.at("pid").get<int>()), text("status"), text("bundle"),
                     text("created"), text("owner")});
@@ -141,9 +140,9 @@ void print_table(const std::vector<Ordered>& states) {
 int run_list(const Arguments& arguments, const OciContext& context) {
   const std::string format = arguments.text("format", "table");
   if (format != "table" && format != "json") throw UsageError("invalid format option");
-  const std::vector<Ordered> states = all_states(context.store);
+  const std::vector<OrderedJson> states = all_states(context.store);
   if (arguments.flag("quiet")) {
-    for (const Ordered& state : states) print(state.at("id").get<std::string>() + "\n");
+    for (const OrderedJson& state : states) print(state.at("id").get<std::string>() + "\n");
   } else if (format == "json") {
     print((states.empty() ? "null" : dump(states, -1)) + "\n");
   } else {

@@ -3,9 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <nlohmann/json.hpp>
-
 #include "sandbox/base/error.h"
+#include "sandbox/base/json.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/runtime/store.h"
 
@@ -28,7 +27,7 @@ OciLog::OciLog(const std::string& file, const std::string& format) : json_(forma
 
 void OciLog::write(std::string_view level, const std::string& message) const {
   const std::string time = runtime::timestamp();
-  const std::string line = json_ ? nlohmann::ordered_json{{"level", level}, {"msg", message}, {"time", time}}.dump(
+  const std::string line = json_ ? OrderedJson{{"level", level}, {"msg", message}, {"time", time}}.dump(
                                        -1, ' ', false, nlohmann::json::error_handler_t::replace)
                                  : fmt::format("time=\"{}\" level={} msg={}", time, level, quoted(message));
   const std::string text = line + "\n";

@@ -3,6 +3,7 @@
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
+#include "sandbox/base/json.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/oci/oci_command.h"

@@ -2,6 +2,7 @@
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
+#include "sandbox/base/json.h"
 #include "sandbox/container/spec.h"
 #include "sandbox/container/state.h"
 

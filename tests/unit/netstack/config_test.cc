@@ -2,6 +2,7 @@
 
 #include "netstack/netstack.h"
 #include "sandbox/base/error.h"
+#include "sandbox/base/json.h"
 
 using namespace sandbox;
 using namespace sandbox::netstack;

@@ -11,6 +11,7 @@
 
 #include "profiles/capabilities.h"
 #include "profiles/seccomp.h"
+#include "sandbox/base/json.h"
 #include "tests/support/bpf.h"
 
 using namespace sandbox;

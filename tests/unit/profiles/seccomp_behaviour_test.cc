@@ -20,6 +20,7 @@
 #include "profiles/capabilities.h"
 #include "profiles/seccomp.h"
 #include "sandbox/base/error.h"
+#include "sandbox/base/json.h"
 
 using namespace sandbox;
 using namespace sandbox::profiles;

@@ -8,6 +8,7 @@
 
 #include "profiles/capabilities.h"
 #include "sandbox/base/error.h"
+#include "sandbox/base/json.h"
 
 using namespace sandbox;
 using namespace sandbox::profiles;

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "sandbox/base/error.h"
+#include "sandbox/base/json.h"
 
 using namespace sandbox;
 using namespace sandbox::runtime;

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "sandbox/base/error.h"
+#include "sandbox/base/json.h"
 
 using namespace sandbox;
 using namespace sandbox::runtime;
