@@ -13,6 +13,13 @@
 
 namespace sandbox {
 
+/// Whether a sanitizer watches this build: its own work in a helper needs more than the helper itself may do.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 /// Keeps the capabilities in `kept` (bit n: capability n) as permitted and effective ones; no others, no ambient.
 void keep_capabilities(std::uint64_t kept);
 
