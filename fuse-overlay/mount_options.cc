@@ -74,6 +74,8 @@ void take(std::string_view option, MountOptions& options) {
     server.upper = directory(name, value);
   } else if (name == "workdir") {
     server.work = directory(name, value);
+  } else if (option == "whiteout_files") {
+    server.whiteout_files = true;
   } else if (option == "squash_to_root") {
     server.squash.emplace();
   } else if (name == "squash_to_uid") {

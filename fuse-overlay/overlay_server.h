@@ -22,6 +22,7 @@ struct ServerConfig {
     gid_t gid = 0;
   };
   std::optional<Ids> squash;       ///< Ids in the user namespace, shown for everything where it maps only one.
+  bool whiteout_files = false;     ///< Whiteouts in lower directories may be files (tree/format.h).
   bool lower_may_change = false;   ///< Somebody else writes to the lower directories: the kernel caches briefly.
 };
 

@@ -28,9 +28,14 @@ bool may_start_programs(std::span<char* const> words) {
   return std::ranges::any_of(words, [](std::string_view word) { return word == "create" || word == "run" || word == "exec"; });
 }
 
+/// As mount(8) and engines call it, whose layers may hold whiteouts as files.
 int overlay_main(std::span<char* const> words) {
-  char command[] = "overlay";
-  std::vector<char*> all{command};
+  if (words.size() == 1 && std::string_view(words[0]) == "--version") {
+    ::printf("sandbox-overlay: version %s\n", SANDBOX_VERSION);
+    return 0;
+  }
+  char command[] = "overlay", option[] = "-o", whiteouts[] = "whiteout_files";
+  std::vector<char*> all{command, option, whiteouts};
   all.insert(all.end(), words.begin(), words.end());
   return sandbox::cli::client_main(all);
 }

@@ -9,6 +9,7 @@ Json to_json(const ServerConfig& config) {
   Json document{{"lower", config.lower},
                 {"upper", config.upper},
                 {"work", config.work},
+                {"whiteout_files", config.whiteout_files},
                 {"lower_may_change", config.lower_may_change},
                 {"squash", nullptr}};
   if (config.squash) document["squash"] = {config.squash->uid, config.squash->gid};
@@ -21,6 +22,7 @@ ServerConfig config_from_json(const Json& document) {
     config.lower = document.at("lower").get<std::vector<std::string>>();
     config.upper = document.at("upper").get<std::string>();
     config.work = document.at("work").get<std::string>();
+    config.whiteout_files = document.at("whiteout_files").get<bool>();
     config.lower_may_change = document.at("lower_may_change").get<bool>();
     if (const Json& ids = document.at("squash"); !ids.is_null()) {
       config.squash = {ids.at(0).get<uid_t>(), ids.at(1).get<gid_t>()};

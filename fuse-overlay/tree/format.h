@@ -1,4 +1,4 @@
-// Names of extended attributes on disk. All begin as kernel overlayfs' own, which it hides from users.
+// Names on disk. Extended attributes all begin as kernel overlayfs' own, which it hides from users.
 #pragma once
 
 #include <string>
@@ -19,6 +19,11 @@ inline constexpr std::size_t kMostNames = 65536;  ///< XATTR_LIST_MAX, and XATTR
 inline constexpr char kIsOpaque = 'y', kHasMarkedWhiteouts = 'x';
 /// The value of kOpaque at a directory; 0: none.
 char opaque_mark(int directory, const std::string& name);
+
+// Whiteouts as files, in layers that an engine has unpacked where it thinks that devices can't be made (image-spec
+// layer.md, "Whiteouts"): no such name exists in a lower layer then.
+inline constexpr std::string_view kWhiteoutFilePrefix = ".wh.";         ///< Before the name that it hides.
+inline constexpr const char* kOpaqueFile = ".wh..wh..opq";              ///< Hides all that lower layers have here.
 
 inline bool is_private(std::string_view name) { return name.starts_with(kPrivatePrefix); }
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "fuse-overlay/tree/directory_stream.h"
+#include "fuse-overlay/tree/format.h"
 #include "fuse-overlay/tree/overlay.h"
 #include "sandbox/base/sys.h"
 
@@ -29,13 +30,19 @@ void Overlay::list_layer(Node& directory, LayerIndex layer, Listing& items, std:
   const DirectoryStream stream = check(open_stream(fd->get(), "."));
   const bool is_last = layer == directory.layers.back(), is_first = layer == directory.layers.front();
   const bool has_marked = has_marked_whiteouts(directory, layer);
+  const bool has_files = whiteout_files_ && !is_upper(layer);
+  std::vector<std::string> hidden_below;
   const bool numbered = is_upper(layer) && is_numbered(directory, fd->get());
   for (;;) {
     errno = 0;
     const dirent* entry = ::readdir(stream.get());
     if (entry == nullptr && errno != 0) throw Failure{errno};
-    if (entry == nullptr) return;
+    if (entry == nullptr) break;
     if (is_dot(entry->d_name)) continue;
+    if (const std::string_view name = entry->d_name; has_files && name.starts_with(kWhiteoutFilePrefix)) {
+      hidden_below.emplace_back(name.substr(kWhiteoutFilePrefix.size()));
+      continue;
+    }
     DirectoryItem item{entry->d_name, own_ino(layers_[layer].device, entry->d_ino), type_of(*entry)};
     if (!is_first && seen.contains(item.name)) continue;
     bool hidden = false;
@@ -49,6 +56,7 @@ void Overlay::list_layer(Node& directory, LayerIndex layer, Listing& items, std:
     if (!is_last) seen.insert(item.name);
     if (!hidden) items.push_back(std::move(item));
   }
+  seen.insert(hidden_below.begin(), hidden_below.end());
 }
 
 Listing Overlay::list_merged(Node& directory) {

@@ -46,6 +46,10 @@ bool Overlay::is_whiteout(const Node& parent, LayerIndex layer, int directory, c
   return sys::getxattr(proc_path(directory, name).c_str(), kWhiteout, nullptr, 0, false).has_value();
 }
 
+bool Overlay::has_whiteout_file(LayerIndex layer, int directory, const std::string& file) const {
+  return whiteout_files_ && !is_upper(layer) && sys::fstatat(directory, file.c_str(), AT_SYMLINK_NOFOLLOW).has_value();
+}
+
 bool Overlay::is_foreign(int directory, const std::string& name, dev_t device) {
   {
     const std::lock_guard lock(devices_mutex_);
@@ -87,12 +91,17 @@ std::uint64_t Overlay::own_ino(dev_t device, ino_t number) {
 
 std::optional<Found> Overlay::find(Node& parent, const std::string& name, std::size_t from) {
   if (parent.is_removed()) return {};
+  const bool is_whiteout_file = whiteout_files_ && name.starts_with(kWhiteoutFilePrefix);
   std::optional<Found> found;
   for (std::size_t i = from; i < parent.layers.size(); ++i) {
     const LayerIndex layer = parent.layers[i];
+    if (is_whiteout_file && !is_upper(layer)) break;
     const OpenObject directory = directory_fd(parent, layer);
     const auto status = sys::fstatat(directory->get(), name.c_str(), AT_SYMLINK_NOFOLLOW);
-    if (!status && status.error().value == ENOENT) continue;
+    const bool absent = !status && status.error().value == ENOENT;
+    const bool hides = has_whiteout_file(layer, directory->get(), std::string(kWhiteoutFilePrefix) + name);
+    if (absent && hides) break;
+    if (absent) continue;
     if (!status && found) break;
     if (!status) throw Failure{status.error().value};
     if (is_whiteout(parent, layer, directory->get(), name, *status)) break;
@@ -105,7 +114,7 @@ std::optional<Found> Overlay::find(Node& parent, const std::string& name, std::s
     if (i + 1 == parent.layers.size()) break;
     const char mark = opaque_mark(directory->get(), name);
     if (mark == kHasMarkedWhiteouts) found->marked.push_back(layer);
-    if (mark == kIsOpaque) break;
+    if (mark == kIsOpaque || hides || has_whiteout_file(layer, directory->get(), name + "/" + kOpaqueFile)) break;
   }
   return found;
 }

@@ -50,6 +50,7 @@ struct Settings {
     gid_t gid = 0;
   };
   std::optional<Ids> squash;
+  bool whiteout_files = false;           ///< Whiteouts in lower layers may be files (format.h).
   std::size_t open_capacity = 1024;      ///< Directories and files kept open, beyond the layers' own.
   std::function<void()> before_waiting;  ///< Called before work that takes long, such as copying a big file.
 };
@@ -198,6 +199,8 @@ class Overlay {
   bool has_marked_whiteouts(const Node& directory, LayerIndex layer) const;
   bool is_whiteout(const Node& parent, LayerIndex layer, int directory, const std::string& name,
                    const struct stat& status) const;
+  /// Whether that lower layer hides what is below it at a name, or in the directory itself with kOpaqueFile, by a file.
+  bool has_whiteout_file(LayerIndex layer, int directory, const std::string& file) const;
   bool is_foreign(int directory, const std::string& name, dev_t device);
   bool is_numbered(Node& directory, int upper) const;
   std::uint64_t ino_of(Node& parent, int directory, const std::string& name, const struct stat& status,
@@ -287,6 +290,7 @@ class Overlay {
   Fd work_;
   bool has_upper_ = false;
   bool marks_whiteouts_ = false;  ///< Device nodes can't be made here: whiteouts are marked files (Linux 6.7).
+  bool whiteout_files_ = false;
   std::atomic<bool> shares_blocks_ = true;  ///< FICLONE, until the file system has refused it.
   std::vector<LayerLinks> links_;           ///< Of each layer.
   std::optional<Settings::Ids> squash_;

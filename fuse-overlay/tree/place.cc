@@ -10,6 +10,7 @@ namespace sandbox::overlay {
 
 Overlay::Overlay(Settings settings)
     : work_(std::move(settings.work)),
+      whiteout_files_(settings.whiteout_files),
       squash_(settings.squash),
       before_waiting_(std::move(settings.before_waiting)),
       table_(settings.open_capacity) {

@@ -6,7 +6,7 @@ namespace sandbox::container {
 namespace {
 
 overlay::ServerConfig overlay_config(const userns::LaunchPlan& plan) {
-  overlay::ServerConfig config{plan.root.lower, plan.root.upper, plan.root.work, {}, plan.root.lower_may_change};
+  overlay::ServerConfig config{plan.root.lower, plan.root.upper, plan.root.work, {}, false, plan.root.lower_may_change};
   const auto maps_one = [](const auto& map) { return map.size() == 1 && map.front().count == 1; };
   if (maps_one(plan.identity.uid_map) && maps_one(plan.identity.gid_map)) {
     config.squash = {plan.identity.uid_map.front().inside, plan.identity.gid_map.front().inside};

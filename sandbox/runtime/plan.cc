@@ -178,9 +178,11 @@ void plan_user(const oci::User& user, const LaunchPlan& launch, const Caller& ca
   plan.uid = user.uid;
   plan.gid = user.gid;
   plan.umask = user.umask.value_or(022);
+  // Podman names the process's own group again, which it is in without setgroups(2).
+  const auto is_own = [&](std::uint32_t gid) { return gid == user.gid; };
   if (may_set_groups(launch, caller)) {
     plan.groups = user.additional_gids;
-  } else if (!user.additional_gids.empty()) {
+  } else if (!std::ranges::all_of(user.additional_gids, is_own)) {
     throw InvalidInput("cannot set any additional groups in a rootless container");
   }
   if (!launch.namespaces.user) return;

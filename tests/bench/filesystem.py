@@ -94,7 +94,7 @@ class Server:
     """`sandbox helper overlay`, started outside of the namespace that it serves."""
 
     def __init__(self, program, lower, upper, work, device, namespace):
-        document = json.dumps({"lower": [lower], "upper": upper, "work": work, "lower_may_change": False,
+        document = json.dumps({"lower": [lower], "upper": upper, "work": work, "lower_may_change": False, "whiteout_files": False,
                                "squash": [0, 0]})
         config = os.memfd_create("config")
         os.write(config, document.encode())

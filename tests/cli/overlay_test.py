@@ -44,6 +44,15 @@ class Overlay(SandboxCase):
                        cat merged/both merged/only; echo new >merged/only; rm merged/both; ls merged
                        umount merged; ls merged; cat upper/only base/only""", "low\nbase\nonly\nnew\nbase\n")
 
+    def test_whiteouts_of_engines_hide_what_is_below(self):
+        self.prints("""mkdir -p base/d/sub low/d base/kept low/kept; echo >base/d/old; echo >base/kept/old; echo >base/gone
+                       echo >low/d/new; touch low/d/.wh..wh..opq low/.wh.gone low/kept/.wh.old low/.wh.both
+                       $2 merged -o lowerdir=low:base,upperdir=upper,workdir=work
+                       (cd merged; find . | sort; cat both gone .wh.gone d/old kept/old 2>/dev/null || echo again >gone; cat gone)
+                       umount merged; $1 overlay merged -o lowerdir=low:base; ls -a merged/kept merged/d; umount merged""",
+                    ".\n./both\n./d\n./d/new\n./kept\n./only\nlow\nagain\n"
+                    "merged/d:\n.\n..\n.wh..wh..opq\nnew\nold\nsub\n\nmerged/kept:\n.\n..\n.wh.old\nold\n")
+
     def test_what_was_written_is_there_in_the_next_mount(self):
         options = "lowerdir=base,upperdir=upper,workdir=work"
         self.prints(f"$1 overlay merged -o {options}; mkdir merged/d; mv merged/only merged/d/moved", "")

@@ -28,6 +28,8 @@ TEST_CASE("mount options name the directories of a merge, and what holds for the
   CHECK(options.server.work == "w");
   CHECK_FALSE(options.server.squash);
   CHECK_FALSE(options.server.lower_may_change);
+  CHECK_FALSE(options.server.whiteout_files);
+  CHECK(parse_mount_options("lowerdir=a,whiteout_files").server.whiteout_files);
   CHECK(options.attributes == (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOATIME));
 }
 

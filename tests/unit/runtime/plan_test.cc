@@ -56,6 +56,14 @@ TEST_CASE("without mappings the user's ranges follow its own id") {
   CHECK(plan.launch.process.groups.has_value());
 }
 
+TEST_CASE("of additional groups a user without a range can have its own again, and no other") {
+  Case c;
+  c.document["process"]["user"]["additionalGids"] = {0};
+  CHECK_FALSE(c.plan().launch.process.groups.has_value());
+  c.document["process"]["user"]["additionalGids"] = {0, 5};
+  CHECK(c.failure() == "cannot set any additional groups in a rootless container");
+}
+
 TEST_CASE("root stays in its user namespace unless a new one is asked for, which needs mappings") {
   Case c;
   c.as_root();

@@ -1,0 +1,103 @@
+"""Podman with this program as its OCI runtime and as the program that mounts its layers: two rooms below an engine that
+others wrote. Podman itself refuses `pause` and limits where the machine has cgroup v1; tests/vm sees ours bite."""
+
+import os
+import signal
+import subprocess
+import unittest
+
+import image_archive
+from sandbox_case import SANDBOX, SandboxCase, eventually, has_range
+
+APPLETS = ("echo", "sleep", "true", "rm", "grep", "test", "mkdir", "ps")
+
+
+class Podman(SandboxCase):
+    def setUp(self):
+        super().setUp()
+        for name in ("sandbox-runtime", "sandbox-overlay"):
+            os.symlink(SANDBOX, f"{self.home}/{name}")
+        self.env.update(XDG_RUNTIME_DIR=self.runtime, HOME=self.home, TMPDIR=self.home)
+        with open(self.home + "/root.tar", "wb") as file:
+            file.write(image_archive.tar(image_archive.tools(*APPLETS) + [image_archive.directory("tmp", 0o1777)]))
+        self.does("import", self.home + "/root.tar", "base")
+
+    def tearDown(self):
+        self.does("rm", "-a", "-f", "-t", "0")
+        self.assertTrue(eventually(lambda: not self.helpers("sbx:overlay")), self.helpers("sbx:overlay"))
+        self.stop_pause_process()
+        # What belongs to subordinate ids can be removed by nobody else. Podman has storage/overlay mounted on itself.
+        subprocess.run(["podman", *self.places(), "unshare", "sh", "-c", 'rm -rf "$1"/*/*', "sh", self.home + "/storage"],
+                       env=self.env, stderr=subprocess.DEVNULL, check=True)
+        self.stop_pause_process()
+        super().tearDown()
+
+    def stop_pause_process(self):
+        """Podman keeps its user namespace by a process that it leaves behind."""
+        file = self.runtime + "/libpod/tmp/pause.pid"
+        if os.path.exists(file):
+            with open(file, encoding="ascii") as text:
+                os.kill(int(text.read()), signal.SIGKILL)
+            os.remove(file)
+
+    def places(self):
+        return ["--root", self.home + "/storage", "--runroot", self.runtime + "/storage", "--storage-driver", "overlay",
+                "--storage-opt", f"overlay.mount_program={self.home}/sandbox-overlay", "--cgroup-manager", "cgroupfs",
+                "--runtime", self.home + "/sandbox-runtime", "--events-backend", "none"]
+
+    def podman(self, *words):
+        # Output goes to a file: conmon, which stays with a detached container, holds it open.
+        with open(self.home + "/out", "w+", encoding="utf-8") as out, open(self.home + "/err", "w+", encoding="utf-8") as err:
+            done = subprocess.run(["podman", *self.places(), *words], env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                  timeout=120, check=False, cwd=self.home)
+            out.seek(0)
+            err.seek(0)
+            done.stdout, done.stderr = out.read(), err.read()
+        return done
+
+    def does(self, *words):
+        done = self.podman(*words)
+        self.assertEqual(done.returncode, 0, (words, done.stdout, done.stderr))
+        return done.stdout
+
+    def run_in(self, image, *words, options=()):
+        return self.does("run", "--rm", "--network", "none", *options, image, *words)
+
+    def test_run(self):
+        self.assertEqual(self.run_in("base", "sh", "-c", "grep -o ' / fuse.sandbox' /proc/mounts; echo $A; id -u",
+                                     options=["-e", "A=b", "--user", "7" if has_range() else "0"]),
+                         f" / fuse.sandbox\nb\n{7 if has_range() else 0}\n")
+        self.assertEqual(self.podman("run", "--rm", "--network", "none", "base", "sh", "-c", "exit 7").returncode, 7)
+        missing = self.podman("run", "--rm", "--network", "none", "base", "nothing")
+        self.assertEqual(missing.returncode, 127, missing.stderr)
+
+    def test_a_container_lives_on_and_is_entered_watched_and_stopped(self):
+        self.does("run", "-d", "--name", "box", "--network", "none", "base", "sh", "-c", "trap 'echo end; exit 3' TERM; "
+                  "echo begin; while :; do sleep 0.1; done")
+        self.assertEqual(self.does("inspect", "--format", "{{.State.Status}}", "box"), "running\n")
+        self.assertEqual(self.does("exec", "box", "sh", "-c", "echo inside; test $$ != 1"), "inside\n")
+        self.assertEqual(self.podman("exec", "box", "sh", "-c", "exit 9").returncode, 9)
+        self.assertIn("sleep 0.1", self.does("top", "box", "args"))
+        self.assertTrue(eventually(lambda: "begin" in self.does("logs", "box")))
+        self.does("stop", "-t", "20", "box")
+        self.assertEqual(self.does("wait", "box"), "3\n")
+        self.assertEqual(self.does("logs", "box"), "begin\nend\n")
+
+    def test_changes_are_seen_and_become_an_image(self):
+        self.does("run", "--name", "box", "--network", "none", "base", "sh", "-c", "echo y >/tmp/new; rm /bin/ps; mkdir /d")
+        changes = set(self.does("diff", "box").splitlines())
+        self.assertLessEqual({"A /d", "A /tmp/new", "C /bin", "D /bin/ps"}, changes)
+        self.does("commit", "-q", "box", "changed")
+        self.assertEqual(self.run_in("changed", "sh", "-c", "cat /tmp/new; ls -d /d /bin/ps 2>/dev/null || echo gone"),
+                         "y\n/d\ngone\n")
+
+    def test_build(self):
+        with open(self.home + "/Dockerfile", "w", encoding="utf-8") as file:
+            file.write("FROM base\nRUN echo built >/made && rm /bin/ps\nRUN test ! -e /bin/ps && echo more >>/made\n"
+                       'CMD ["cat", "/made"]\n')
+        self.does("build", "--isolation", "oci", "--network", "none", "-t", "made", "-f", self.home + "/Dockerfile", self.home + "/run")
+        self.assertEqual(self.run_in("made"), "built\nmore\n")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
