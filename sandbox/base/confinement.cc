@@ -21,10 +21,10 @@ namespace sandbox {
 namespace {
 
 /// What the run-time libraries of AddressSanitizer and ThreadSanitizer call beside the program.
-constexpr int kCallsOfSanitizers[] = {SCMP_SYS(sigaltstack), SCMP_SYS(prctl), SCMP_SYS(getrlimit), SCMP_SYS(prlimit64),
-                                      SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(readlink), SCMP_SYS(getppid),
-                                      SCMP_SYS(sched_getaffinity), SCMP_SYS(mmap), SCMP_SYS(mprotect), SCMP_SYS(ioctl),
-                                      SCMP_SYS(set_robust_list), SCMP_SYS(pipe2), SCMP_SYS(clock_getres)};
+constexpr int kCallsOfSanitizers[] = {SCMP_SYS(sigaltstack), SCMP_SYS(prctl), SCMP_SYS(getrlimit),
+                                      SCMP_SYS(prlimit64), SCMP_SYS(readlink), SCMP_SYS(getppid),
+                                      SCMP_SYS(sched_getaffinity), SCMP_SYS(set_robust_list), SCMP_SYS(clock_getres),
+                                      SCMP_SYS(pipe2)};
 
 Result<void> checked(long status) {
   if (status < 0) return std::unexpected(Errno{errno});
