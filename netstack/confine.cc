@@ -36,7 +36,8 @@ void limit_resources() {
   files.rlim_cur = files.rlim_max = std::min(files.rlim_max, kMostSockets);
   set_limit(RLIMIT_NOFILE, files, "setting the limit of open files");
   // Of memory a sanitizer has terabytes, though it touches little.
-  if constexpr (!kSanitized) set_limit(RLIMIT_DATA, {.rlim_cur = kMostMemory, .rlim_max = kMostMemory}, "setting the limit of memory");
+  if constexpr (!kSanitized)
+    set_limit(RLIMIT_DATA, {.rlim_cur = kMostMemory, .rlim_max = kMostMemory}, "setting the limit of memory");
   set_limit(RLIMIT_NPROC, {.rlim_cur = 0, .rlim_max = 0}, "forbidding new processes");
 }
 

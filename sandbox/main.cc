@@ -25,7 +25,8 @@ void open_standard_streams() {
 
 /// Whether a command of the runtime may be among the words that starts what a container has chosen.
 bool may_start_programs(std::span<char* const> words) {
-  return std::ranges::any_of(words, [](std::string_view word) { return word == "create" || word == "run" || word == "exec"; });
+  const auto starts = [](std::string_view word) { return word == "create" || word == "run" || word == "exec"; };
+  return std::ranges::any_of(words, starts);
 }
 
 /// As mount(8) and engines call it, whose layers may hold whiteouts as files.
