@@ -51,7 +51,8 @@ uid_t id(std::string_view option, std::string_view value) {
 }
 
 // How we are anyway. The last two allow what we don't do: to leave out fsync(2).
-constexpr std::string_view kIdle[] = {"defaults", "allow_other", "default_permissions", "userxattr", "volatile", "fsync=0"};
+constexpr std::string_view kIdle[] = {"defaults",  "allow_other", "default_permissions",
+                                      "userxattr", "volatile",    "fsync=0"};
 
 bool take_attribute(std::string_view option, MountOptions& options) {
   const MountWord* word = find_mount_word(option);

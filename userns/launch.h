@@ -31,8 +31,8 @@ struct LaunchHooks {
   /// and user namespace. The new process waits for it at its first access.
   std::function<void(Fd device, Fd user_namespace)> serve_root;
 
-  /// Called in the parent before and after the new process makes its cgroup namespace, whose root will be the cgroup that
-  /// it is in then.
+  /// Called in the parent before and after the new process makes its cgroup namespace, whose root will be the cgroup
+  /// that it is in then.
   std::function<void(pid_t)> at_cgroup_namespace;
   /// Called in the parent when all is mounted, while the new process waits before it enters its root.
   std::function<void(pid_t)> before_root;

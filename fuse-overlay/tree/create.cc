@@ -26,6 +26,7 @@ struct stat Overlay::give_owner(const Location& object, mode_t mode, int parent,
 
 template <class Make>
 Entry Overlay::make(Node& parent, const std::string& name, mode_t mode, Creator creator, Make make_object) {
+  check_new_name(name);
   copy_up(parent);
   const Shared lock(tree_lock_);
   if (parent.is_removed()) throw Failure{ENOENT};
@@ -98,6 +99,7 @@ Entry Overlay::make_symlink(Node& parent, const std::string& name, const std::st
 }
 
 Entry Overlay::make_link(Node& node, Node& parent, const std::string& name) {
+  check_new_name(name);
   copy_up(node);
   copy_up(parent);
   const Exclusive lock(tree_lock_);

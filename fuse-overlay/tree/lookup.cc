@@ -26,6 +26,10 @@ std::string proc_path(int directory, const std::string& name) {
   return fmt::format("/proc/self/fd/{}/{}", directory, name);
 }
 
+bool exists(int directory, const std::string& path) {
+  return sys::fstatat(directory, path.c_str(), AT_SYMLINK_NOFOLLOW).has_value();
+}
+
 }  // namespace
 
 char opaque_mark(int directory, const std::string& name) {
@@ -46,8 +50,16 @@ bool Overlay::is_whiteout(const Node& parent, LayerIndex layer, int directory, c
   return sys::getxattr(proc_path(directory, name).c_str(), kWhiteout, nullptr, 0, false).has_value();
 }
 
-bool Overlay::has_whiteout_file(LayerIndex layer, int directory, const std::string& file) const {
-  return whiteout_files_ && !is_upper(layer) && sys::fstatat(directory, file.c_str(), AT_SYMLINK_NOFOLLOW).has_value();
+bool Overlay::hides_by_file(LayerIndex layer, int directory, const std::string& name) const {
+  return whiteout_files_ && !is_upper(layer) && exists(directory, std::string(kWhiteoutFilePrefix) + name);
+}
+
+bool Overlay::is_opaque_by_file(LayerIndex layer, int directory, const std::string& name) const {
+  return whiteout_files_ && !is_upper(layer) && exists(directory, name + "/" + kOpaqueFile);
+}
+
+void Overlay::check_new_name(const std::string& name) const {
+  if (whiteout_files_ && name.starts_with(kWhiteoutFilePrefix)) throw Failure{EINVAL};
 }
 
 bool Overlay::is_foreign(int directory, const std::string& name, dev_t device) {
@@ -99,7 +111,7 @@ std::optional<Found> Overlay::find(Node& parent, const std::string& name, std::s
     const OpenObject directory = directory_fd(parent, layer);
     const auto status = sys::fstatat(directory->get(), name.c_str(), AT_SYMLINK_NOFOLLOW);
     const bool absent = !status && status.error().value == ENOENT;
-    const bool hides = has_whiteout_file(layer, directory->get(), std::string(kWhiteoutFilePrefix) + name);
+    const bool hides = hides_by_file(layer, directory->get(), name);
     if (absent && hides) break;
     if (absent) continue;
     if (!status && found) break;
@@ -114,7 +126,7 @@ std::optional<Found> Overlay::find(Node& parent, const std::string& name, std::s
     if (i + 1 == parent.layers.size()) break;
     const char mark = opaque_mark(directory->get(), name);
     if (mark == kHasMarkedWhiteouts) found->marked.push_back(layer);
-    if (mark == kIsOpaque || hides || has_whiteout_file(layer, directory->get(), name + "/" + kOpaqueFile)) break;
+    if (mark == kIsOpaque || hides || is_opaque_by_file(layer, directory->get(), name)) break;
   }
   return found;
 }

@@ -199,8 +199,11 @@ class Overlay {
   bool has_marked_whiteouts(const Node& directory, LayerIndex layer) const;
   bool is_whiteout(const Node& parent, LayerIndex layer, int directory, const std::string& name,
                    const struct stat& status) const;
-  /// Whether that lower layer hides what is below it at a name, or in the directory itself with kOpaqueFile, by a file.
-  bool has_whiteout_file(LayerIndex layer, int directory, const std::string& file) const;
+  /// Whether a file of that layer hides what is below it at the name; or all of that, in the directory of the name.
+  bool hides_by_file(LayerIndex layer, int directory, const std::string& name) const;
+  bool is_opaque_by_file(LayerIndex layer, int directory, const std::string& name) const;
+  /// Throws EINVAL for what would be such a file once this layer is a lower one.
+  void check_new_name(const std::string& name) const;
   bool is_foreign(int directory, const std::string& name, dev_t device);
   bool is_numbered(Node& directory, int upper) const;
   std::uint64_t ino_of(Node& parent, int directory, const std::string& name, const struct stat& status,

@@ -20,6 +20,7 @@ Overlay::Overlay(Settings settings)
   for (Fd& lower : settings.lower) roots.push_back(std::move(lower));
   if (roots.empty() || roots.size() > UINT16_MAX) throw InvalidInput("overlay: no layer, or more than 65534");
   Node& root = table_.root();
+  bool hidden = false;
   for (Fd& fd : roots) {
     const auto status = sys::fstat(fd.get()) | or_throw("overlay: reading a layer's directory");
     if (!S_ISDIR(status.st_mode)) throw InvalidInput("overlay: a layer is no directory");
@@ -27,7 +28,8 @@ Overlay::Overlay(Settings settings)
     const auto next = devices_.size();
     devices_.try_emplace(status.st_dev, Device{next, false});
     const auto index = static_cast<LayerIndex>(layers_.size());
-    root.layers.push_back(index);
+    if (!hidden) root.layers.push_back(index);
+    hidden = hidden || is_opaque_by_file(index, fd.get(), ".");
     if (opaque_mark(fd.get(), ".") == kHasMarkedWhiteouts) root.marked.push_back(index);
     layers_.push_back({std::make_shared<const Fd>(std::move(fd)), status.st_dev});
   }

@@ -44,6 +44,7 @@ void Overlay::rename(Node& parent, const std::string& name, Node& new_parent, co
                      unsigned flags, const std::function<bool()>& interrupted) {
   if ((flags & ~static_cast<unsigned>(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0) throw Failure{EINVAL};
   require_writable();
+  check_new_name(new_name);
   const bool exchange = (flags & RENAME_EXCHANGE) != 0;
   const auto held = [this](Node& directory, const std::string& at) -> std::optional<Held> {
     const auto entry = lookup(directory, at);

@@ -8,9 +8,9 @@
 namespace sandbox {
 
 /// Field 22 of /proc/<pid>/stat (proc_pid_stat(5)), clock ticks since boot: with it a pid names one process, not a
-/// later one of the same number. 0 when there is no such process, or when it is dead and only not yet reaped; also while it
-/// is dying and will run nothing any more, as pid 1 of a namespace can be for long: it waits until all others in there have
-/// been reaped, also by parents outside (pid_namespaces(7)).
+/// later one of the same number. 0 when there is no such process, or when it is dead and only not yet reaped; also
+/// while it is dying and will run nothing any more, as pid 1 of a namespace can be for long: it waits until all others
+/// in there have been reaped, also by parents outside (pid_namespaces(7)).
 std::uint64_t process_start_time(int pid);
 
 /// Whether a signal or a debugger holds it up (field 3: T, t), so that it will answer nobody.

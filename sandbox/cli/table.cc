@@ -1,11 +1,11 @@
 // See table.h. Pure.
-#include "sandbox/base/json.h"
 #include "sandbox/cli/table.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
+#include "sandbox/base/json.h"
 #include "sandbox/engine/units.h"
 
 namespace sandbox::cli {

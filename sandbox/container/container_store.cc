@@ -1,6 +1,5 @@
 // Containers on disk. A container appears by the rename of a finished directory and goes by a
 // rename out of sight, so readers, which take no lock, see it whole or not at all.
-#include "sandbox/base/json.h"
 #include "sandbox/container/container_store.h"
 
 #include <errno.h>
@@ -14,6 +13,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/identifier.h"
+#include "sandbox/base/json.h"
 #include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/cgroup/container_cgroup.h"

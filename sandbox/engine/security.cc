@@ -1,5 +1,4 @@
 // See security.h. Runs in the client. The cache lies in the user's own data directory (0700).
-#include "sandbox/base/json.h"
 #include "sandbox/engine/security.h"
 
 #include <linux/filter.h>
@@ -9,6 +8,7 @@
 #include "sandbox/base/digest.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
+#include "sandbox/base/json.h"
 
 namespace sandbox::engine {
 namespace {

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -10,6 +11,7 @@ import time
 import unittest
 
 from oci_case import ConsoleSocket, OciCase
+from sandbox_case import SANDBOX, eventually
 
 
 class Exec(OciCase):
@@ -122,6 +124,28 @@ class Exec(OciCase):
         self.done("run", "--detach", "c")
         done = self.oci("exec", "-t", "c", "sh", "-c", "tty; exit 4")
         self.assertEqual((done.returncode, done.stdout), (4, "/dev/pts/0\n"))
+
+    def test_who_starts_programs_is_no_file_that_they_could_write_to(self):
+        """Each command is a process beside the test; its hook, or its program, keeps it there (CVE-2019-5736)."""
+        program = self.home + "/bin/sandbox"  # the user's own
+        os.mkdir(self.home + "/bin")
+        shutil.copy(SANDBOX, program)
+        with self.config() as config:
+            config["process"]["args"] = ["sleep", "1000"]
+        for words in (["run", "c"], ["exec", "c", "sleep", "1000"]):
+            client = subprocess.Popen([program, "oci", "--root", self.root, *words], cwd=self.bundle, env=self.env,
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.clients.append(client)
+            seen = lambda: os.readlink(f"/proc/{client.pid}/exe")
+            self.assertTrue(eventually(lambda: seen().startswith("/memfd:")), (words, seen()))
+            self.assertTrue(eventually(lambda: "running" in self.oci("state", "c").stdout))
+        with self.config() as config:
+            config["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": [
+                "sh", "-c", f"readlink /proc/$PPID/exe >{self.home}/creator"]}]}
+        subprocess.run([program, "oci", "--root", self.root, "create", "d"], cwd=self.bundle, env=self.env, check=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        with open(self.home + "/creator", encoding="utf-8") as file:
+            self.assertTrue(file.read().startswith("/memfd:"))
 
     def test_preserved_descriptors_and_no_others(self):
         self.done("run", "--detach", "c")

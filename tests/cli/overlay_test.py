@@ -53,6 +53,13 @@ class Overlay(SandboxCase):
                     ".\n./both\n./d\n./d/new\n./kept\n./only\nlow\nagain\n"
                     "merged/d:\n.\n..\n.wh..wh..opq\nnew\nold\nsub\n\nmerged/kept:\n.\n..\n.wh.old\nold\n")
 
+    def test_whiteouts_of_engines_hide_whole_layers_and_can_not_be_made(self):
+        self.write("low/.wh..wh..opq", "")
+        self.prints("""$2 merged -o lowerdir=low:base,upperdir=upper,workdir=work; ls -A merged; cat merged/both
+                       for make in 'touch merged/.wh.x' 'mkdir merged/.wh.x' 'ln -s a merged/.wh.x' 'ln merged/both merged/.wh.x' \\
+                         'python3 -c __import__("os").rename("merged/both","merged/.wh.x")'; do $make 2>&1 | grep -c 'Invalid argument'; done
+                       umount merged; ls -A upper""", "both\nlow\n1\n1\n1\n1\n1\n")
+
     def test_what_was_written_is_there_in_the_next_mount(self):
         options = "lowerdir=base,upperdir=upper,workdir=work"
         self.prints(f"$1 overlay merged -o {options}; mkdir merged/d; mv merged/only merged/d/moved", "")

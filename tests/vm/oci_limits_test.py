@@ -9,24 +9,13 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import unittest
 
-SANDBOX = sys.argv.pop(1)
-RUNG = os.environ["BED_RUNG"]
-CGROUPS = pathlib.Path("/sys/fs/cgroup")
+from bed import CGROUPS, RUNG, SANDBOX, eventually
+
 KIB, MIB = 1 << 10, 1 << 20
-
-
-def eventually(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.1)
-    return False
 
 
 class OciLimits(unittest.TestCase):

@@ -1,7 +1,7 @@
 // oci exec, oci ps.
-#include "sandbox/base/json.h"
 #include "sandbox/runtime/exec.h"
 #include "sandbox/base/error.h"
+#include "sandbox/base/json.h"
 #include "sandbox/base/process_table.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/oci/oci_command.h"
