@@ -14,6 +14,7 @@ using oci::Value;
 using Settings = std::vector<Setting>;
 
 constexpr std::uint64_t usual_period = 100'000;  // microseconds, the kernel's default
+constexpr const char* usual_weight = "100";
 
 [[noreturn]] void refuse(const std::string& member) {
   throw Unsupported(fmt::format("linux.resources.{} can't be applied: cgroup v2 has nothing like it", member));
@@ -209,6 +210,13 @@ void plan_unified(const Value& files, Settings& settings) {
   }
 }
 
+bool asks_for_nothing(const Setting& setting) {
+  const std::string &file = setting.file, &value = setting.value;
+  if (file == "memory.max" || file == "memory.swap.max" || file == "pids.max") return value == "max";
+  if (file == "cpu.max") return value == "max" || value == fmt::format("max {}", usual_period);
+  return file == "cpu.weight" && value == usual_weight;
+}
+
 }  // namespace
 
 Resources plan_resources(const Json& resources, std::string_view what, const PresentLimits& present) {
@@ -227,11 +235,10 @@ Resources plan_resources(const Json& resources, std::string_view what, const Pre
 }
 
 std::vector<Setting> for_new_cgroup(std::vector<Setting> settings) {
-  std::erase_if(settings, [](const Setting& setting) {
-    const bool amount = setting.file == "memory.max" || setting.file == "memory.swap.max" || setting.file == "pids.max";
-    return (amount && setting.value == "max") ||
-           (setting.file == "cpu.max" &&
-            (setting.value == "max" || setting.value == fmt::format("max {}", usual_period)));
+  // The last write into a file counts, so one that asks for nothing may undo another before it.
+  const Settings all = settings;
+  std::erase_if(settings, [&](const Setting& setting) {
+    return asks_for_nothing(setting) && std::ranges::count(all, setting.file, &Setting::file) == 1;
   });
   return settings;
 }

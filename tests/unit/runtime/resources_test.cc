@@ -140,4 +140,7 @@ TEST_CASE("what holds in a new cgroup anyway needs no cgroup") {
   CHECK(left(R"({"memory":{"limit":-1,"swap":-1},"pids":{"limit":-1},"cpu":{"quota":-1}})") == 0);
   CHECK(left(R"({"cpu":{"quota":-1,"period":100000}})") == 0);
   CHECK(left(R"({"cpu":{"quota":-1,"period":50000},"pids":{"limit":3}})") == 2);
+  CHECK(left(R"({"cpu":{"shares":1024}})") == 0);
+  CHECK(left(R"({"cpu":{"shares":512}})") == 1);
+  CHECK(left(R"({"cpu":{"shares":512},"unified":{"cpu.weight":"100"}})") == 2);
 }
