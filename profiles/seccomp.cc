@@ -95,44 +95,56 @@ std::optional<std::uint64_t> number_member(const Json& object, const char* key, 
   return value->get<std::uint64_t>();
 }
 
+template <class Value>
+struct Word {
+  std::string_view name;
+  Value value;
+};
+constexpr Word<std::uint32_t> action_words[] = {
+    {"SCMP_ACT_ALLOW", SCMP_ACT_ALLOW},
+    {"SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(0U)},
+    {"SCMP_ACT_KILL", SCMP_ACT_KILL_THREAD},
+    {"SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS},
+    {"SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD},
+    {"SCMP_ACT_LOG", SCMP_ACT_LOG},
+    {"SCMP_ACT_NOTIFY", SCMP_ACT_NOTIFY},
+    {"SCMP_ACT_TRACE", SCMP_ACT_TRACE(0U)},
+    {"SCMP_ACT_TRAP", SCMP_ACT_TRAP},
+};
+constexpr Word<scmp_compare> operator_words[] = {
+    {"SCMP_CMP_EQ", SCMP_CMP_EQ}, {"SCMP_CMP_GE", SCMP_CMP_GE}, {"SCMP_CMP_GT", SCMP_CMP_GT},
+    {"SCMP_CMP_LE", SCMP_CMP_LE}, {"SCMP_CMP_LT", SCMP_CMP_LT}, {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ},
+    {"SCMP_CMP_NE", SCMP_CMP_NE},
+};
+
+template <class Words>
+std::vector<std::string> names_of(const Words& words) {
+  std::vector<std::string> names;
+  for (const auto& word : words) names.emplace_back(word.name);
+  return names;
+}
+
 std::uint32_t parse_action(const std::string& name, std::optional<std::uint64_t> number, const std::string& where) {
-  // The kernel's number of an errno or a trace message has 16 bits; EPERM is Docker's choice.
-  const std::uint32_t data = static_cast<std::uint32_t>(number.value_or(EPERM));
-  if (name == "SCMP_ACT_ERRNO") return SCMP_ACT_ERRNO(data);
-  if (name == "SCMP_ACT_TRACE") return SCMP_ACT_TRACE(data);
-  static constexpr std::pair<std::string_view, std::uint32_t> actions[] = {
-      {"SCMP_ACT_ALLOW", SCMP_ACT_ALLOW},
-      {"SCMP_ACT_LOG", SCMP_ACT_LOG},
-      {"SCMP_ACT_NOTIFY", SCMP_ACT_NOTIFY},
-      {"SCMP_ACT_TRAP", SCMP_ACT_TRAP},
-      {"SCMP_ACT_KILL", SCMP_ACT_KILL_THREAD},
-      {"SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD},
-      {"SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS},
-  };
-  const auto* found = std::ranges::find(actions, name, &std::pair<std::string_view, std::uint32_t>::first);
-  if (found == std::end(actions)) fail(where, fmt::format("unknown action '{}'", name));
-  return found->second;
+  const auto* found = std::ranges::find(action_words, name, &Word<std::uint32_t>::name);
+  if (found == std::end(action_words)) fail(where, fmt::format("unknown action '{}'", name));
+  if (found->value == SCMP_ACT_ERRNO(0U) || found->value == SCMP_ACT_TRACE(0U)) {
+    // The kernel's number of an errno or a trace message has 16 bits; EPERM is Docker's choice.
+    return found->value | (static_cast<std::uint32_t>(number.value_or(EPERM)) & 0xffffU);
+  }
+  if (number) fail(where, fmt::format("action '{}' has no error number", name));
+  return found->value;
 }
 
 scmp_arg_cmp parse_argument(const Json& object, const std::string& where) {
-  static constexpr std::pair<std::string_view, scmp_compare> operators[] = {
-      {"SCMP_CMP_NE", SCMP_CMP_NE},
-      {"SCMP_CMP_LT", SCMP_CMP_LT},
-      {"SCMP_CMP_LE", SCMP_CMP_LE},
-      {"SCMP_CMP_EQ", SCMP_CMP_EQ},
-      {"SCMP_CMP_GE", SCMP_CMP_GE},
-      {"SCMP_CMP_GT", SCMP_CMP_GT},
-      {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ},
-  };
   if (!object.is_object()) fail(where, "not an object");
   const std::string op = text_member(object, "op", where).value_or("");
-  const auto* found = std::ranges::find(operators, op, &std::pair<std::string_view, scmp_compare>::first);
-  if (found == std::end(operators)) fail(where, fmt::format("unknown operator '{}'", op));
+  const auto* found = std::ranges::find(operator_words, op, &Word<scmp_compare>::name);
+  if (found == std::end(operator_words)) fail(where, fmt::format("unknown operator '{}'", op));
   const auto index = number_member(object, "index", 5, where);
   if (!index) fail(where, "'index' is missing");
   scmp_arg_cmp result{};
   result.arg = static_cast<unsigned>(*index);
-  result.op = found->second;
+  result.op = found->value;
   result.datum_a = number_member(object, "value", UINT64_MAX, where).value_or(0);
   result.datum_b = number_member(object, "valueTwo", UINT64_MAX, where).value_or(0);
   return result;
@@ -227,10 +239,12 @@ bool repeats_argument(const std::vector<scmp_arg_cmp>& args) {
   return false;
 }
 
-/// The verdicts of a rule. System calls that are newer than libseccomp stay with the default action.
-void append_verdicts(const Rule& rule, std::vector<Verdict>& verdicts) {
+void append_verdicts(const Rule& rule, UnknownCalls unknown, std::vector<Verdict>& verdicts) {
   for (const std::string& name : rule.names) {
     const int number = ::seccomp_syscall_resolve_name(name.c_str());
+    if (number == __NR_SCMP_ERROR && unknown == UnknownCalls::refused) {
+      fail(rule.where, fmt::format("unknown system call '{}'", name));
+    }
     if (number == __NR_SCMP_ERROR) continue;
     const Verdict verdict{rule.where, name, number, rule.action, rule.args};
     if (!repeats_argument(rule.args)) {
@@ -326,14 +340,14 @@ std::vector<std::byte> export_program(scmp_filter_ctx filter) {
 
 }  // namespace
 
-std::vector<std::byte> compile_seccomp(const Json& profile, std::uint64_t capabilities) {
+std::vector<std::byte> compile_seccomp(const Json& profile, std::uint64_t capabilities, UnknownCalls unknown) {
   if (!profile.is_object()) fail("document", "not an object");
   const auto name = text_member(profile, "defaultAction", "document");
   if (!name) fail("document", "'defaultAction' is missing");
   const std::uint32_t default_action =
       parse_action(*name, number_member(profile, "defaultErrnoRet", 0xffff, "document"), "document");
   std::vector<Verdict> verdicts;
-  for (const Rule& rule : parse_rules(profile, capabilities)) append_verdicts(rule, verdicts);
+  for (const Rule& rule : parse_rules(profile, capabilities)) append_verdicts(rule, unknown, verdicts);
   refuse_contradictions(verdicts);
 
   const Context filter(::seccomp_init(default_action));
@@ -348,5 +362,8 @@ std::vector<std::byte> compile_seccomp(const Json& profile, std::uint64_t capabi
   }
   return export_program(filter.get());
 }
+
+std::vector<std::string> seccomp_actions() { return names_of(action_words); }
+std::vector<std::string> seccomp_operators() { return names_of(operator_words); }
 
 }  // namespace sandbox::profiles

@@ -14,8 +14,16 @@ namespace sandbox::profiles {
 /// The profile compiled into the program (profiles/default.json).
 std::string_view default_seccomp_profile();
 
+/// What becomes of a name that libseccomp does not know: mostly a system call that is newer. Ignored: the default action.
+enum class UnknownCalls { ignored, refused };
+
 /// Compiles `profile` for x86_64/aarch64 of this host; `capabilities` (bit set) decides
 /// includes/excludes. Throws InvalidInput naming what is wrong.
-std::vector<std::byte> compile_seccomp(const Json& profile, std::uint64_t capabilities);
+std::vector<std::byte> compile_seccomp(const Json& profile, std::uint64_t capabilities,
+                                       UnknownCalls unknown = UnknownCalls::ignored);
+
+/// The names that a profile may use, sorted.
+std::vector<std::string> seccomp_actions();
+std::vector<std::string> seccomp_operators();
 
 }  // namespace sandbox::profiles

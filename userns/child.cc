@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <termios.h>
 #include <linux/mount.h>
+#include <linux/seccomp.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +23,7 @@
 #include "userns/mounts.h"
 #include "userns/root.h"
 #include "userns/task_attributes.h"
+#include "userns/time_namespace.h"
 
 namespace sandbox::userns {
 namespace {
@@ -176,6 +178,10 @@ int await_start(int channel, int gate, const std::vector<Fd>& namespaces) {
   return wait_at_gate(gate, namespaces).release();
 }
 
+/// Only the container's program has a listener; what the filter would ask it fails in others (seccomp(2), ENOSYS).
+constexpr std::uint32_t listener_flags =
+    SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+
 /// A failure goes to whoever has said "start".
 void run_before_program(const LaunchHooks& hooks, const ProcessPlan& process, int channel) noexcept {
   if (!hooks.before_program) return;
@@ -185,6 +191,7 @@ void run_before_program(const LaunchHooks& hooks, const ProcessPlan& process, in
       ProcessPlan plan = process;
       plan.argv = argv;
       plan.env = env;
+      plan.seccomp_flags &= ~listener_flags;
       run_final_exec(FinalExec(plan, path), channel);
     });
     return;
@@ -232,6 +239,7 @@ void make_cgroup_namespace(const LaunchHooks& hooks, int channel) {
 
 void set_up_container(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks, int channel) {
   expect_word(channel, Word::prepared);
+  if (plan.namespaces.time) make_time_namespace(plan.namespaces.clock_offsets);
   ::prctl(PR_SET_DUMPABLE, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (plan.namespaces.user) become_namespace_root(plan.identity);

@@ -3,9 +3,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/keyctl.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -17,6 +15,7 @@
 
 #include "sandbox/base/sys.h"
 #include "userns/channel.h"
+#include "userns/filter_load.h"
 #include "userns/interpreter.h"
 
 namespace sandbox::userns {
@@ -83,8 +82,8 @@ void set_identity(const ProcessPlan& process, int channel) noexcept {
     fail(channel, 125, "setting supplementary groups", "", errno);
   }
   if (::setresgid(process.gid, process.gid, process.gid) < 0) fail(channel, 125, "setting the group", "", errno);
-  // Another user than root keeps what it is to have; execve(2) clears the flag.
-  if (process.capability_sets) ::prctl(PR_SET_KEEPCAPS, 1);
+  // Another user than root keeps what it is to have until set_capabilities(); execve(2) clears the flag.
+  ::prctl(PR_SET_KEEPCAPS, 1);
   if (::setresuid(process.uid, process.uid, process.uid) < 0) fail(channel, 125, "setting the user", "", errno);
 }
 
@@ -95,8 +94,7 @@ CapabilitySets planned_sets(const ProcessPlan& process) noexcept {
   return {.permitted = all, .effective = all};
 }
 
-void set_capabilities(const ProcessPlan& process, int channel) noexcept {
-  const CapabilitySets sets = planned_sets(process);
+void set_capabilities(const CapabilitySets& sets, int channel) noexcept {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2] = {};
   for (int word = 0; word < 2; ++word) {
@@ -105,19 +103,13 @@ void set_capabilities(const ProcessPlan& process, int channel) noexcept {
     data[word].inheritable = static_cast<__u32>(sets.inheritable >> (32 * word));
   }
   if (::syscall(SYS_capset, &header, data) < 0) fail(channel, 125, "setting capabilities", "", errno);
-  for (unsigned long number = 0; number < 64; ++number) {
-    if ((sets.ambient >> number & 1) == 0) continue;
-    if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0) < 0) fail(channel, 125, "raising an ambient capability", "", errno);
-  }
 }
 
-void load_seccomp(const ProcessPlan& process, int channel) noexcept {
-  if (process.seccomp.empty()) return;
-  sock_fprog program{};
-  program.len = static_cast<unsigned short>(process.seccomp.size() / sizeof(sock_filter));
-  program.filter = const_cast<sock_filter*>(reinterpret_cast<const sock_filter*>(process.seccomp.data()));
-  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, process.seccomp_flags, &program) < 0)
-    fail(channel, 125, "loading the seccomp filter", "", errno);
+void raise_ambient(std::uint64_t ambient, int channel) noexcept {
+  for (unsigned long number = 0; number < 64; ++number) {
+    if ((ambient >> number & 1) == 0) continue;
+    if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0) < 0) fail(channel, 125, "raising an ambient capability", "", errno);
+  }
 }
 
 /// A change of identity has cleared the death signal (prctl(2)); it is no use when the supervisor is already gone.
@@ -198,33 +190,63 @@ void refuse_missing_program(const FinalExec& prepared, int channel) noexcept {
   attempt.fail(channel);
 }
 
-void run_final_exec(const FinalExec& prepared, int channel) noexcept {
-  const ProcessPlan& process = prepared.process;
+namespace {
+
+/// Everything but the filter. Returns the capabilities that the process has to be left with when that is loaded: without
+/// no_new_privs only CAP_SYS_ADMIN of the namespace may load one (seccomp(2)).
+CapabilitySets become_unprivileged(const ProcessPlan& process, int channel) noexcept {
   set_limits(process, channel);
   if (process.new_keyring) (void)::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);  // ENOSYS: no keyrings here
   drop_bounding_set(process.capabilities, channel);
-  // Without no_new_privs only CAP_SYS_ADMIN of the namespace may load a filter (seccomp(2)).
-  if (!process.no_new_privs) load_seccomp(process, channel);
   set_identity(process, channel);
-  set_capabilities(process, channel);
+  const CapabilitySets sets = planned_sets(process);
+  CapabilitySets while_loading = sets;
+  if (!process.no_new_privs && !process.seccomp.empty()) {
+    while_loading.permitted |= std::uint64_t{1} << CAP_SYS_ADMIN;
+    while_loading.effective |= std::uint64_t{1} << CAP_SYS_ADMIN;
+  }
+  set_capabilities(while_loading, channel);
+  raise_ambient(sets.ambient, channel);
   if (process.detached) {
     ::prctl(PR_SET_PDEATHSIG, 0);
   } else {
     die_with_supervisor(channel);
   }
   ::umask(process.umask);
-  if (process.no_new_privs) {
-    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail(channel, 125, "setting no_new_privs", "", errno);
-    load_seccomp(process, channel);
+  if (process.no_new_privs && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+    fail(channel, 125, "setting no_new_privs", "", errno);
   }
+  return sets;
+}
+
+/// The first candidate that this process may execute.
+const char* find_program(const FinalExec& prepared, int channel) noexcept {
   Attempt attempt{prepared.process.argv[0].c_str()};
   for (const std::string& path : prepared.candidates) {
     if (!is_candidate(path.c_str(), attempt)) continue;
-    refuse_bad_interpreter(path.c_str(), channel);
-    ::execve(path.c_str(), prepared.argv.data(), prepared.env.data());
+    if (::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0) {
+      refuse_bad_interpreter(path.c_str(), channel);
+      return path.c_str();
+    }
     attempt.note(errno);
   }
   attempt.fail(channel);
+}
+
+}  // namespace
+
+void run_final_exec(const FinalExec& prepared, int channel) noexcept {
+  const ProcessPlan& process = prepared.process;
+  const CapabilitySets sets = become_unprivileged(process, channel);
+  const char* program = find_program(prepared, channel);
+  // What follows is under the filter: as little as can be.
+  if (const int error = load_filter(process, channel); error != 0) {
+    fail(channel, 125, "loading the seccomp filter", "", error);
+  }
+  const bool has_admin = ((sets.effective & sets.permitted) >> CAP_SYS_ADMIN & 1) != 0;
+  if (!process.no_new_privs && !process.seccomp.empty() && !has_admin) set_capabilities(sets, channel);
+  ::execve(program, prepared.argv.data(), prepared.env.data());
+  fail_exec(channel, prepared.process.argv[0].c_str(), errno);
 }
 
 }  // namespace sandbox::userns

@@ -54,6 +54,18 @@ void set_oom_score_adj(pid_t pid, std::int32_t value) {
       written.error().value == EACCES ? "an ordinary user can only make a process more likely to be killed" : "");
 }
 
+void set_clock_offsets(const std::vector<ClockOffset>& offsets) {
+  for (const ClockOffset& offset : offsets) {
+    const std::string what = fmt::format("setting the offset of the {} clock", offset.clock);
+    const std::string line = fmt::format("{} {} {}\n", offset.clock, offset.seconds, offset.nanoseconds);
+    const Fd file = open_proc_file("self/timens_offsets", O_WRONLY, what);
+    const auto written = sys::write_all(file.get(), line.data(), line.size());
+    if (written) continue;
+    throw SysError(written.error(), what,
+                   written.error().value == ERANGE ? "no clock of the namespace may become negative, or overflow" : "");
+  }
+}
+
 void write_sysctls(const std::vector<Sysctl>& sysctls) {
   for (const Sysctl& sysctl : sysctls) {
     const std::string path = "sys/" + path_of(sysctl.name);

@@ -15,6 +15,9 @@ namespace sandbox::userns {
 /// Precondition: the process is dumpable.
 void set_oom_score_adj(pid_t pid, std::int32_t value);
 
+/// Of the caller's time namespace for children (time_namespaces(7)). Precondition: the process is dumpable.
+void set_clock_offsets(const std::vector<ClockOffset>& offsets);
+
 /// Runs in the new process, in its namespaces, before the host's tree disappears.
 void write_sysctls(const std::vector<Sysctl>& sysctls);
 

@@ -11,6 +11,7 @@
 #include "sandbox/base/sys.h"
 #include "userns/channel.h"
 #include "userns/child.h"
+#include "userns/dumpable.h"
 #include "userns/id_map.h"
 #include "userns/joined_namespaces.h"
 #include "userns/kernel_settings.h"
@@ -27,7 +28,8 @@ std::uint64_t clone_flags(const NamespacePlan& namespaces) {
   if (namespaces.network) flags |= CLONE_NEWNET;
   if (namespaces.ipc) flags |= CLONE_NEWIPC;
   if (namespaces.uts) flags |= CLONE_NEWUTS;
-  // Not the cgroup namespace: clone(2) would root it in our cgroup, even with CLONE_INTO_CGROUP. The child makes it.
+  // Two are the child's to make: the cgroup namespace, which clone(2) would root in our cgroup, even with
+  // CLONE_INTO_CGROUP, and the time namespace, whose clocks must be set before a process is in it.
   return flags;
 }
 
@@ -45,18 +47,6 @@ void send_word(int channel, Word word) {
   throw LaunchError(std::string(words.substr(0, end)), static_cast<unsigned char>(text[1]),
                     std::string(end == std::string_view::npos ? std::string_view{} : words.substr(end + 1)));
 }
-
-/// The new process's /proc files must belong to us while its maps are written (proc(5), "dumpable").
-class Dumpable {
- public:
-  Dumpable() : before_(::prctl(PR_GET_DUMPABLE)) { ::prctl(PR_SET_DUMPABLE, 1); }
-  ~Dumpable() { ::prctl(PR_SET_DUMPABLE, before_); }
-  Dumpable(const Dumpable&) = delete;
-  Dumpable& operator=(const Dumpable&) = delete;
-
- private:
-  int before_;
-};
 
 /// Namespaces in which the container differs from us: joining one that we share needs a privilege over it.
 int namespaces_to_join(pid_t target) {
@@ -223,7 +213,7 @@ Launched Launched::begin(const LaunchPlan& plan, const StdioFds& stdio, const La
   Launched launched;
   sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("socketpair");
   const auto run = [&](int own_channel) { run_container_child(plan, stdio, hooks, own_channel); };
-  const Dumpable dumpable;
+  const Dumpable dumpable;  // the new process's /proc files must be ours while its maps are written
   if (joined.empty() && !cgroup.carry) {
     sys::Cloned cloned = sys::clone3(clone_flags(plan.namespaces), cgroup.directory) | or_throw("{}", what);
     if (cloned.pid == 0) {
@@ -247,23 +237,30 @@ Launched Launched::begin(const LaunchPlan& plan, const StdioFds& stdio, const La
 
 namespace {
 
-/// The channel's end says that execve(2) has succeeded.
-void expect_end(int connection) {
-  const sys::Message message = sys::receive_message(connection, max_message) | or_throw("starting the process");
-  if (!message.data.empty()) throw_failure(message, "starting the process failed");
+/// The channel's end says that execve(2) has succeeded. `wait` returns when a message can be received.
+template <class Wait>
+void expect_end(int connection, const TakeListener& take, const Wait& wait) {
+  for (;;) {
+    wait();
+    sys::Message message = sys::receive_message(connection, max_message) | or_throw("starting the process");
+    if (message.data.empty()) return;
+    const bool is_listener = message.data[0] == static_cast<std::byte>(Word::listener) && message.fds.size() == 1;
+    if (!is_listener) throw_failure(message, "starting the process failed");
+    if (!take) throw LaunchError("nothing here takes the listener of the seccomp filter", 125);
+    take(std::move(message.fds[0]));
+  }
 }
 
 }  // namespace
 
-void start_through(int connection) {
+void start_through(int connection, const TakeListener& take) {
   send_word(connection, Word::start);
-  expect_end(connection);
+  expect_end(connection, take, [] {});
 }
 
-void Launched::start() {
+void Launched::start(const TakeListener& take) {
   send_word(channel_.get(), Word::start);
-  await_word("starting the process");
-  expect_end(channel_.get());
+  expect_end(channel_.get(), take, [&] { await_word("starting the process"); });
   started_ = true;
   channel_.reset();
 }

@@ -43,6 +43,9 @@ struct LaunchHooks {
   std::function<void(const Become& become)> before_program;
 };
 
+/// Takes the listener of the process's seccomp filter (seccomp_unotify(2)).
+using TakeListener = std::function<void(Fd listener)>;
+
 /// How the new process comes into its cgroup v2, for good.
 struct CgroupEntry {
   int directory = -1;  ///< To start in (clone3(2), CLONE_INTO_CGROUP); -1: the caller's.
@@ -76,8 +79,9 @@ class Launched {
   int pidfd() const { return pidfd_.get(); }
   Fd take_console() { return std::move(console_); }  ///< Master side; valid with process.terminal.
   Fd take_nic() { return std::move(nic_); }          ///< Tap device; valid with plan.network.
-  /// Lets the process go; returns when execve has succeeded. Throws LaunchError.
-  void start();
+  /// Lets the process go; returns when execve has succeeded. Throws LaunchError, or what `take` throws, which is called
+  /// before that when the plan's seccomp_flags ask for a listener.
+  void start(const TakeListener& take = {});
   /// The process no longer depends on this one, and waits for start_through().
   void detach();
 
@@ -93,8 +97,9 @@ class Launched {
   bool among_others_ = false;  ///< In a container that runs: its processes may do things to this one.
 };
 
-/// What start() does, by another process than the one that began: `connection` is to the gate of begin().
-void start_through(int connection);
+/// What start() does, by another process than the one that began: `connection` is to the gate of begin(). When it throws
+/// the process may run.
+void start_through(int connection, const TakeListener& take = {});
 
 /// Begins a process in the namespaces of the running container whose pid 1 is `container_pidfd` (setns(2) by pidfd,
 /// Linux 5.8). The same contract as Launched::begin.

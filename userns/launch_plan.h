@@ -37,11 +37,20 @@ struct JoinedNamespace {
   std::string path;
 };
 
+/// What a clock of a time namespace shows more than the host's (time_namespaces(7)).
+struct ClockOffset {
+  std::string clock;  ///< "monotonic" or "boottime"
+  std::int64_t seconds = 0;
+  std::uint32_t nanoseconds = 0;  ///< Below 10^9.
+};
+
 /// Namespaces made new for the container (clone(2)). A mount namespace is always new. One that is neither new nor
 /// joined is the launching process's own.
 struct NamespacePlan {
   bool user = true;  ///< Without: the launching process has CAP_SYS_ADMIN in its own.
   bool pid = true, network = true, ipc = true, uts = true, cgroup = true;
+  bool time = false;
+  std::vector<ClockOffset> clock_offsets;  ///< Of a new time namespace.
   std::vector<JoinedNamespace> joined;
 };
 

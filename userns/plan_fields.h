@@ -52,6 +52,13 @@ void describe(A& field, Described<JoinedNamespace> auto& joined) {
 }
 
 template <class A>
+void describe(A& field, Described<ClockOffset> auto& offset) {
+  field("clock", offset.clock);
+  field("seconds", offset.seconds);
+  field("nanoseconds", offset.nanoseconds);
+}
+
+template <class A>
 void describe(A& field, Described<NamespacePlan> auto& namespaces) {
   field("user", namespaces.user);
   field("pid", namespaces.pid);
@@ -59,6 +66,8 @@ void describe(A& field, Described<NamespacePlan> auto& namespaces) {
   field("ipc", namespaces.ipc);
   field("uts", namespaces.uts);
   field("cgroup", namespaces.cgroup);
+  field.since(4, "time", namespaces.time);
+  field.since(4, "clock_offsets", namespaces.clock_offsets);
   field("joined", namespaces.joined);
 }
 

@@ -18,6 +18,7 @@
 #include "sandbox/runtime/launching.h"
 #include "sandbox/runtime/lifecycle.h"
 #include "sandbox/runtime/seccomp.h"
+#include "sandbox/runtime/seccomp_agent.h"
 #include "sandbox/runtime/stdio.h"
 
 namespace sandbox::runtime {
@@ -76,7 +77,7 @@ Loaded load_bundle(const CreateRequest& request) {
 }
 
 Creation::Creation(const Store& store, const CreateRequest& request, const Loaded& loaded)
-    : store_(store), hooks_(loaded.spec.hooks) {
+    : store_(store), hooks_(loaded.spec.hooks), linux_(loaded.spec.linux_part) {
   check_terminal(request.detach, loaded.plan.launch.process.terminal, request.console_socket);
   check_preserved(loaded.preserved_fds);
   store_.create(request.id);
@@ -123,7 +124,7 @@ void Creation::make(const CreateRequest& request, const Loaded& loaded) {
   CgroupMaking cgroup(loaded.cgroup, record_, [&] { store_.write(record_); });
 
   userns::LaunchPlan plan = loaded.plan.launch;
-  apply_seccomp(spec.linux_part, plan.process);
+  apply_seccomp(spec, plan.process);
   const userns::StdioFds stdio{0, 1, 2, loaded.preserved_fds, gate_.get()};
   userns::LaunchHooks steps = launch_hooks(spec.hooks, record_);
   steps.at_cgroup_namespace = cgroup.at_namespace();
@@ -143,8 +144,8 @@ void Creation::detach() {
 }
 
 void Creation::start() {
-  launching([&] { launched_->start(); });
-  run_poststart(store_, record_);
+  launching([&] { launched_->start(connect_agent(linux_, record_, Status::created, record_.pid)); });
+  run_poststart(hooks_, record_);
   kept_ = true;
   gate_.reset();
 }

@@ -57,6 +57,7 @@ class Creation {
   void undo() noexcept;
   const Store& store_;
   const oci::Hooks& hooks_;
+  const oci::Linux& linux_;
   Record record_;
   Fd gate_;
   std::optional<userns::Launched> launched_;

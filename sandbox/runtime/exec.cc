@@ -10,6 +10,7 @@
 #include "sandbox/runtime/plan.h"
 #include "sandbox/runtime/plan_attributes.h"
 #include "sandbox/runtime/seccomp.h"
+#include "sandbox/runtime/seccomp_agent.h"
 #include "sandbox/runtime/stdio.h"
 
 namespace sandbox::runtime {
@@ -86,7 +87,8 @@ userns::Launched join(const Store& store, const Record& record, const userns::Pr
 
 userns::Launched exec(const Store& store, const ExecRequest& request, std::vector<std::string>& warnings) {
   const Record record = store.load(request.id);
-  check_status(status_of(store, record), request.ignore_paused);
+  const Status status = status_of(store, record);
+  check_status(status, request.ignore_paused);
   const std::string path = store.config(request.id);
   const oci::RuntimeSpec spec = oci::parse_runtime_spec(parse_json(read_file(path), path), path);
   const oci::Process process = process_of(request, spec);
@@ -103,7 +105,7 @@ userns::Launched exec(const Store& store, const ExecRequest& request, std::vecto
     if (!plan.attributes) plan.attributes.emplace();
     plan.attributes->cpus = std::move(cpus);
   }
-  apply_seccomp(spec.linux_part, plan);
+  apply_seccomp(spec, plan);
 
   const Entrance entrance(record);
   return launching([&] {
@@ -111,7 +113,7 @@ userns::Launched exec(const Store& store, const ExecRequest& request, std::vecto
     entrance.finish(launched.pid());
     if (!request.console_socket.empty()) send_console(request.console_socket, launched.take_console());
     if (!request.pid_file.empty()) write_file_atomic(request.pid_file, std::to_string(launched.pid()), false, 0644);
-    launched.start();
+    launched.start(connect_agent(spec.linux_part, record, status, launched.pid()));
     return launched;
   });
 }

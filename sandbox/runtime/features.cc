@@ -1,22 +1,22 @@
 #include "sandbox/runtime/features.h"
 
 #include "profiles/capabilities.h"
+#include "profiles/seccomp.h"
 #include "sandbox/oci/runtime_spec.h"
 #include "sandbox/runtime/mount_options.h"
 #include "sandbox/runtime/plan.h"
 #include "sandbox/runtime/plan_attributes.h"
+#include "sandbox/runtime/seccomp.h"
 
 namespace sandbox::runtime {
 
 OrderedJson features_document() {
-  const OrderedJson seccomp{
-      {"enabled", true},
-      {"actions",
-       {"SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD",
-        "SCMP_ACT_LOG", "SCMP_ACT_NOTIFY", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP"}},
-      {"operators",
-       {"SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ",
-        "SCMP_CMP_NE"}}};
+  const OrderedJson seccomp{{"enabled", true},
+                            {"actions", profiles::seccomp_actions()},
+                            {"operators", profiles::seccomp_operators()},
+                            {"archs", seccomp_architectures()},
+                            {"knownFlags", seccomp_flags()},
+                            {"supportedFlags", seccomp_flags()}};
   return {{"ociVersionMin", "1.0.0"},
           {"ociVersionMax", oci::kSpecVersion},
           {"hooks", {"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"}},
@@ -25,8 +25,7 @@ OrderedJson features_document() {
            {{"namespaces", namespace_types()},
             {"capabilities", profiles::capability_names(profiles::all_capabilities())},
             {"seccomp", seccomp},
-            {"cgroup",
-             {{"v1", false}, {"v2", true}, {"systemd", true}, {"systemdUser", true}, {"rdma", true}}},
+            {"cgroup", {{"v1", false}, {"v2", true}, {"systemd", true}, {"systemdUser", true}, {"rdma", true}}},
             {"apparmor", {{"enabled", false}}},
             {"selinux", {{"enabled", false}}},
             {"memoryPolicy", {{"modes", memory_policy_modes()}, {"flags", memory_policy_flags()}}},

@@ -18,6 +18,7 @@
 #include "sandbox/runtime/cgroup.h"
 #include "sandbox/runtime/hooks.h"
 #include "sandbox/runtime/launching.h"
+#include "sandbox/runtime/seccomp_agent.h"
 
 namespace sandbox::runtime {
 namespace {
@@ -75,16 +76,16 @@ void add_annotations(OrderedJson& document, const Record& record) {
   if (!record.annotations.empty()) document["annotations"] = record.annotations;
 }
 
-/// Of the configuration as it was at create.
-oci::Hooks hooks_of(const Store& store, const std::string& id) {
+/// The configuration as it was at create.
+oci::RuntimeSpec spec_of(const Store& store, const std::string& id) {
   const std::string path = store.config(id);
-  return oci::parse_runtime_spec(parse_json(read_file(path), path), path).hooks;
+  return oci::parse_runtime_spec(parse_json(read_file(path), path), path);
 }
 
 /// A configuration that can't be read any more must not keep a container from being removed.
 oci::Hooks hooks_for_removal(const Store& store, const std::string& id, std::vector<std::string>& warnings) {
   try {
-    return hooks_of(store, id);
+    return spec_of(store, id).hooks;
   } catch (const Error& error) {
     warnings.push_back(fmt::format("the poststop hooks can't be run: {}", error.what()));
     return {};
@@ -99,6 +100,16 @@ void destroy(const Store& store, const Record& record, std::vector<std::string>&
   run_poststop(hooks, record, warnings);
 }
 
+/// A process whose seccomp agent has not got the listener does not go on.
+void start_process(int gate, const userns::TakeListener& take, const Record& record) {
+  try {
+    launching([&] { userns::start_through(gate, take); });
+  } catch (const Error&) {
+    if (take) kill_and_wait(record);
+    throw;
+  }
+}
+
 }  // namespace
 
 OrderedJson state_document(const Store& store, const Record& record) {
@@ -110,10 +121,14 @@ OrderedJson state_document(const Store& store, const Record& record) {
   return document;
 }
 
-std::string hook_state(const Record& record, Status status, int pid) {
+OrderedJson decided_state(const Record& record, Status status, int pid) {
   OrderedJson document = common_state(record, status, pid);
   add_annotations(document, record);
-  return document.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+  return document;
+}
+
+std::string hook_state(const Record& record, Status status, int pid) {
+  return decided_state(record, status, pid).dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 void start(const Store& store, const std::string& id, std::vector<std::string>& warnings) {
@@ -132,18 +147,20 @@ void start(const Store& store, const std::string& id, std::vector<std::string>& 
   }
   const auto connection = connect_gate(store, id);
   if (!connection) throw Conflict("cannot start a container that has stopped");
-  launching([&] { userns::start_through(connection->get()); });
+  const oci::RuntimeSpec spec = spec_of(store, id);
+  const userns::TakeListener take = connect_agent(spec.linux_part, record, Status::created, record.pid);
+  start_process(connection->get(), take, record);
   try {
-    run_poststart(store, record);
+    run_poststart(spec.hooks, record);
   } catch (const Error&) {
     destroy(store, record, warnings);
     throw;
   }
 }
 
-void run_poststart(const Store& store, const Record& record) {
+void run_poststart(const oci::Hooks& hooks, const Record& record) {
   try {
-    run_hooks(hooks_of(store, record.id).poststart, "poststart", hook_state(record, Status::running, record.pid));
+    run_hooks(hooks.poststart, "poststart", hook_state(record, Status::running, record.pid));
   } catch (const Error&) {
     kill_and_wait(record);
     throw;

@@ -13,14 +13,16 @@ namespace sandbox::runtime {
 /// The document of `state`, with runc's additional members.
 OrderedJson state_document(const Store& store, const Record& record);
 
-/// The same as hooks get it, while the runtime itself decides what the state is.
+/// The same as hooks and seccomp agents get it, while the runtime itself decides what the state is.
+OrderedJson decided_state(const Record& record, Status status, int pid);
+/// Its text.
 std::string hook_state(const Record& record, Status status, int pid);
 
 /// Lets a created container's program run, and runs the poststart hooks; when one fails the container is destroyed
 /// (runtime-spec runtime.md, "Lifecycle", 9). Throws Conflict in any other state, userns::LaunchError.
 void start(const Store& store, const std::string& id, std::vector<std::string>& warnings);
 /// Runs them when the program has been started; the container doesn't outlive the failure of one.
-void run_poststart(const Store& store, const Record& record);
+void run_poststart(const oci::Hooks& hooks, const Record& record);
 /// Sends a signal to its first process. Throws Conflict when it has stopped.
 void kill(const Store& store, const std::string& id, int signal);
 /// Removes a container that has stopped or was never started; with `force` a running one, too, and what a killed

@@ -32,7 +32,8 @@ constexpr NamespaceWord namespace_words[] = {{"user", NamespaceKind::user, &Name
                                              {"network", NamespaceKind::network, &NamespacePlan::network},
                                              {"ipc", NamespaceKind::ipc, &NamespacePlan::ipc},
                                              {"uts", NamespaceKind::uts, &NamespacePlan::uts},
-                                             {"cgroup", NamespaceKind::cgroup, &NamespacePlan::cgroup}};
+                                             {"cgroup", NamespaceKind::cgroup, &NamespacePlan::cgroup},
+                                             {"time", NamespaceKind::time, &NamespacePlan::time}};
 
 bool joins(const NamespacePlan& plan, NamespaceKind kind) {
   return std::ranges::find(plan.joined, kind, &userns::JoinedNamespace::kind) != plan.joined.end();
@@ -54,7 +55,6 @@ NamespacePlan plan_namespaces(const oci::RuntimeSpec& spec, const Caller& caller
     }
     const auto* word = std::ranges::find(namespace_words, space.type, &NamespaceWord::type);
     if (word == std::end(namespace_words)) {
-      if (space.type == "time") throw Unsupported("time namespaces are not supported");
       throw InvalidInput(fmt::format("namespace \"{}\" does not exist", space.type));
     }
     if (space.path.empty()) {
@@ -67,6 +67,26 @@ NamespacePlan plan_namespaces(const oci::RuntimeSpec& spec, const Caller& caller
   // Who has no rights over the present one makes a new one whatever was asked for; nothing else would work.
   if (caller.uid != 0 && !joins(plan, NamespaceKind::user)) plan.user = true;
   return plan;
+}
+
+std::vector<userns::ClockOffset> plan_clock_offsets(const oci::Linux& part, const NamespacePlan& namespaces) {
+  std::vector<userns::ClockOffset> offsets;
+  if (!part.time_offsets) return offsets;
+  constexpr std::uint32_t second = 1'000'000'000;  // in nanoseconds
+  for (const auto& [clock, value] : oci::Value(*part.time_offsets, "config.json", "linux.timeOffsets").members()) {
+    if (clock != "monotonic" && clock != "boottime") value.fail("is no clock of time namespaces");
+    const auto nanoseconds = value.integer<std::uint32_t>("nanosecs").value_or(0);
+    if (nanoseconds >= second) value.at("nanosecs").fail("is a second or more");
+    offsets.push_back({clock, value.integer<std::int64_t>("secs").value_or(0), nanoseconds});
+  }
+  if (offsets.empty()) return offsets;
+  if (!namespaces.time) throw InvalidInput("linux.timeOffsets are for a new time namespace, and none is asked for");
+  // While the file is written the new process could be looked into (userns/dumpable.h), by those with the same rights.
+  if (joins(namespaces, NamespaceKind::user) && joins(namespaces, NamespaceKind::pid)) {
+    throw Unsupported("linux.timeOffsets can't be set safely in user and pid namespaces of others",
+                      "give the container a pid namespace of its own, or join a time namespace");
+  }
+  return offsets;
 }
 
 std::vector<IdMapping> to_map(const std::vector<oci::IdMap>& lines) {
@@ -278,7 +298,6 @@ void refuse_unsupported(const oci::RuntimeSpec& spec) {
   const oci::Linux& part = spec.linux_part;
   if (part.intel_rdt) throw Unsupported("linux.intelRdt is not supported");
   if (part.net_devices && !part.net_devices->empty()) throw Unsupported("linux.netDevices is not supported");
-  if (part.time_offsets && !part.time_offsets->empty()) throw Unsupported("linux.timeOffsets is not supported");
   if (!part.mount_label.empty()) throw Unsupported("SELinux labels are not supported");
 }
 
@@ -346,6 +365,7 @@ Plan plan_container(const oci::RuntimeSpec& spec, const std::string& bundle, con
   Plan plan;
   LaunchPlan& launch = plan.launch;
   launch.namespaces = plan_namespaces(spec, caller);
+  launch.namespaces.clock_offsets = plan_clock_offsets(spec.linux_part, launch.namespaces);
   if (launch.namespaces.user) launch.identity = plan_identity(spec.linux_part, caller);
   launch.root.directory = spec.root.path.starts_with('/') ? spec.root.path : bundle + "/" + spec.root.path;
   launch.root.read_only = spec.root.read_only;

@@ -11,18 +11,76 @@
 namespace sandbox::runtime {
 namespace {
 
-std::uint32_t flag_bit(const std::string& name) {
-  struct Word {
-    std::string_view name;
-    std::uint32_t bit;
-  };
-  // TSYNC means nothing to a process with one thread, and contradicts a listener (seccomp(2)).
-  static constexpr Word words[] = {{"SECCOMP_FILTER_FLAG_TSYNC", 0},
-                                   {"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
-                                   {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW}};
-  const auto* found = std::ranges::find(words, name, &Word::name);
-  if (found == std::end(words)) throw Unsupported(fmt::format("seccomp flag '{}' is not supported", name));
-  return found->bit;
+struct Flag {
+  std::string_view name;
+  std::uint32_t bit;
+  bool of_listener;  ///< Means nothing, and is refused by the kernel, without a listener (seccomp(2)).
+};
+// TSYNC means nothing to a process with one thread, and contradicts a listener.
+constexpr Flag known_flags[] = {
+    {"SECCOMP_FILTER_FLAG_TSYNC", 0, false},
+    {"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG, false},
+    {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW, false},
+    {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, true}};
+
+// Every filter covers the machine's own architecture and its 32-bit one, and denies all others (profiles/seccomp.cc),
+// whichever of these are named.
+constexpr std::string_view known_architectures[] = {
+    "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM",       "SCMP_ARCH_LOONGARCH64", "SCMP_ARCH_M68K",     "SCMP_ARCH_MIPS",
+    "SCMP_ARCH_MIPS64",  "SCMP_ARCH_MIPS64N32", "SCMP_ARCH_MIPSEL",      "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_MIPSEL64N32",
+    "SCMP_ARCH_PARISC",  "SCMP_ARCH_PARISC64",  "SCMP_ARCH_PPC",         "SCMP_ARCH_PPC64",    "SCMP_ARCH_PPC64LE",
+    "SCMP_ARCH_RISCV64", "SCMP_ARCH_S390",      "SCMP_ARCH_S390X",       "SCMP_ARCH_SH",       "SCMP_ARCH_SHEB",
+    "SCMP_ARCH_X32",     "SCMP_ARCH_X86",       "SCMP_ARCH_X86_64"};
+
+constexpr const char* fail_unknown_annotation = "run.oci.seccomp_fail_unknown_syscall";
+constexpr const char* raw_filter_annotation = "run.oci.seccomp_bpf_data";
+
+std::uint32_t flag_bits(const oci::Value& seccomp, bool listener) {
+  std::uint32_t bits = listener ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+  for (const oci::Value& item : seccomp.items("flags")) {
+    const auto* flag = std::ranges::find(known_flags, item.text(), &Flag::name);
+    if (flag == std::end(known_flags)) item.fail(fmt::format("is the unknown flag \"{}\"", item.text()));
+    if (listener || !flag->of_listener) bits |= flag->bit;
+  }
+  return bits;
+}
+
+void check_architectures(const oci::Value& seccomp) {
+  for (const oci::Value& item : seccomp.items("architectures")) {
+    if (std::ranges::find(known_architectures, item.text()) == std::end(known_architectures)) {
+      item.fail(fmt::format("is the unknown architecture \"{}\"", item.text()));
+    }
+  }
+}
+
+bool notifies(const oci::Value& seccomp) {
+  constexpr std::string_view notify = "SCMP_ACT_NOTIFY";
+  return seccomp.text("defaultAction") == notify ||
+         std::ranges::any_of(seccomp.items("syscalls"),
+                             [](const oci::Value& rule) { return rule.text("action") == notify; });
+}
+
+void check_listener(const oci::Value& seccomp) {
+  const std::string path = seccomp.text("listenerPath");
+  if (!path.empty() && !path.starts_with('/')) seccomp.at("listenerPath").fail("is not an absolute path");
+  if (path.empty() && !seccomp.text("listenerMetadata").empty()) {
+    seccomp.at("listenerMetadata").fail("is given without listenerPath");
+  }
+  if (path.empty() && notifies(seccomp)) seccomp.fail("has SCMP_ACT_NOTIFY, and no listenerPath");
+}
+
+/// Annotations come from images and orders of strangers: a filter in one, which takes the place of the configuration's
+/// own with other runtimes, could open what that closes.
+void refuse_raw_filter(const oci::RuntimeSpec& spec) {
+  if (!spec.annotations.contains(raw_filter_annotation)) return;
+  throw Unsupported(fmt::format("annotation '{}' would replace the filter of linux.seccomp", raw_filter_annotation),
+                    "describe the filter in linux.seccomp");
+}
+
+profiles::UnknownCalls unknown_calls(const oci::RuntimeSpec& spec) {
+  const auto asked = spec.annotations.find(fail_unknown_annotation);
+  return asked == spec.annotations.end() || asked->second == "0" ? profiles::UnknownCalls::ignored
+                                                                 : profiles::UnknownCalls::refused;
 }
 
 bool is_denial(const std::string& action) {
@@ -60,12 +118,33 @@ Json without_overruled(Json profile, const oci::Value& seccomp) {
 
 }  // namespace
 
-void apply_seccomp(const oci::Linux& part, userns::ProcessPlan& process) {
+bool has_listener(const oci::Linux& part) {
+  if (!part.seccomp) return false;
+  const oci::Value seccomp(*part.seccomp, "linux.seccomp");
+  return !seccomp.text("listenerPath").empty() && notifies(seccomp);
+}
+
+void apply_seccomp(const oci::RuntimeSpec& spec, userns::ProcessPlan& process) {
+  refuse_raw_filter(spec);
+  const oci::Linux& part = spec.linux_part;
   if (!part.seccomp) return;
   const oci::Value seccomp(*part.seccomp, "linux.seccomp");
-  if (!seccomp.text("listenerPath").empty()) throw Unsupported("linux.seccomp.listenerPath is not supported");
-  for (const std::string& flag : seccomp.texts("flags")) process.seccomp_flags |= flag_bit(flag);
-  process.seccomp = profiles::compile_seccomp(without_overruled(*part.seccomp, seccomp), process.capabilities);
+  check_listener(seccomp);
+  check_architectures(seccomp);
+  process.seccomp_flags = flag_bits(seccomp, has_listener(part));
+  process.seccomp =
+      profiles::compile_seccomp(without_overruled(*part.seccomp, seccomp), process.capabilities, unknown_calls(spec));
+}
+
+std::vector<std::string> seccomp_flags() {
+  std::vector<std::string> names;
+  for (const Flag& flag : known_flags) names.emplace_back(flag.name);
+  std::ranges::sort(names);
+  return names;
+}
+
+std::vector<std::string> seccomp_architectures() {
+  return {std::begin(known_architectures), std::end(known_architectures)};
 }
 
 }  // namespace sandbox::runtime

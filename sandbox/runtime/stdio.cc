@@ -1,15 +1,13 @@
 #include "sandbox/runtime/stdio.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/un.h>
 
 #include <charconv>
 #include <cstring>
-#include <span>
 
 #include "sandbox/base/error.h"
-#include "sandbox/base/sys.h"
+#include "sandbox/runtime/unix_socket.h"
 
 namespace sandbox::runtime {
 namespace {
@@ -47,19 +45,8 @@ void check_terminal(bool detach, bool terminal, const std::string& console_socke
 }
 
 void send_console(const std::string& path, const Fd& console) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path)
-    throw UsageError(fmt::format("the path of the console socket is too long: '{}'", path));
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!socket) throw SysError(Errno{errno}, "making a socket");
-  if (::connect(socket.get(), static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address) < 0) {
-    throw SysError(Errno{errno}, fmt::format("connecting to the console socket '{}'", path));
-  }
-  constexpr std::string_view name = "/dev/ptmx";
-  const int fds[] = {console.get()};
-  sys::send_message(socket.get(), std::as_bytes(std::span(name)), fds) | or_throw("sending the terminal to '{}'", path);
+  const Fd socket = connect_to(path, "console socket");
+  send_with_descriptor(socket, "/dev/ptmx", console.get(), fmt::format("the terminal to '{}'", path));
 }
 
 }  // namespace sandbox::runtime

@@ -53,7 +53,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         runtime::Plan plan = runtime::plan_container(spec, "/bundle", caller, {});
         check_plan(plan.launch);
         static_cast<void>(JsonWriter::encode(plan.launch));
-        runtime::apply_seccomp(spec.linux_part, plan.launch.process);
+        runtime::apply_seccomp(spec, plan.launch.process);
       });
     }
   });

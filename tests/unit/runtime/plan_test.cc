@@ -86,6 +86,32 @@ TEST_CASE("namespaces by path are joined, and joining a user namespace makes non
   CHECK(plan.launch.namespaces.joined[0].kind == NamespaceKind::network);
 }
 
+TEST_CASE("clocks of a new time namespace") {
+  Case c;
+  c.document["linux"]["timeOffsets"] = Json::parse(R"({"boottime":{"secs":-5,"nanosecs":7},"monotonic":{"secs":3}})");
+  CHECK(c.failure() == "linux.timeOffsets are for a new time namespace, and none is asked for");
+  c.add_namespace(R"({"type":"time"})");
+  const auto spaces = c.plan().launch.namespaces;
+  CHECK(spaces.time);
+  REQUIRE(spaces.clock_offsets.size() == 2);
+  CHECK(spaces.clock_offsets[0].clock == "boottime");
+  CHECK(spaces.clock_offsets[0].seconds == -5);
+  CHECK(spaces.clock_offsets[0].nanoseconds == 7);
+  c.document["linux"]["timeOffsets"]["boottime"]["nanosecs"] = 1'000'000'000;
+  CHECK(c.failure() == "config.json: linux.timeOffsets.boottime.nanosecs is a second or more");
+  c.document["linux"]["timeOffsets"] = Json::parse(R"({"realtime":{"secs":1}})");
+  CHECK(c.failure() == "config.json: linux.timeOffsets.realtime is no clock of time namespaces");
+}
+
+TEST_CASE("clocks are not set where others could look into the process that sets them") {
+  Case c;
+  c.document["linux"]["namespaces"] = Json::parse(R"([{"type":"mount"},{"type":"time"},
+      {"type":"user","path":"/u"},{"type":"pid","path":"/p"}])");
+  CHECK(c.failure() == "none");
+  c.document["linux"]["timeOffsets"] = Json::parse(R"({"boottime":{"secs":1}})");
+  CHECK_THROWS_AS(c.plan(), Unsupported);
+}
+
 TEST_CASE("file systems of namespaces that are the host's are bound from there") {
   Case c;
   c.add_mount(R"({"destination":"/sys","type":"sysfs","source":"sysfs","options":["ro"]})");
