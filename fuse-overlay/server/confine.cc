@@ -23,8 +23,9 @@ constexpr std::uint64_t kKept = bit(CAP_CHOWN) | bit(CAP_DAC_OVERRIDE) | bit(CAP
 constexpr int kPlainCalls[] = {
     // descriptors and data
     SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(pread64), SCMP_SYS(pwrite64),
-    SCMP_SYS(copy_file_range), SCMP_SYS(close), SCMP_SYS(lseek), SCMP_SYS(fsync), SCMP_SYS(fdatasync),
-    SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fadvise64), SCMP_SYS(poll), SCMP_SYS(ppoll),
+    SCMP_SYS(copy_file_range), SCMP_SYS(splice), SCMP_SYS(vmsplice), SCMP_SYS(pipe2), SCMP_SYS(close), SCMP_SYS(lseek),
+    SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fadvise64), SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
     // names
     SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(fstatfs),
     SCMP_SYS(getdents64), SCMP_SYS(readlinkat), SCMP_SYS(mkdirat), SCMP_SYS(mknodat), SCMP_SYS(symlinkat),
@@ -60,7 +61,7 @@ void confine_calls() {
   for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)}) {
     filter.add(SCMP_ACT_ALLOW, call, argument_lacks(2, PROT_EXEC));
   }
-  for (const int command : {F_GETFL, F_SETFD, F_GETFD}) {
+  for (const int command : {F_GETFL, F_SETFL, F_SETFD, F_GETFD, F_GETPIPE_SZ, F_SETPIPE_SZ}) {
     filter.add(SCMP_ACT_ALLOW, SCMP_SYS(fcntl), argument_is(1, static_cast<std::uint64_t>(command)));
   }
   filter.add(SCMP_ACT_ALLOW, SCMP_SYS(ioctl), argument_is(1, std::uint64_t{FICLONE}));

@@ -71,7 +71,7 @@ std::vector<Fd> open_channels(Fd device) {
 void negotiate(void* user_data, fuse_conn_info* connection) {
   Served& server = *static_cast<Served*>(user_data);
   unsigned wanted = FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ASYNC_READ |
-                    FUSE_CAP_ASYNC_DIO | FUSE_CAP_CACHE_SYMLINKS;
+                    FUSE_CAP_ASYNC_DIO | FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_SPLICE_WRITE;
   // No FUSE_CAP_WRITEBACK_CACHE: with it, every close of a file makes its next stat a request, and every removal
   // takes one more, to spare those for writes below a page; and a full disk would show after write(2) has succeeded.
   // What is opened without a request is cached for good, and never refused.

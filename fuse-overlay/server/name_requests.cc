@@ -44,7 +44,10 @@ void forget_many(fuse_req_t request, std::size_t count, fuse_forget_data* list) 
 
 void make_node(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t) {
   answered(request, [&] {
-    reply(request, overlay_of(request).make_special(node_of(request, parent), name, mode, creator_of(request)));
+    Overlay& overlay = overlay_of(request);
+    Node& directory = node_of(request, parent);
+    reply(request, S_ISREG(mode) ? overlay.create(directory, name, mode, creator_of(request))
+                                 : overlay.make_special(directory, name, mode, creator_of(request)));
   });
 }
 

@@ -2,8 +2,8 @@
 
 #define FUSE_USE_VERSION 312
 #include <errno.h>
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/uio.h>
@@ -37,20 +37,32 @@ struct Channel {
 };
 thread_local Channel own;
 
-bool has_request(int fd) {
-  pollfd item{fd, POLLIN, 0};
-  return ::poll(&item, 1, 0) != 0;
+/// What read(2) gives at once; EAGAIN when nothing is there. Precondition: the channel does not block.
+ssize_t read_waiting(void* data, std::size_t size) { return ::read(own.fd, data, size); }
+
+/// Waits for a request. It sleeps in read(2) and not in poll(2): of those who read the kernel wakes one for each
+/// request, of those who poll all (fuse_dev_do_read and fuse_dev_poll in fs/fuse/dev.c).
+ssize_t read_sleeping(void* data, std::size_t size) {
+  (void)::fcntl(own.fd, F_SETFL, O_RDWR);
+  const ssize_t got = ::read(own.fd, data, size);
+  const int error = errno;
+  (void)::fcntl(own.fd, F_SETFL, O_RDWR | O_NONBLOCK);
+  errno = error;
+  return got;
 }
 
-/// Sleeps in read(2) and not in poll(2): of those who read the kernel wakes one for each request, of those who poll all
-/// (fuse_dev_do_read and fuse_dev_poll in fs/fuse/dev.c).
 ssize_t read_channel(int, void* data, std::size_t size, void*) {
-  own.was_waiting = has_request(own.fd);
-  if (own.was_waiting) return ::read(own.fd, data, size);
+  ssize_t got = read_waiting(data, size);
+  own.was_waiting = got >= 0 || errno != EAGAIN;
+  if (own.was_waiting) return got;
   const auto begin = Clock::now();
   const auto is_soon = [begin] { return Clock::now() - begin < kLookAround; };
-  while (own.looks_around && is_soon() && !has_request(own.fd)) ::sched_yield();
-  const ssize_t got = ::read(own.fd, data, size);
+  while (own.looks_around && is_soon()) {
+    ::sched_yield();
+    got = read_waiting(data, size);
+    if (got >= 0 || errno != EAGAIN) return got;
+  }
+  got = read_sleeping(data, size);
   const int error = errno;
   own.looks_around = is_soon();
   errno = error;
@@ -61,6 +73,12 @@ ssize_t write_channel(int, iovec* parts, int count, void*) {
   wire::amend_answer(parts, count);
   own.answers->fetch_add(1, std::memory_order_release);
   return ::writev(own.fd, parts, count);
+}
+
+/// An answer that lies in a pipe.
+ssize_t splice_channel(int pipe, off_t*, int, off_t*, std::size_t size, unsigned flags, void*) {
+  own.answers->fetch_add(1, std::memory_order_release);
+  return ::splice(pipe, nullptr, own.fd, nullptr, size, flags);
 }
 
 }  // namespace
@@ -82,6 +100,7 @@ void Workers::start(const fuse_lowlevel_ops& operations, void* user_data) {
   fuse_custom_io io{};
   io.read = read_channel;
   io.writev = write_channel;
+  io.splice_send = splice_channel;
   const int status = ::fuse_session_custom_io(session_, &io, channels_.front().get());
   if (status < 0) throw SysError(Errno{-status}, "connecting libfuse with its device");
   for (const Fd& channel : channels_) {
@@ -158,6 +177,7 @@ void Workers::run(int channel) {
   join_or_park();
   own.fd = channel;
   own.answers = &answers_;
+  (void)::fcntl(channel, F_SETFL, O_RDWR | O_NONBLOCK);
   fuse_buf buffer{};
   for (;;) {
     ++reading_;

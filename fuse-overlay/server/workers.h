@@ -31,7 +31,7 @@ namespace sandbox::overlay {
 
 class Workers {
  public:
-  /// `channels`: the mount's device first, then its clones; as many threads as channels. They block.
+  /// `channels`: the mount's device first, then its clones; as many threads as channels.
   Workers(std::vector<Fd> channels, int processors);
   ~Workers();
 
