@@ -83,9 +83,19 @@ class Documents(OciCase):
 
     def test_the_plan_is_printed_and_nothing_is_done(self):
         self.program("nosuch")
-        plan = json.loads(self.done("run", "--print-plan", "c"))
+        with self.config() as config:
+            config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+                {"names": ["reboot"], "action": "SCMP_ACT_ERRNO"}]}
+            config["hooks"] = {"poststop": [{"path": "/bin/sh", "timeout": 5}]}
+        printed = self.done("run", "--print-plan", "c")
+        plan = json.loads(printed)
         self.assertEqual(plan["process"]["argv"], ["nosuch"])
         self.assertEqual(plan["root"]["directory"], self.rootfs)
+        self.assertEqual(plan["hooks"]["poststop"], [{"path": "/bin/sh", "args": [], "env": None, "timeout": 5}])
+        self.assertRegex(plan["process"]["seccomp"]["digest"], "^sha256:[0-9a-f]{64}$")
+        self.assertGreater(plan["process"]["seccomp"]["instructions"], 4)
+        self.assertEqual((plan["cgroup"]["settings"], plan["warnings"]), ([], []))
+        self.assertEqual(self.done("create", "--print-plan", "c"), printed)
         self.assertFalse(os.path.exists(self.root))
 
     def test_usage(self):

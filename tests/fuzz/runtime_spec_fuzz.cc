@@ -1,24 +1,43 @@
-// config.json of the OCI runtime, and the plan that is made of it for an ordinary user and for root below an engine.
+// config.json of the OCI runtime, and the whole plan that is made of it: for an ordinary user, for root below an engine
+// and for the machine's root.
 #include <algorithm>
 
 #include "profiles/capabilities.h"
-#include "sandbox/base/json_fields.h"
-#include "sandbox/runtime/plan.h"
+#include "sandbox/base/json.h"
+#include "sandbox/runtime/plan_document.h"
 #include "sandbox/runtime/seccomp.h"
 #include "target.h"
-#include "userns/plan_fields.h"
 
 using namespace sandbox;
 
 namespace {
 
+constexpr std::size_t instruction_size = 8, most_instructions = 4096;  // BPF_MAXINSNS
+
+bool climbs(const std::string& path) { return ("/" + path + "/").find("/../") != std::string::npos; }
+
 void check_place(const std::string& path) {
   fuzz::require(path.size() > 1 && path.starts_with('/'), "a place in the container is absolute, and not its root");
-  fuzz::require((path + "/").find("/../") == std::string::npos, "a place in the container does not climb");
+  fuzz::require(!climbs(path), "a place in the container does not climb");
 }
 
 bool is_mapped(const std::vector<userns::IdMapping>& map, std::uint32_t id) {
   return std::ranges::any_of(map, [&](const auto& line) { return id >= line.inside && id - line.inside < line.count; });
+}
+
+void check_process(const userns::ProcessPlan& process, const userns::LaunchPlan& launch) {
+  fuzz::require(!process.argv.empty(), "there is a program");
+  fuzz::require(process.capability_sets.has_value(), "the sets of capabilities are decided");
+  const userns::CapabilitySets sets = process.capability_sets.value_or(userns::CapabilitySets{});
+  fuzz::require((sets.effective & ~sets.permitted) == 0, "effective capabilities are permitted");
+  fuzz::require((sets.ambient & ~(sets.permitted & sets.inheritable)) == 0,
+                "ambient ones are permitted and inheritable");
+  fuzz::require(
+      process.seccomp.size() % instruction_size == 0 && process.seccomp.size() / instruction_size <= most_instructions,
+      "the kernel takes a filter of this size");
+  if (!launch.namespaces.user) return;
+  fuzz::require(is_mapped(launch.identity.uid_map, process.uid), "the process's user is mapped");
+  fuzz::require(is_mapped(launch.identity.gid_map, process.gid), "the process's group is mapped");
 }
 
 void check_plan(const userns::LaunchPlan& launch) {
@@ -27,16 +46,46 @@ void check_plan(const userns::LaunchPlan& launch) {
   for (const userns::Sysctl& sysctl : launch.sysctls) {
     fuzz::require(sysctl.name.find("..") == std::string::npos, "a kernel parameter's name does not climb");
   }
-  const userns::ProcessPlan& process = launch.process;
-  fuzz::require(!process.argv.empty(), "there is a program");
-  fuzz::require(process.capability_sets.has_value(), "the sets of capabilities are decided");
-  const userns::CapabilitySets sets = process.capability_sets.value_or(userns::CapabilitySets{});
-  fuzz::require((sets.effective & ~sets.permitted) == 0, "effective capabilities are permitted");
-  fuzz::require((sets.ambient & ~(sets.permitted & sets.inheritable)) == 0,
-                "ambient ones are permitted and inheritable");
-  if (!launch.namespaces.user) return;
-  fuzz::require(is_mapped(launch.identity.uid_map, process.uid), "the process's user is mapped");
-  fuzz::require(is_mapped(launch.identity.gid_map, process.gid), "the process's group is mapped");
+  check_process(launch.process, launch);
+}
+
+void check_cgroup(const runtime::CgroupPlan& plan) {
+  fuzz::require(plan.directory.empty() || plan.directory.starts_with("/sys/fs/cgroup/"), "a cgroup is a cgroup");
+  fuzz::require(!climbs(plan.directory), "a cgroup's path does not climb");
+  if (plan.scope) {
+    fuzz::require(plan.scope->unit.find('/') == std::string::npos && plan.scope->unit.ends_with(".scope"),
+                  "a scope's name is one");
+  }
+  for (const cgroup::Setting& setting : plan.settings) {
+    fuzz::require(!setting.file.empty() && setting.file.find('/') == std::string::npos, "a limit is in the cgroup");
+  }
+}
+
+cgroup::Surroundings surroundings() {
+  cgroup::Surroundings found;
+  found.layout = cgroup::Layout::unified;
+  found.mount = {"/", "/sys/fs/cgroup"};
+  found.directory = "/sys/fs/cgroup/callers";
+  found.writable = true;
+  found.uid = 1000;
+  found.manager_bus = "/run/user/1000/bus";
+  return found;
+}
+
+void plan_for(const runtime::Caller& caller, const oci::RuntimeSpec& spec) {
+  runtime::Plan plan = runtime::plan_container(spec, "/bundle", caller, {});
+  runtime::apply_seccomp(spec, plan.launch.process);
+  check_plan(plan.launch);
+  std::vector<std::string> warnings;
+  const runtime::PlanOptions of_exec{.preserved_fds = 2, .listen_fds = true};
+  check_process(runtime::plan_process(*spec.process, plan.launch, caller, of_exec, warnings), plan.launch);
+  for (const auto manager : {runtime::CgroupManager::cgroupfs, runtime::CgroupManager::systemd}) {
+    fuzz::attempt([&] {
+      const runtime::CgroupPlan cgroup = runtime::plan_cgroup(spec.linux_part, "box", manager, surroundings());
+      check_cgroup(cgroup);
+      static_cast<void>(runtime::plan_document(plan, cgroup, spec.hooks).dump());
+    });
+  }
 }
 
 }  // namespace
@@ -48,13 +97,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const runtime::Caller user{.uid = 1000, .gid = 1000, .gid_map = {{0, 0, UINT32_MAX}}};
     const runtime::Caller root{.capabilities = profiles::all_capabilities(),
                                .gid_map = {{0, 1000, 1}, {1, 100000, 65536}}};
-    for (const runtime::Caller& caller : {user, root}) {
-      fuzz::attempt([&] {
-        runtime::Plan plan = runtime::plan_container(spec, "/bundle", caller, {});
-        check_plan(plan.launch);
-        static_cast<void>(JsonWriter::encode(plan.launch));
-        runtime::apply_seccomp(spec, plan.launch.process);
-      });
+    runtime::Caller host = root;
+    host.initial_namespace = true;
+    for (const runtime::Caller& caller : {user, root, host}) {
+      fuzz::attempt([&] { plan_for(caller, spec); });
     }
   });
   return 0;

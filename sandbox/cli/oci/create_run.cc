@@ -1,12 +1,13 @@
 // oci create, oci run.
 #include "sandbox/base/error.h"
-#include "sandbox/base/json_fields.h"
+#include "sandbox/base/json.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/oci/oci_command.h"
 #include "sandbox/runtime/create.h"
 #include "sandbox/runtime/foreground.h"
 #include "sandbox/runtime/lifecycle.h"
-#include "userns/plan_fields.h"
+#include "sandbox/runtime/plan_document.h"
+#include "sandbox/runtime/seccomp.h"
 
 namespace sandbox::cli {
 namespace {
@@ -54,7 +55,9 @@ runtime::CreateRequest request_of(const Arguments& arguments, const OciContext& 
 }
 
 void print_plan(const runtime::Loaded& loaded) {
-  const Json document = JsonWriter::encode(loaded.plan.launch);
+  runtime::Plan plan = loaded.plan;
+  runtime::apply_seccomp(loaded.spec, plan.launch.process);
+  const Json document = runtime::plan_document(plan, loaded.cgroup, loaded.spec.hooks);
   print(document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
