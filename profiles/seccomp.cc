@@ -7,6 +7,7 @@
 // by default: its numbers would otherwise slip past the rules.
 #include "profiles/seccomp.h"
 
+#include <linux/filter.h>
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
@@ -17,6 +18,8 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <set>
+#include <tuple>
 #include <utility>
 
 #include "profiles/capabilities.h"
@@ -303,6 +306,24 @@ bool can_both_hold(const Verdict& a, const Verdict& b) {
   });
 }
 
+/// With conditions: more than any filter of 4096 instructions has in practice; libseccomp takes long for many more.
+constexpr std::ptrdiff_t most_conditional = 1024;
+
+/// Each verdict once: a profile may say the same 100,000 times.
+std::vector<Verdict> without_repetitions(std::vector<Verdict> verdicts) {
+  using Comparison = std::tuple<unsigned, int, std::uint64_t, std::uint64_t>;
+  std::set<std::tuple<int, std::uint32_t, std::vector<Comparison>>> seen;
+  std::erase_if(verdicts, [&](const Verdict& verdict) {
+    std::vector<Comparison> comparisons;
+    for (const scmp_arg_cmp& arg : verdict.args) comparisons.emplace_back(arg.arg, arg.op, arg.datum_a, arg.datum_b);
+    return !seen.emplace(verdict.number, verdict.action, std::move(comparisons)).second;
+  });
+  if (std::ranges::count_if(verdicts, [](const Verdict& verdict) { return !verdict.args.empty(); }) > most_conditional) {
+    fail("syscalls", fmt::format("more than {} different rules have conditions", most_conditional));
+  }
+  return verdicts;
+}
+
 /// libseccomp resolves a contradiction by dropping one side without a word, which may be a denial. A profile that
 /// says two things about one call is therefore refused.
 void refuse_contradictions(const std::vector<Verdict>& verdicts) {
@@ -332,6 +353,10 @@ std::vector<std::byte> export_program(scmp_filter_ctx filter) {
   if (!file) throw SysError(Errno{errno}, "seccomp profile: making a memory file");
   check(::seccomp_export_bpf(filter, file.get()), "writing the program");
   const struct stat status = sys::fstat(file.get()) | or_throw("seccomp profile: sizing the program");
+  const auto instructions = static_cast<std::uint64_t>(status.st_size) / sizeof(sock_filter);
+  if (instructions > BPF_MAXINSNS) {
+    fail("syscalls", fmt::format("it takes {} instructions, and the kernel's limit is {}", instructions, BPF_MAXINSNS));
+  }
   std::vector<std::byte> program(static_cast<std::size_t>(status.st_size));
   const ssize_t count = ::pread(file.get(), program.data(), program.size(), 0);
   if (count != status.st_size) throw Error("seccomp profile: the program could not be read back");
@@ -348,6 +373,7 @@ std::vector<std::byte> compile_seccomp(const Json& profile, std::uint64_t capabi
       parse_action(*name, number_member(profile, "defaultErrnoRet", 0xffff, "document"), "document");
   std::vector<Verdict> verdicts;
   for (const Rule& rule : parse_rules(profile, capabilities)) append_verdicts(rule, unknown, verdicts);
+  verdicts = without_repetitions(std::move(verdicts));
   refuse_contradictions(verdicts);
 
   const Context filter(::seccomp_init(default_action));

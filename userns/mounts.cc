@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <linux/magic.h>
 #include <linux/mount.h>
-#include <sys/vfs.h>
 
 #include <algorithm>
 #include <string_view>
@@ -103,9 +102,17 @@ constexpr std::string_view replaceable_proc_files[] = {
 /// the words, this checks where links of the image have led.
 void refuse_procfs(int target, const std::string& path) {
   if (std::ranges::find(replaceable_proc_files, path) != std::end(replaceable_proc_files)) return;
-  struct statfs status {};
-  if (::fstatfs(target, &status) < 0) throw SysError(Errno{errno}, fmt::format("mounting on '{}'", path));
-  if (status.f_type == PROC_SUPER_MAGIC) throw InvalidInput(fmt::format("'{}' is inside the container's /proc", path));
+  const auto type = sys::fstatfs_type(target) | or_throw("mounting on '{}'", path);
+  if (type == PROC_SUPER_MAGIC) throw InvalidInput(fmt::format("'{}' is inside the container's /proc", path));
+}
+
+/// What is bound at /proc has to be a whole procfs, for the same reason.
+void refuse_other_proc(int tree, const struct stat& status, const std::string& source) {
+  constexpr ino_t root_of_procfs = 1;  // PROC_ROOT_INO of linux/proc_fs.h
+  const auto type = sys::fstatfs_type(tree) | or_throw("bind source '{}'", source);
+  if (type != PROC_SUPER_MAGIC || status.st_ino != root_of_procfs) {
+    throw InvalidInput(fmt::format("'{}' is no procfs, and can't be the container's '/proc'", source));
+  }
 }
 
 /// A symbolic link at a kernel file system's place could hide it elsewhere (CVE-2019-19921).
@@ -127,7 +134,11 @@ Fd apply_bind(int root, const MountOp& op, const Fd& propagating) {
   set_attributes(tree.get(), op);
   const auto status = sys::fstat(tree.get()) | or_throw("bind source '{}'", op.source);
   const Fd target = S_ISDIR(status.st_mode) ? make_directory_in_root(root, op.target) : make_file_in_root(root, op.target);
-  if (op.target != "/proc") refuse_procfs(target.get(), op.target);  // itself: the host's, with --pid host
+  if (op.target == "/proc") {  // the host's, with --pid host
+    refuse_other_proc(tree.get(), status, op.source);
+  } else {
+    refuse_procfs(target.get(), op.target);
+  }
   attach(tree.get(), target.get(), op.target);
   return tree;
 }
@@ -173,6 +184,14 @@ Fd apply_remount(int root, const MountOp& op) {
   refuse_procfs(mount.get(), op.target);
   set_attributes(mount.get(), op);
   return mount;
+}
+
+/// None: it does not exist on this kernel, and needs no protection. Whatever else is in the way is a failure.
+Fd open_if_there(int root, const std::string& path) {
+  auto found = sys::openat2(root, path.c_str(), O_PATH | O_NOFOLLOW, in_root);
+  if (found) return std::move(*found);
+  if (found.error().value == ENOENT || found.error().value == ENOTDIR) return {};
+  throw SysError(found.error(), fmt::format("protecting '{}'", path));
 }
 
 /// The mount; none where there is nothing to mount.
@@ -254,33 +273,33 @@ void apply_mounts(int root, const LaunchPlan& plan, const std::vector<Fd>& propa
 
 void mask_paths(int root, const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
-    const auto target = sys::openat2(root, path.c_str(), O_PATH | O_NOFOLLOW, in_root);
-    if (!target) continue;  // what does not exist on this kernel needs no mask
-    const auto status = sys::fstat(target->get()) | or_throw("'{}'", path);
+    const Fd target = open_if_there(root, path);
+    if (!target) continue;
+    const auto status = sys::fstat(target.get()) | or_throw("'{}'", path);
     if (S_ISDIR(status.st_mode)) {
       const Fd fs = sys::fsopen("tmpfs") | or_throw("masking '{}'", path);
       sys::fsconfig_string(fs.get(), "size", "0") | or_throw("masking '{}'", path);
       sys::fsconfig_create(fs.get()) | or_throw("masking '{}'", path);
       const Fd empty = sys::fsmount(fs.get(), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC) |
                        or_throw("masking '{}'", path);
-      attach(empty.get(), target->get(), path);
+      attach(empty.get(), target.get(), path);
       continue;
     }
     // The host's device, checked, never the image's /dev/null (CVE-2025-31133).
     const Fd null = sys::open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE) | or_throw("masking '{}'", path);
     if (!is_character_device(null.get(), 1, 3)) throw Error("'/dev/null' of the host is not the null device");
-    attach(null.get(), target->get(), path);
+    attach(null.get(), target.get(), path);
   }
 }
 
 void make_paths_read_only(int root, const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
-    const auto target = sys::openat2(root, path.c_str(), O_PATH | O_NOFOLLOW, in_root);
+    const Fd target = open_if_there(root, path);
     if (!target) continue;
-    const Fd tree = sys::open_tree(target->get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | static_cast<unsigned>(AT_RECURSIVE)) |
+    const Fd tree = sys::open_tree(target.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | static_cast<unsigned>(AT_RECURSIVE)) |
                     or_throw("making '{}' read-only", path);
     sys::mount_setattr(tree.get(), MOUNT_ATTR_RDONLY, 0, true) | or_throw("making '{}' read-only", path);
-    attach(tree.get(), target->get(), path);
+    attach(tree.get(), target.get(), path);
   }
 }
 

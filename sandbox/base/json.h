@@ -13,8 +13,8 @@ extern template class nlohmann::basic_json<nlohmann::ordered_map>;
 
 namespace sandbox {
 
-/// Parses `text`; `what` names the document in errors. Throws InvalidInput when malformed or
-/// nested deeper than 64 levels.
+/// Parses `text`; `what` names the document in errors. Throws InvalidInput when malformed, nested deeper than 64 levels,
+/// or when an object has two members of one name.
 Json parse_json(std::string_view text, std::string_view what);
 
 }  // namespace sandbox

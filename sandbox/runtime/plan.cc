@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
+#include <unordered_map>
 
 #include "profiles/capabilities.h"
 #include "sandbox/base/error.h"
@@ -90,6 +92,8 @@ std::vector<userns::ClockOffset> plan_clock_offsets(const oci::Linux& part, cons
 }
 
 std::vector<IdMapping> to_map(const std::vector<oci::IdMap>& lines) {
+  constexpr std::size_t most_lines = 340;  // user_namespaces(7), Linux 4.15
+  if (lines.size() > most_lines) throw InvalidInput(fmt::format("a map of ids has more than {} lines", most_lines));
   std::vector<IdMapping> map;
   for (const oci::IdMap& line : lines) map.push_back({line.container_id, line.host_id, line.size});
   return map;
@@ -172,11 +176,12 @@ class CapabilityReader {
 
  private:
   void complain(const std::string& name) {
-    const std::string text = fmt::format("capability {} can't be granted here, and is left out", name);
-    if (std::ranges::find(warnings_, text) == warnings_.end()) warnings_.push_back(text);
+    if (!missed_.insert(name).second) return;
+    warnings_.push_back(fmt::format("capability {} can't be granted here, and is left out", name));
   }
 
   std::uint64_t available_;
+  std::set<std::string> missed_;
   std::vector<std::string>& warnings_;
 };
 
@@ -219,14 +224,14 @@ void plan_user(const oci::User& user, const LaunchPlan& launch, const Caller& ca
 /// Of several values of one variable the last one counts, though getenv(3) would find the first.
 std::vector<std::string> without_repetitions(const std::vector<std::string>& entries) {
   std::vector<std::string> kept;
+  std::unordered_map<std::string_view, std::size_t> places;
   for (const std::string& entry : entries) {
     const std::string_view name = std::string_view(entry).substr(0, entry.find('='));
-    const auto same = std::ranges::find_if(
-        kept, [&](const std::string& other) { return std::string_view(other).substr(0, other.find('=')) == name; });
-    if (same == kept.end()) {
+    const auto [known, is_new] = places.try_emplace(name, kept.size());
+    if (is_new) {
       kept.push_back(entry);
     } else {
-      *same = entry;
+      kept[known->second] = entry;
     }
   }
   return kept;

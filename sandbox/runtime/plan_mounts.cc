@@ -101,6 +101,9 @@ MountOp plan_mount(const oci::Mount& mount, const std::string& bundle, const Cal
   MountOp op;
   op.kind = kind_of(mount, options);
   op.target = checked_target(mount.destination);
+  if (op.target == "/proc" && op.kind != MountKind::proc && op.kind != MountKind::bind) {
+    throw InvalidInput(fmt::format("mount on '/proc' is of type '{}', not proc", mount.type));
+  }
   op.no_suid = op.no_dev = false;
   op.recursive = options.recursive || mount.type == "rbind";
   op.own = options.own;

@@ -1,4 +1,4 @@
-// Runs a fuzz target over the files of a corpus folder, each whole and cut short at many places, without libFuzzer.
+// Runs a fuzz target over the files of corpus folders, each whole and cut short at many places, without libFuzzer.
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
@@ -8,13 +8,15 @@
 #include "target.h"
 
 int main(int count, char** arguments) {
-  if (count != 2) {
-    std::cerr << "usage: " << arguments[0] << " CORPUS_FOLDER\n";
+  if (count < 2) {
+    std::cerr << "usage: " << arguments[0] << " CORPUS_FOLDER...\n";
     return 2;
   }
   if (LLVMFuzzerInitialize != nullptr) LLVMFuzzerInitialize(&count, &arguments);
   std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(arguments[1])) files.push_back(entry.path());
+  for (int i = 1; i < count; ++i) {
+    for (const auto& entry : std::filesystem::directory_iterator(arguments[i])) files.push_back(entry.path());
+  }
   std::ranges::sort(files);
   for (const auto& file : files) {
     std::cerr << file.filename().string() << "\n";  // the last name is the culprit's when the target ends us

@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 
 #include <chrono>
+#include <ctime>
 
 #include "profiles/capabilities.h"
 #include "sandbox/base/error.h"
@@ -122,4 +123,28 @@ TEST_CASE("the built-in profile compiles for no, default and all capabilities wi
     CHECK(program.size() % sizeof(sock_filter) == 0);
     CHECK(instructions <= BPF_MAXINSNS);
   }
+}
+
+TEST_CASE("a profile of any size is compiled or refused in little time") {
+  const auto outcome = [](int count, const char* action, auto condition) {
+    Json profile = {{"defaultAction", "SCMP_ACT_ALLOW"}, {"syscalls", Json::array()}};
+    for (int i = 0; i < count; ++i) {
+      Json rule = {{"names", {"socket", "no_such_call"}}, {"action", action}};
+      if (const std::int64_t value = condition(i); value >= 0)
+        rule["args"] = {{{"index", 0}, {"value", value}, {"op", "SCMP_CMP_EQ"}}};
+      profile["syscalls"].push_back(std::move(rule));
+    }
+    const std::clock_t start = std::clock();
+    const std::string words = refusal(profile.dump().c_str());
+    CHECK(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC < 10);
+    return words;
+  };
+  const auto always = [](int) { return -1; };
+  const auto different = [](int i) { return i; };
+  const auto wide = [](int i) { return std::int64_t{i} << 33 | i; };
+  CHECK(outcome(20'000, "SCMP_ACT_ERRNO", always) == "accepted");
+  CHECK(outcome(20'000, "SCMP_ACT_ERRNO", [](int i) { return i % 5; }) == "accepted");
+  CHECK(mentions(outcome(20'000, "SCMP_ACT_ERRNO", different), "more than 1024 different rules have conditions"));
+  CHECK(mentions(outcome(1'024, "SCMP_ACT_ERRNO", wide), "instructions, and the kernel's limit is 4096"));
+  CHECK(outcome(200, "SCMP_ACT_ERRNO", different) == "accepted");
 }
