@@ -11,6 +11,7 @@
 #include "sandbox/base/directory.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
+#include "sandbox/base/identifier.h"
 #include "sandbox/base/json_fields.h"
 #include "sandbox/base/places.h"
 #include "sandbox/base/process.h"
@@ -39,6 +40,7 @@ void describe(A& field, Described<Record> auto& record) {
 namespace {
 
 constexpr std::size_t id_limit = 255;  // NAME_MAX
+constexpr const char* removed_prefix = ".removed-";
 
 /// An address that reaches `path` however long it is: relative to a descriptor of its directory.
 struct SocketAddress {
@@ -122,7 +124,7 @@ void Store::create(const std::string& id) const {
 
 Record Store::load(const std::string& id) const {
   check_id(id);
-  const std::string path = directory(id) + "/state.json";
+  const std::string path = record_file(id);
   if (!path_exists(path)) throw NotFound("container does not exist");
   check_private(root_);
   const Json document = parse_json(read_file(path), path);
@@ -134,12 +136,18 @@ Record Store::load(const std::string& id) const {
 
 void Store::write(const Record& record) const {
   const std::string text = JsonWriter::encode(record).dump(-1, ' ', false, Json::error_handler_t::replace);
-  write_file_atomic(directory(record.id) + "/state.json", text, false);
+  write_file_atomic(record_file(record.id), text, false);
 }
 
 void Store::remove(const std::string& id) const {
   check_id(id);
-  remove_tree(directory(id));
+  const std::string hidden = root_ + "/" + removed_prefix + random_hex(8);
+  const auto renamed = sys::renameat2(AT_FDCWD, directory(id).c_str(), AT_FDCWD, hidden.c_str(), 0);
+  if (!renamed && renamed.error().value != ENOENT)
+    throw SysError(renamed.error(), fmt::format("removing '{}'", directory(id)));
+  for (const std::string& name : list_directory(root_)) {
+    if (name.starts_with(removed_prefix)) remove_tree(root_ + "/" + name);
+  }
 }
 
 std::vector<std::string> Store::ids() const {

@@ -5,8 +5,9 @@
 //     gate         the socket at which the created process waits for `start` (userns/launch.h)
 //     lock         held by whoever changes the container
 //
-// A directory without a readable state.json is what a killed `create` has left; `delete --force` removes it. The root
-// may be a directory of strangers, so it is used only when it belongs to the caller alone.
+// What is being removed has a name that begins with a dot. A directory without a readable state.json is what a killed
+// `create` has left; `delete --force` removes it. The root may be a directory of strangers, so it is used only when it
+// belongs to the caller alone.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,7 @@ struct Record {
   std::uint64_t pid_start = 0;  ///< process_start_time(): a pid alone may be a stranger's by now.
   int creator = 0;              ///< The process that makes it.
   std::uint64_t creator_start = 0;
-  std::string cgroup;  ///< Directory; empty: that of the caller.
+  std::string cgroup;            ///< Directory; empty: that of the caller.
   std::string scope, scope_bus;  ///< Of systemd, that `cgroup` is in; empty: none.
   std::map<std::string, std::string> annotations;
 };
@@ -52,11 +53,13 @@ class Store {
   /// Throws NotFound; InvalidInput for a damaged record.
   Record load(const std::string& id) const;
   void write(const Record& record) const;
+  /// At once for everybody who looks; who is killed on the way leaves files under another name for the next removal.
   void remove(const std::string& id) const;
   /// Ids of all directories, sorted. Throws SysError when a root that was given does not exist.
   std::vector<std::string> ids() const;
 
  private:
+  std::string record_file(const std::string& id) const { return directory(id) + "/state.json"; }
   void make_root() const;
   std::string root_;
   bool given_ = false;

@@ -38,6 +38,15 @@ class Lifecycle(OciCase):
         self.done("delete", "c")
         self.refused("container does not exist", "state", "c")
 
+    def test_options_may_follow_but_for_those_of_other_programs(self):
+        self.program("sleep", "1000")
+        self.done("create", "c", "--bundle", self.bundle, "--pid-file", self.home + "/pid", cwd="/tmp")  # as Slurm's manual has it
+        self.done("start", "c")
+        self.assertEqual(self.done("exec", "c", "echo", "--env", "-d"), "--env -d\n")
+        self.assertIn("PPID", self.done("ps", "c", "-l"))
+        self.done("delete", "c", "--force")
+        self.refused("unknown flag: --nope", "state", "c", "--nope")
+
     def test_what_does_not_exist(self):
         for command in ("state", "kill", "delete", "start"):
             self.refused("container does not exist", command, "nope")

@@ -88,7 +88,9 @@ int oci_main(std::span<char* const> words) {
     const auto* found = std::ranges::find_if(kOciCommands, [&](const OciCommand* each) { return name == each->name; });
     if (found == std::end(kOciCommands)) throw UsageError(fmt::format("unknown command {}", name));
     // parse_arguments() has stopped at the first word that is no option: the command's own begin behind it.
-    const Arguments arguments = parse_arguments((*found)->options, false, words.last(globals.positional.size() - 1));
+    // Where arguments end in the words of another program, so do the command's options; else they may follow.
+    const Arguments arguments = parse_arguments((*found)->options, (*found)->max_arguments >= 0,
+                                                words.last(globals.positional.size() - 1));
     if (arguments.help) {
       print_help_of(**found);
       return 0;
