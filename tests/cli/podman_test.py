@@ -7,6 +7,7 @@ import subprocess
 import unittest
 
 import image_archive
+from cgroup_facts import DELEGATED
 from sandbox_case import SANDBOX, SandboxCase, eventually, has_range
 
 APPLETS = ("echo", "sleep", "true", "rm", "grep", "test", "mkdir", "ps")
@@ -82,6 +83,21 @@ class Podman(SandboxCase):
         self.does("stop", "-t", "20", "box")
         self.assertEqual(self.does("wait", "box"), "3\n")
         self.assertEqual(self.does("logs", "box"), "begin\nend\n")
+
+    def test_pause(self):
+        self.does("run", "-d", "--name", "box", "--network", "none", "base", "sleep", "1000")
+        status = lambda: self.does("inspect", "--format", "{{.State.Status}}", "box")
+        if DELEGATED and os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+            self.does("pause", "box")
+            self.assertEqual(status(), "paused\n")
+            self.assertNotEqual(self.podman("exec", "box", "true").returncode, 0)
+            self.does("unpause", "box")
+        else:  # Podman itself says so, of cgroup v1 and of one that it can't have
+            refused = self.podman("pause", "box")
+            self.assertEqual(refused.returncode, 125)
+            self.assertRegex(refused.stderr, "cgroup")
+        self.assertEqual(status(), "running\n")
+        self.does("exec", "box", "true")
 
     def test_changes_are_seen_and_become_an_image(self):
         self.does("run", "--name", "box", "--network", "none", "base", "sh", "-c", "echo y >/tmp/new; rm /bin/ps; mkdir /d")
