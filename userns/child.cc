@@ -222,6 +222,8 @@ void finish(const ProcessPlan& planned, const StdioFds& stdio, const Fd& termina
   send_word(channel, Word::ready);
   const int last_channel = await_start(channel, stdio.gate, namespaces);
   run_before_program(hooks, process, last_channel);
+  // Before the channel, whose end tells that the program runs: execve(2) closes in no order that could be relied on.
+  if (stdio.gate >= 0) ::close(stdio.gate);
   if (init) run_init(prepared, last_channel);
   run_final_exec(prepared, last_channel);
 }

@@ -74,6 +74,7 @@ class Containerd(SandboxCase):
         with open(self.home + "/daemon.log", "w", encoding="utf-8") as log:
             self.daemon = subprocess.Popen([*self.namespace(), "sh", "-c", start, "sh", self.home + "/config.toml"],
                                            env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.addCleanup(self.daemon.kill)  # tearDown is not called when setUp fails
         self.clients.append(self.daemon)
         self.assertTrue(eventually(lambda: "successfully booted" in self.said()), self.said())
 

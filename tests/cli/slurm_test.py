@@ -97,6 +97,7 @@ class Slurm(OciCase):
     def daemon(self, *words):
         with open(self.home + "/daemons.out", "a", encoding="utf-8") as out:
             daemon = subprocess.Popen(words, env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.home)
+        self.addCleanup(daemon.kill)  # tearDown is not called when setUp fails
         self.daemons.append(daemon)
         self.clients.append(daemon)
 
