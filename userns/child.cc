@@ -104,13 +104,19 @@ void set_stdio(const StdioFds& stdio, const Fd& terminal) {
 
 void enter_working_directory(const std::string& path) {
   const Fd root = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening '/'");
-  const Fd directory = make_directory_in_root(root.get(), path);
+  const Fd directory =
+      sys::openat2(root.get(), path.c_str(), O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS) |
+      or_throw("chdir to the working directory '{}'", path);
   if (::fchdir(directory.get()) < 0) throw SysError(Errno{errno}, fmt::format("working directory '{}'", path));
 }
 
 void add_home(ProcessPlan& process) {
-  const auto is_home = [](const std::string& entry) { return entry.starts_with("HOME="); };
-  if (std::ranges::none_of(process.env, is_home)) process.env.push_back("HOME=" + find_home(process.uid));
+  const auto home = std::ranges::find_if(process.env, [](const auto& entry) { return entry.starts_with("HOME="); });
+  if (home == process.env.end()) {
+    process.env.push_back("HOME=" + find_home(process.uid));
+  } else if (*home == "HOME=") {
+    *home += find_home(process.uid);
+  }
 }
 
 void reset_signals() {
@@ -187,10 +193,10 @@ void run_before_program(const LaunchHooks& hooks, const ProcessPlan& process, in
   if (!hooks.before_program) return;
   try {
     hooks.before_program([&](const std::string& path, const std::vector<std::string>& argv,
-                             const std::vector<std::string>& env) {
+                             const std::optional<std::vector<std::string>>& env) {
       ProcessPlan plan = process;
       plan.argv = argv;
-      plan.env = env;
+      if (env) plan.env = *env;
       plan.seccomp_flags &= ~listener_flags;
       run_final_exec(FinalExec(plan, path), channel);
     });
@@ -256,7 +262,7 @@ void set_up_container(const LaunchPlan& plan, const StdioFds& stdio, const Launc
     const int fds[] = {device.get(), user_namespace.get()};
     send_word(channel, Word::root, fds);
   });
-  apply_mounts(root.get(), plan, propagating);
+  const std::vector<Fd> read_only_last = apply_mounts(root.get(), plan, propagating);
   if (hooks.before_root) {
     send_word(channel, Word::mounted);
     expect_word(channel, Word::prepared);
@@ -267,13 +273,14 @@ void set_up_container(const LaunchPlan& plan, const StdioFds& stdio, const Launc
     terminal = open_terminal(root.get(), channel, plan.process);
     bind_console(root.get(), terminal.get());
   }
+  close_to_writers(read_only_last);
   mask_paths(root.get(), plan.masked_paths);
   make_paths_read_only(root.get(), plan.read_only_paths);
   const std::vector<Fd> namespaces = stdio.gate >= 0 ? open_own_namespaces() : std::vector<Fd>();
   enter_root(root.get());
+  const Fd top = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening '/'");
+  (void)make_directory_in_root(top.get(), plan.process.cwd);
   if (plan.root.read_only) {
-    const Fd top = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening '/'");
-    (void)make_directory_in_root(top.get(), plan.process.cwd);  // as long as it can be made
     sys::mount_setattr(top.get(), MOUNT_ATTR_RDONLY, 0, false) | or_throw("making the root read-only");
   }
   set_root_propagation(plan.root);

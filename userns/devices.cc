@@ -37,6 +37,7 @@ void bind_device(const Fd& directory, const std::string& name, const std::string
     throw Error(
         fmt::format("'{}' of the host is not the device {}:{}", source, gnu_dev_major(number), gnu_dev_minor(number)));
   }
+  sys::mount_setattr(tree.get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0, false) | or_throw("device '{}'", source);
   attach(tree.get(), open_device_place(directory, name, source).get(), source);
 }
 

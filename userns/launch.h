@@ -19,9 +19,9 @@ struct StdioFds {
   int gate = -1;                    ///< For detach(): a listening socket (SOCK_SEQPACKET).
 };
 
-/// Executes the program at `path`.
+/// Executes the program at `path`, without `env` in the environment of the container's own process.
 using Become = std::function<void(const std::string& path, const std::vector<std::string>& argv,
-                                  const std::vector<std::string>& env)>;
+                                  const std::optional<std::vector<std::string>>& env)>;
 
 /// What other rooms contribute inside the new network namespace, before the host's tree disappears.
 struct LaunchHooks {
@@ -77,6 +77,7 @@ class Launched {
 
   pid_t pid() const { return pid_; }
   int pidfd() const { return pidfd_.get(); }
+  const Fd& console() const { return console_; }
   Fd take_console() { return std::move(console_); }  ///< Master side; valid with process.terminal.
   Fd take_nic() { return std::move(nic_); }          ///< Tap device; valid with plan.network.
   /// Lets the process go; returns when execve has succeeded. Throws LaunchError, or what `take` throws, which is called

@@ -165,8 +165,8 @@ struct TaskAttributes {
 struct ProcessPlan {
   std::vector<std::string> argv;  ///< argv[0] is looked up in PATH of `env`, inside the root.
   std::vector<std::string> env;   ///< "NAME=value"
-  bool finds_home = false;        ///< An absent HOME is looked up in the container's /etc/passwd; "/" otherwise.
-  std::string cwd = "/";          ///< Created when absent, like Docker's WORKDIR.
+  bool finds_home = false;        ///< An absent or empty HOME is looked up in the container's /etc/passwd; "/" otherwise.
+  std::string cwd = "/";          ///< Created with a container when absent, like Docker's WORKDIR.
   std::uint32_t uid = 0, gid = 0;
   /// Supplementary groups. None: the caller's stay, since one mapped id leaves setgroups(2) denied.
   std::optional<std::vector<std::uint32_t>> groups;

@@ -5,6 +5,7 @@
 #include <linux/mount.h>
 
 #include <algorithm>
+#include <set>
 #include <string_view>
 
 #include "sandbox/base/sys.h"
@@ -194,6 +195,15 @@ Fd open_if_there(int root, const std::string& path) {
   throw SysError(found.error(), fmt::format("protecting '{}'", path));
 }
 
+/// A read-only file system without anything in it.
+Fd make_empty_directory() {
+  const Fd fs = sys::fsopen("tmpfs") | or_throw("mounting an empty directory");
+  sys::fsconfig_string(fs.get(), "size", "0") | or_throw("mounting an empty directory");
+  sys::fsconfig_create(fs.get()) | or_throw("mounting an empty directory");
+  constexpr unsigned attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  return sys::fsmount(fs.get(), attributes) | or_throw("mounting an empty directory");
+}
+
 /// The mount; none where there is nothing to mount.
 Fd apply_mount(int root, const MountOp& op, const Fd& propagating) {
   if (op.kind == MountKind::bind) return apply_bind(root, op, propagating);
@@ -248,8 +258,8 @@ std::vector<Fd> clone_propagating(const std::vector<MountOp>& mounts) {
   return copies;
 }
 
-void apply_mounts(int root, const LaunchPlan& plan, const std::vector<Fd>& propagating) {
-  std::vector<Fd> read_only_last;  // what is put into a tmpfs comes before it is closed to writers
+std::vector<Fd> apply_mounts(int root, const LaunchPlan& plan, const std::vector<Fd>& propagating) {
+  std::vector<Fd> read_only_last;
   bool populated = !plan.populate_dev;
   for (std::size_t i = 0; i < plan.mounts.size(); ++i) {
     const MountOp& op = plan.mounts[i];
@@ -266,23 +276,27 @@ void apply_mounts(int root, const LaunchPlan& plan, const std::vector<Fd>& propa
   }
   if (!populated) populate_dev(root);
   for (const DevicePlan& device : plan.devices) make_device(root, device);
-  for (const Fd& mount : read_only_last) {
+  return read_only_last;
+}
+
+void close_to_writers(const std::vector<Fd>& mounts) {
+  for (const Fd& mount : mounts) {
     sys::mount_setattr(mount.get(), MOUNT_ATTR_RDONLY, 0, false) | or_throw("making a tmpfs read-only");
   }
 }
 
 void mask_paths(int root, const std::vector<std::string>& paths) {
+  Fd empty;  // one for all directories, cloned from its first place: before Linux 6.15 only what is attached can be
+  std::set<std::string> masked;
   for (const std::string& path : paths) {
     const Fd target = open_if_there(root, path);
-    if (!target) continue;
+    if (!target || !masked.insert(path).second) continue;
     const auto status = sys::fstat(target.get()) | or_throw("'{}'", path);
     if (S_ISDIR(status.st_mode)) {
-      const Fd fs = sys::fsopen("tmpfs") | or_throw("masking '{}'", path);
-      sys::fsconfig_string(fs.get(), "size", "0") | or_throw("masking '{}'", path);
-      sys::fsconfig_create(fs.get()) | or_throw("masking '{}'", path);
-      const Fd empty = sys::fsmount(fs.get(), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC) |
-                       or_throw("masking '{}'", path);
-      attach(empty.get(), target.get(), path);
+      Fd mask = empty ? sys::open_tree(empty.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE) | or_throw("masking '{}'", path)
+                      : make_empty_directory();
+      attach(mask.get(), target.get(), path);
+      if (!empty) empty = std::move(mask);
       continue;
     }
     // The host's device, checked, never the image's /dev/null (CVE-2025-31133).

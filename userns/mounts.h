@@ -21,8 +21,10 @@ Fd make_directory_in_root(int root, const std::string& path);
 /// Copies of what is to be bound and goes on to hear of mounts on the host, one for each of `mounts`; none for the
 /// others. Precondition: the mounts of this namespace are as they were inherited.
 std::vector<Fd> clone_propagating(const std::vector<MountOp>& mounts);
-/// The plan's mounts in their order, and what belongs into /dev.
-void apply_mounts(int root, const LaunchPlan& plan, const std::vector<Fd>& propagating);
+/// The plan's mounts in their order, and what belongs into /dev. Returns those that are to be closed to writers when
+/// everything has been put into them.
+[[nodiscard]] std::vector<Fd> apply_mounts(int root, const LaunchPlan& plan, const std::vector<Fd>& propagating);
+void close_to_writers(const std::vector<Fd>& mounts);
 void mask_paths(int root, const std::vector<std::string>& paths);
 void make_paths_read_only(int root, const std::vector<std::string>& paths);
 

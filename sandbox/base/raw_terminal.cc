@@ -2,11 +2,12 @@
 
 namespace sandbox {
 
-RawTerminal::RawTerminal(int fd) : fd_(fd) {
+RawTerminal::RawTerminal(int fd, LineEnds ends) : fd_(fd) {
   termios mode{};
   if (::tcgetattr(fd, &mode) != 0) return;
   saved_ = mode;
   ::cfmakeraw(&mode);
+  if (ends == LineEnds::completed) mode.c_oflag |= OPOST | ONLCR;
   (void)::tcsetattr(fd, TCSADRAIN, &mode);
 }
 

@@ -132,6 +132,7 @@ void Creation::make(const CreateRequest& request, const Loaded& loaded) {
   launching([&] { launched_.emplace(userns::Launched::begin(plan, stdio, steps, cgroup.entry())); });
   cgroup.finish(launched_->pid());
   if (!request.console_socket.empty()) send_console(request.console_socket, launched_->take_console());
+  keep_line_ends(launched_->console());
   record_.pid = launched_->pid();
   record_.pid_start = process_start_time(record_.pid);
   store_.write(record_);

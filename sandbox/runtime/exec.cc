@@ -1,6 +1,8 @@
 #include "sandbox/runtime/exec.h"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
@@ -37,6 +39,10 @@ void add_capabilities(const std::vector<std::string>& names, oci::Process& proce
   oci::ProcessCapabilities& sets = process.capabilities ? *process.capabilities : process.capabilities.emplace();
   for (auto* set : {&sets.bounding, &sets.effective, &sets.permitted})
     set->insert(set->end(), names.begin(), names.end());
+  // What the container's programs may hand on through execve(2) is handed on, too, as with runc.
+  std::ranges::copy_if(names, std::back_inserter(sets.ambient), [&](const std::string& name) {
+    return std::ranges::find(sets.inheritable, name) != sets.inheritable.end();
+  });
 }
 
 /// The container's process, changed by what `exec` was told.
@@ -112,6 +118,7 @@ userns::Launched exec(const Store& store, const ExecRequest& request, std::vecto
     userns::Launched launched = join(store, record, plan, {0, 1, 2, preserved}, entrance.entry());
     entrance.finish(launched.pid());
     if (!request.console_socket.empty()) send_console(request.console_socket, launched.take_console());
+    keep_line_ends(launched.console());
     if (!request.pid_file.empty()) write_file_atomic(request.pid_file, std::to_string(launched.pid()), false, 0644);
     launched.start(connect_agent(spec.linux_part, record, status, launched.pid()));
     return launched;

@@ -78,7 +78,7 @@ void Foreground::drain() {
 int Foreground::wait(int pidfd, Fd console) {
   console_ = std::move(console);
   std::optional<RawTerminal> raw;
-  if (console_) raw.emplace(STDIN_FILENO);
+  if (console_) raw.emplace(STDIN_FILENO, LineEnds::completed);
   copy_window_size();
   for (;;) {
     pollfd items[] = {{pidfd, POLLIN, 0},

@@ -31,18 +31,13 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
   return list;
 }
 
-void execute(const std::string& path, const std::vector<std::string>& argv, const std::vector<std::string>& env) {
-  ::execve(path.c_str(), pointers(argv).data(), pointers(env).data());
+/// Without an environment of its own a hook gets ours.
+void execute(const std::string& path, const std::vector<std::string>& argv,
+             const std::optional<std::vector<std::string>>& env) {
+  ::execve(path.c_str(), pointers(argv).data(), env ? pointers(*env).data() : environ);
   const std::string reason = fmt::format("{}: {}\n", path, Errno{errno}.message());
   (void)sys::write_all(STDERR_FILENO, reason.data(), reason.size());
   ::_exit(127);
-}
-
-/// What a hook without an environment of its own gets. One that is a program of the container's gets nothing of ours.
-std::vector<std::string> environment_for(const Become& become) {
-  std::vector<std::string> entries;
-  for (char** entry = environ; !become && *entry != nullptr; ++entry) entries.emplace_back(*entry);
-  return entries;
 }
 
 [[noreturn]] void become_hook(const oci::Hook& hook, int input, int output, const Become& become) noexcept {
@@ -53,9 +48,8 @@ std::vector<std::string> environment_for(const Become& become) {
   // Not our own output: that is the container's.
   if (::dup2(input, 0) >= 0 && ::dup2(output, 1) >= 0 && ::dup2(output, 2) >= 0 &&
       ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0) {
-    const auto otherwise = environment_for(become);
     const Become& run = become ? become : Become(execute);
-    run(hook.path, hook.args.empty() ? std::vector{hook.path} : hook.args, hook.env.value_or(otherwise));
+    run(hook.path, hook.args.empty() ? std::vector{hook.path} : hook.args, hook.env);
   }
   ::_exit(127);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,9 +11,10 @@
 
 namespace sandbox::runtime {
 
-/// What a child that is to be a hook calls in place of execve(2); it does not return.
+/// What a child that is to be a hook calls in place of execve(2), with the hook's own environment if it has one; it
+/// does not return.
 using Become = std::function<void(const std::string& path, const std::vector<std::string>& argv,
-                                  const std::vector<std::string>& env)>;
+                                  const std::optional<std::vector<std::string>>& env)>;
 
 /// Runs them in order with `state` as their input. Throws Error when one can't be run, fails, or takes longer than its
 /// time-out; those after it don't run. `kind`: "createRuntime" and the like, for messages.

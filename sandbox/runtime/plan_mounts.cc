@@ -112,6 +112,7 @@ MountOp plan_mount(const oci::Mount& mount, const std::string& bundle, const Cal
   op.propagation_of_tree = options.propagation_of_tree;
   op.copy_up = options.copy_up;
   op.data = options.data;
+  op.source = mount.source;
   if (op.copy_up && op.kind != MountKind::tmpfs)
     throw InvalidInput(fmt::format("mount on '{}': tmpcopyup is for tmpfs", op.target));
   switch (op.kind) {
@@ -122,9 +123,6 @@ MountOp plan_mount(const oci::Mount& mount, const std::string& bundle, const Cal
         op.data.clear();
       }
       break;
-    case MountKind::cgroup2:
-      op.data.clear();
-      break;
     case MountKind::devpts: {
       const auto& own = plan.launch.namespaces.user ? plan.launch.identity.gid_map : caller.gid_map;
       if (!joins(plan.launch, NamespaceKind::user)) op.data = without_unmapped_gid(op.data, own);
@@ -133,7 +131,6 @@ MountOp plan_mount(const oci::Mount& mount, const std::string& bundle, const Cal
     case MountKind::other:
       if (mount.type.empty()) throw InvalidInput(fmt::format("mount on '{}' has no type", mount.destination));
       op.type = mount.type;
-      op.source = mount.source;
       break;
     default:
       break;
@@ -174,7 +171,11 @@ void plan_mounts(const oci::RuntimeSpec& spec, const std::string& bundle, const 
   // A /dev that is bound belongs to somebody else, who has filled it.
   launch.populate_dev = std::ranges::none_of(
       launch.mounts, [](const MountOp& op) { return op.target == "/dev" && op.kind == MountKind::bind; });
-  for (const oci::Device& device : spec.linux_part.devices) launch.devices.push_back(plan_device(device));
+  for (const oci::Device& device : spec.linux_part.devices) {
+    userns::DevicePlan planned = plan_device(device);
+    // The container's own multiplexer is a link to pts/ptmx (config-linux.md, "Default Devices").
+    if (!launch.populate_dev || planned.path != "/dev/ptmx") launch.devices.push_back(std::move(planned));
+  }
 }
 
 }  // namespace sandbox::runtime

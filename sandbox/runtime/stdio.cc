@@ -1,7 +1,9 @@
 #include "sandbox/runtime/stdio.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <termios.h>
 
 #include <charconv>
 #include <cstring>
@@ -47,6 +49,14 @@ void check_terminal(bool detach, bool terminal, const std::string& console_socke
 void send_console(const std::string& path, const Fd& console) {
   const Fd socket = connect_to(path, "console socket");
   send_with_descriptor(socket, "/dev/ptmx", console.get(), fmt::format("the terminal to '{}'", path));
+}
+
+void keep_line_ends(const Fd& console) {
+  if (!console) return;
+  termios mode{};
+  if (::tcgetattr(console.get(), &mode) < 0) throw SysError(Errno{errno}, "preparing the terminal");
+  mode.c_oflag &= ~static_cast<tcflag_t>(ONLCR);
+  if (::tcsetattr(console.get(), TCSANOW, &mode) < 0) throw SysError(Errno{errno}, "preparing the terminal");
 }
 
 }  // namespace sandbox::runtime

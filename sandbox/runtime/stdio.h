@@ -15,5 +15,8 @@ void check_preserved(unsigned count);
 void check_terminal(bool detach, bool terminal, const std::string& console_socket);
 /// Hands the terminal to whoever listens at the path, with its name as the message (as conmon and shims expect).
 void send_console(const std::string& path, const Fd& console);
+/// In the foreground lines end as the process writes them: who reads them may be no terminal, and one that is turns
+/// "\n" into "\r\n" itself. Does nothing without a `console`.
+void keep_line_ends(const Fd& console);
 
 }  // namespace sandbox::runtime

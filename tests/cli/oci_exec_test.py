@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -36,6 +37,17 @@ class Exec(OciCase):
         self.assertEqual(self.done("exec", "--cwd", "/tmp", "--env", "FOO=new", "-e", "BAR=2", "--cap", "CAP_CHOWN", "--user", "0:0", "c",
                                    "sh", "-c", "pwd; echo $FOO $BAR; grep CapEff /proc/self/status"),
                          "/tmp\nnew 2\nCapEff:\t0000000020000421\n")
+        self.refused("exec failed: chdir to the working directory '/no/such': No such file or directory", "exec", "--cwd", "/no/such",
+                     "c", "true", status=255)
+        self.assertFalse(os.path.exists(self.rootfs + "/no"))
+
+    def test_capabilities_that_may_be_handed_on_are(self):
+        with self.config() as config:
+            config["root"]["readonly"] = False
+            config["process"]["capabilities"]["inheritable"] = ["CAP_CHOWN", "CAP_KILL"]
+        self.done("run", "--detach", "c")
+        self.assertEqual(self.done("exec", "--cap", "CAP_CHOWN", "--cap", "CAP_SYSLOG", "c", "grep", "-E", "Cap(Inh|Amb)", "/proc/self/status"),
+                         "CapInh:\t0000000000000021\nCapAmb:\t0000000000000001\n")
 
     def test_exit_statuses_and_failures(self):
         self.done("run", "--detach", "c")
@@ -124,6 +136,7 @@ class Exec(OciCase):
         self.done("run", "--detach", "c")
         done = self.oci("exec", "-t", "c", "sh", "-c", "tty; exit 4")
         self.assertEqual((done.returncode, done.stdout), (4, "/dev/pts/0\n"))
+        self.assertNotIn(b"\r", pathlib.Path(self.home + "/out").read_bytes())
 
     def test_who_starts_programs_is_no_file_that_they_could_write_to(self):
         """Each command is a process beside the test; its hook, or its program, keeps it there (CVE-2019-5736)."""

@@ -69,6 +69,9 @@ class Environment(OciCase):
         with self.config() as config:
             config["process"]["env"].append("HOME=/given")
         self.assertEqual(self.home_inside(), "/given")
+        with self.config() as config:
+            config["process"]["env"].append("HOME=")
+        self.assertEqual(self.home_inside(), "/of/root")
 
     def test_accounts_that_are_hostile_give_no_home(self):
         for text in ("root:x:0:0::relative:\n", ":" * (2 << 20), "root:x:0:0\n\0\n" * 9):
@@ -89,17 +92,37 @@ class Environment(OciCase):
         entries = self.done("exec", "-e", "A=1", "-e", "A=2", "c", "env").splitlines()
         self.assertEqual([entry for entry in entries if entry[0] in "AB"], ["A=2", "B=container's"])
 
-    def test_hooks_without_an_environment_have_the_runtimes_but_those_of_the_container_none(self):
+    def test_hooks_without_an_environment_have_the_runtimes_but_those_of_the_container_its_own(self):
         self.program("true")
         with self.config() as config:
             config["root"]["readonly"] = False
+            config["process"]["env"].append("ONE=two")
             config["hooks"] = {
                 "createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", f"echo \"$SECRET\" >{self.home_path('runtime')}"]}],
-                "startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "echo \"$SECRET\" >/inside"]}]}
+                "startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "echo \"$SECRET $ONE $HOME\" >/inside"]}]}
         self.env["SECRET"] = "word"
         self.done("run", "c")
         with open(self.home_path("runtime"), encoding="utf-8") as outside, open(self.rootfs + "/inside", encoding="utf-8") as inside:
-            self.assertEqual((outside.read(), inside.read()), ("word\n", "\n"))
+            self.assertEqual((outside.read(), inside.read()), ("word\n", " two /\n"))
+
+    def test_ambient_capabilities_that_nothing_could_inherit_are_a_warning(self):
+        self.program("grep", "CapAmb", "/proc/self/status")
+        with self.config() as config:
+            config["process"]["capabilities"] |= {"inheritable": ["CAP_KILL"], "ambient": ["CAP_KILL", "CAP_NET_BIND_SERVICE"]}
+        done = self.oci("run", "c")
+        self.assertEqual((done.returncode, done.stdout), (0, "CapAmb:\t0000000000000020\n"))
+        self.assertIn("level=warning msg=\"can't raise ambient capability CAP_NET_BIND_SERVICE: ", done.stderr)
+
+    def test_a_seccomp_filter_does_not_stand_in_the_way_of_its_own_start(self):
+        calls = ["openat2", "faccessat", "faccessat2", "close_range", "mount_setattr", "move_mount", "open_tree", "fsopen"]
+        for no_new_privileges in (True, False):
+            with self.config() as config:
+                config["process"]["noNewPrivileges"] = no_new_privileges
+                config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+                    {"names": calls, "action": "SCMP_ACT_ERRNO", "errnoRet": 38}]}
+            self.assertEqual(self.output_of("echo", "started"), "started\n")
+            self.program("nosuch")
+            self.refused('run failed: unable to start container process: exec: "nosuch": executable file not found in $PATH', "run", "c")
 
     def home_path(self, name):
         return os.path.join(os.path.dirname(self.bundle), name)

@@ -29,6 +29,44 @@ class Mounts(OciCase):
         self.assertEqual(self.done("run", "c"), "content\n/etc\n751 7\na\nlink\n")
         self.assertEqual(sorted(os.listdir(self.rootfs + "/data")), ["a", "fifo", "link"])
 
+    def test_a_mount_has_the_source_that_was_given(self):
+        self.program("sh", "-c", "grep ' /data ' /proc/mounts; touch /data/x")
+        with self.config() as config:
+            config["mounts"].append({"destination": "/data", "type": "tmpfs", "source": "named", "options": ["ro", "mode=755"]})
+        done = self.oci("run", "c")
+        self.assertRegex(done.stdout, "^named /data tmpfs ro,")
+        self.assertIn("Read-only file system", done.stderr)
+
+    def test_a_dev_that_is_read_only_has_its_devices_and_its_console(self):
+        self.program("sh", "-c", "echo x >/dev/null; tty </dev/console; echo 2>&1 >/dev/new", terminal=True)
+        with self.config() as config:
+            next(mount for mount in config["mounts"] if mount["destination"] == "/dev")["options"].append("ro")
+            config["linux"]["devices"] = [{"path": "/dev/ptmx", "type": "c", "major": 5, "minor": 2}]  # has its place already
+        self.assertRegex(self.oci("run", "c").stdout, "^/dev/(pts/0|console)\n.*Read-only file system")
+
+    def test_devices_of_the_host_are_no_way_to_more_rights(self):
+        self.program("grep", " /dev/null ", "/proc/self/mountinfo")
+        self.assertRegex(self.done("run", "c"), " /dev/null rw,nosuid,noexec")
+
+    def test_paths_are_masked_once(self):
+        self.program("sh", "-c", "grep -c ' /tmp/[ab] ' /proc/self/mountinfo; stat -c %d /tmp/a /tmp/b | uniq | wc -l; touch /tmp/b/x")
+        os.makedirs(self.rootfs + "/tmp/a")
+        os.makedirs(self.rootfs + "/tmp/b")
+        with self.config() as config:
+            config["linux"]["maskedPaths"] = ["/tmp/a", "/tmp/b", "/tmp/a"]
+        done = self.oci("run", "c")
+        self.assertEqual(done.stdout, "2\n1\n")
+        self.assertIn("Read-only file system", done.stderr)
+
+    def test_options_of_a_cgroup_mount_are_the_kernels(self):
+        self.program("true")
+        with self.config() as config:
+            mount = {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro", "nosuch"]}
+            config["mounts"] = [other for other in config["mounts"] if other["destination"] != "/sys/fs/cgroup"] + [mount]
+            config["linux"]["namespaces"] = [space for space in config["linux"]["namespaces"] if space["type"] != "cgroup"]
+            config["linux"]["namespaces"].append({"type": "cgroup"})
+        self.refused("run failed: mount option 'nosuch' for '/sys/fs/cgroup': Invalid argument", "run", "c")
+
     def test_propagation_as_the_container_sees_it(self):
         self.program("grep", "-E", " (/|/one|/two|/three) ", "/proc/self/mountinfo")
         with self.config() as config:

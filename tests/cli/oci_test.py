@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -302,6 +303,7 @@ class Terminals(OciCase):
         self.program("sh", "-c", "tty; exit 3", terminal=True)
         done = self.oci("run", "c")
         self.assertEqual((done.returncode, done.stdout), (3, "/dev/pts/0\n"))
+        self.assertNotIn(b"\r", pathlib.Path(self.home + "/out").read_bytes())
 
 
 if __name__ == "__main__":
