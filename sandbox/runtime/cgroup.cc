@@ -104,8 +104,15 @@ Directory make_or_take(const std::string& path) {
   return there ? std::move(*there) : Directory::make(path);
 }
 
+/// What is started in a frozen cgroup, or below one, would wait for ever.
+void refuse_frozen(const std::string& path) {
+  const auto place = Directory::find(path);
+  if (place && place->is_frozen()) throw Conflict(fmt::format("container's cgroup unexpectedly frozen: '{}'", path));
+}
+
 void refuse_taken(const std::string& path) {
   const auto there = Directory::find(path);
+  refuse_frozen(there ? path : path.substr(0, path.rfind('/')));
   if (!there) return;
   if (const auto pids = there->processes(); !pids.empty()) {
     throw Conflict(fmt::format("container's cgroup is not empty: {} process(es) found in '{}'", pids.size(), path));

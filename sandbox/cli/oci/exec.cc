@@ -71,7 +71,9 @@ int run_exec(const Arguments& arguments, const OciContext& context) {
 int run_ps(const Arguments& arguments, const OciContext& context) {
   const std::string format = arguments.text("format", "table");
   if (format != "table" && format != "json") throw UsageError("invalid format option");
-  const std::vector<int> pids = runtime::processes_of(context.store.load(arguments.positional[0]));
+  const runtime::Record record = context.store.load(arguments.positional[0]);
+  const bool stopped = runtime::status_of(context.store, record) == runtime::Status::stopped;
+  const std::vector<int> pids = stopped ? std::vector<int>() : runtime::processes_of(record);
   if (format == "json") {
     print(Json(pids).dump() + "\n");
   } else {
