@@ -196,11 +196,7 @@ void plan_capabilities(const oci::Process& process, std::uint64_t available, use
   // ambient within permitted and inheritable.
   sets.effective = reader.read(asked.effective) & sets.permitted;
   sets.inheritable = reader.read(asked.inheritable) & (plan.capabilities | sets.permitted);
-  const std::uint64_t ambient = reader.read(asked.ambient);
-  sets.ambient = ambient & sets.permitted & sets.inheritable;
-  for (const std::string& name : profiles::capability_names(ambient & ~sets.ambient)) {
-    warnings.push_back(fmt::format("can't raise ambient capability {}: it is not permitted and inheritable", name));
-  }
+  sets.ambient = reader.read(asked.ambient) & sets.permitted & sets.inheritable;
 }
 
 void plan_user(const oci::User& user, const LaunchPlan& launch, const Caller& caller, userns::ProcessPlan& plan) {

@@ -105,14 +105,6 @@ class Environment(OciCase):
         with open(self.home_path("runtime"), encoding="utf-8") as outside, open(self.rootfs + "/inside", encoding="utf-8") as inside:
             self.assertEqual((outside.read(), inside.read()), ("word\n", " two /\n"))
 
-    def test_ambient_capabilities_that_nothing_could_inherit_are_a_warning(self):
-        self.program("grep", "CapAmb", "/proc/self/status")
-        with self.config() as config:
-            config["process"]["capabilities"] |= {"inheritable": ["CAP_KILL"], "ambient": ["CAP_KILL", "CAP_NET_BIND_SERVICE"]}
-        done = self.oci("run", "c")
-        self.assertEqual((done.returncode, done.stdout), (0, "CapAmb:\t0000000000000020\n"))
-        self.assertIn("level=warning msg=\"can't raise ambient capability CAP_NET_BIND_SERVICE: ", done.stderr)
-
     def test_a_seccomp_filter_does_not_stand_in_the_way_of_its_own_start(self):
         calls = ["openat2", "faccessat", "faccessat2", "close_range", "mount_setattr", "move_mount", "open_tree", "fsopen"]
         for no_new_privileges in (True, False):
