@@ -169,6 +169,9 @@ void run_poststart(const oci::Hooks& hooks, const Record& record) {
 
 void kill(const Store& store, const std::string& id, int signal) {
   const Record record = store.load(id);
+  // What a pid namespace of its own does for a container, its cgroup does without one, even when the first has ended.
+  const auto cgroup = signal == SIGKILL ? cgroup_of(record) : std::nullopt;
+  if (cgroup && !cgroup->processes().empty()) return cgroup->kill();
   const Fd process = open_process(record);
   const auto sent = sys::pidfd_send_signal(process.get(), signal);
   if (!sent && sent.error().value == ESRCH) throw Conflict("container not running");

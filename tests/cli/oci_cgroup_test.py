@@ -284,6 +284,18 @@ class Processes(CgroupCase):
         self.done("kill", "--all", "c", "KILL")
         self.becomes("c", "stopped")
         self.assertTrue(eventually(lambda: not (OWN / "c/cgroup.procs").read_text()))
+        self.done("delete", "c")
+        for first_has_ended in (False, True):
+            self.done("run", "--detach", "c")
+            self.assertTrue(eventually(lambda: len((OWN / "c/cgroup.procs").read_text().split()) == 3))
+            if first_has_ended:
+                os.kill(self.pid(), signal.SIGKILL)
+                self.becomes("c", "stopped")
+            self.done("kill", "c", "KILL")
+            self.assertTrue(eventually(lambda: not (OWN / "c/cgroup.procs").read_text()))
+            self.becomes("c", "stopped")
+            self.refused("container not running", "kill", "c", "KILL")
+            self.done("delete", "c")
 
     def test_a_runtime_that_is_killed_leaves_no_cgroup(self):
         for call in ("mkdirat", "clone3", "sendmsg", "renameat"):
