@@ -302,10 +302,12 @@ template <class Step>
 }  // namespace
 
 void send_failure(int channel, int exit_code, std::string_view message, std::string_view hint) noexcept {
+  constexpr std::size_t half = 1024;  // of a message that is too long: its beginning, and its end, which is the reason
   char buffer[4096];
   buffer[0] = static_cast<char>(Word::failed);
   buffer[1] = static_cast<char>(exit_code);
-  std::size_t size = 2 + message.copy(buffer + 2, sizeof buffer / 2);
+  std::size_t size = 2 + message.copy(buffer + 2, message.size() > 2 * half ? half : 2 * half);
+  if (message.size() > 2 * half) size += message.copy(buffer + size, half, message.size() - half);
   if (!hint.empty()) {
     buffer[size++] = 0;
     size += hint.copy(buffer + size, sizeof buffer - size);

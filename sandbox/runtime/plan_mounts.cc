@@ -56,14 +56,20 @@ void prefer_host_mount(MountOp& op, const LaunchPlan& plan) {
     op.data.clear();
     op.recursive = true;
   };
+  const auto make_read_only = [&] {
+    op.tree.set |= MOUNT_ATTR_RDONLY;
+    op.own.clear &= ~std::uint64_t{MOUNT_ATTR_RDONLY};
+  };
   const userns::NamespacePlan& spaces = plan.namespaces;
-  if (op.kind == MountKind::sysfs && !has_power_over(plan, spaces.network, NamespaceKind::network)) bind("/sys");
+  if (op.kind == MountKind::sysfs && !has_power_over(plan, spaces.network, NamespaceKind::network)) {
+    bind("/sys");
+    make_read_only();  // with the host's cgroups, of which some are the user's own
+  }
   if (op.kind == MountKind::mqueue && !has_power_over(plan, spaces.ipc, NamespaceKind::ipc)) bind("/dev/mqueue");
   if (op.kind == MountKind::proc && !spaces.pid && !joins(plan, NamespaceKind::pid)) bind("/proc");
   if (op.kind == MountKind::cgroup2 && !has_power_over(plan, spaces.cgroup, NamespaceKind::cgroup)) {
     bind("/sys/fs/cgroup");
-    op.tree.set |= MOUNT_ATTR_RDONLY;  // the cgroups of all the host's processes (CVE-2023-25809)
-    op.own.clear &= ~std::uint64_t{MOUNT_ATTR_RDONLY};
+    make_read_only();  // the cgroups of all the host's processes (CVE-2023-25809)
   }
 }
 
