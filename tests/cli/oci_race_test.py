@@ -33,20 +33,25 @@ LOOK = ("cat /proc/self/mountinfo; for file in /*/* /*/*/* /*/*/*/*; do case $fi
 
 
 class Races(OciCase):
-    LEAST_ROUNDS, MOST_ROUNDS, SECONDS = 8, 100, 2.5
+    LEAST_ROUNDS, MOST_ROUNDS, SECONDS = 8, 100, 1.6
 
     def setUp(self):
         super().setUp()
         self.canary = self.home + "/canary"
-        os.makedirs(self.canary + "/sub")
-        for name in ("secret", "null", "console", "sub/file"):
+        for name in ("sub", "pts"):
+            os.makedirs(f"{self.canary}/{name}")
+        for name in ("secret", "null", "console", "sub/file", "pts/0", "pts/ptmx"):
             with open(f"{self.canary}/{name}", "w", encoding="ascii") as file:
                 file.write(SECRET)
         os.makedirs(self.rootfs + "/flip/x/sub")
         for name in ("data", "work"):
             os.mkdir(f"{self.rootfs}/{name}")
+        self.mounts = self.home + "/mounts"
         with self.config() as config:
             config["root"]["readonly"] = False
+            # What is mounted before the host's tree is out of sight.
+            config["hooks"] = {"createContainer": [
+                {"path": "/bin/sh", "args": ["sh", "-c", f"cat /proc/self/mountinfo >{self.mounts}"]}]}
         self.before = self.fingerprint()
 
     def fingerprint(self):
@@ -64,6 +69,9 @@ class Races(OciCase):
             fields = line.split()
             if len(fields) > 9 and "/canary" in fields[3]:
                 self.assertIn("/rootfs/", fields[3], "a mount shows the host's tree")
+        if os.path.exists(self.mounts):
+            with open(self.mounts, encoding="utf-8") as file:
+                self.assertNotIn(" " + self.canary, file.read(), "something was mounted outside of the root")
 
     def race(self, place="/flip/x", directory=None, terminal=False):
         """Runs the container again and again while `place` in its root is now what it was, now a link to the canary."""
