@@ -1,24 +1,25 @@
 #!/usr/bin/env python3
 """Start-up time and memory beside Debian's peers, as ratios of one run: machines differ, ratios less so.
 
-    bench.py SANDBOX [--rounds N] [--without-podman]
-    bench.py SANDBOX --memory-of USER       (root: also reads what belongs to processes that hide from their owner)
+    start.py SANDBOX [--rounds N] [--without-podman]
+    start.py SANDBOX --memory-of USER       (root: also reads what belongs to processes that hide from their owner)
 
-The commands take turns (A B C A B C …), so that a busy moment of the machine meets all of them. A bar that is missed,
-or that could not be measured, makes the exit status 1.
+A bar that is missed, or that could not be measured, makes the exit status 1.
 """
 
 import argparse
+import functools
 import glob
 import json
 import os
 import pwd
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+import measuring
 
 MIB = 1 << 20
 MEMORY_BAR = 12 * MIB
@@ -57,31 +58,6 @@ class Workplace:
         shutil.rmtree(self.home, ignore_errors=True)
 
 
-def duration(command, env):
-    """Seconds from the spawn to the end of `command`, whose output goes nowhere."""
-    null = os.open(os.devnull, os.O_RDWR)
-    actions = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1)]
-    begin = time.monotonic()
-    pid = os.posix_spawnp(command[0], command, env, file_actions=actions)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    seconds = time.monotonic() - begin
-    os.close(null)
-    if status != 0:
-        raise RuntimeError(f"'{' '.join(command)}' ended with {status}")
-    return seconds
-
-
-def measure(commands, env, rounds):
-    """Medians and quartiles in seconds by name."""
-    samples = {name: [] for name in commands}
-    for number in range(rounds + 2):
-        for name, command in commands.items():
-            seconds = duration(command, env)
-            if number >= 2:  # the first rounds fill caches
-                samples[name].append(seconds)
-    return {name: statistics.quantiles(values, n=4) for name, values in samples.items()}
-
-
 def podman_command(home, root):
     """`podman run --rm` with crun, slirp4netns and fuse-overlayfs on an image of the same files."""
     storage = home + "/storage.conf"
@@ -98,20 +74,6 @@ def podman_command(home, root):
     return [*podman, "run", "--rm", "--network", "slirp4netns", "localhost/bench", "true"]
 
 
-class Report:
-    def __init__(self):
-        self.missed = False
-
-    def bar(self, text, value, limit, unit=""):
-        good = value <= limit
-        self.missed = self.missed or not good
-        print(f"{'ok  ' if good else 'MISS'}  {text}: {value:.2f}{unit} (bar {limit:.3g}{unit})")
-
-    def unknown(self, text, reason):
-        self.missed = True
-        print(f"MISS  {text}: not measured: {reason}")
-
-
 def bench_times(place, rounds, with_podman, report):
     root = place.root_directory()
     sandbox = place.sandbox
@@ -126,13 +88,13 @@ def bench_times(place, rounds, with_podman, report):
     if with_podman:
         try:
             commands["podman run"] = podman_command(place.home, root)
-            duration(commands["podman run"], {**place.env, **os.environ})
+            measuring.run(commands["podman run"], {**place.env, **os.environ})
         except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
             commands.pop("podman run", None)
             reason = str(error)
-    results = measure(commands, {**os.environ, **place.env}, rounds)
-    for name, (low, middle, high) in results.items():
-        print(f"{name:20} {middle * 1000:8.1f} ms   quartiles {low * 1000:.1f} to {high * 1000:.1f}")
+    env = {**os.environ, **place.env}
+    works = {name: functools.partial(measuring.run, command, env) for name, command in commands.items()}
+    results = measuring.take_turns(works, rounds)
     median = {name: values[1] for name, values in results.items()}
     report.bar("run without network / bwrap", median["run without network"] / median["bwrap"], 2.0)
     report.bar("run / bwrap", median["run"] / median["bwrap"], 3.0)
@@ -197,7 +159,7 @@ def main():
     parser.add_argument("--without-podman", action="store_true")
     parser.add_argument("--memory-of", metavar="USER")
     options = parser.parse_args()
-    report = Report()
+    report = measuring.Report()
     place = Workplace(options.sandbox, options.memory_of)
     try:
         if options.memory_of is None:

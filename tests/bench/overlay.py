@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The FUSE overlay beside fuse-overlayfs, kernel overlayfs and a native directory, as ratios of one run.
 
-    filesystem.py SANDBOX [--rounds N] [--only WORK] [--rungs NAME,NAME] [--directory PATH] [--requests]
+    overlay.py SANDBOX [--rounds N] [--only WORK] [--rungs NAME,NAME] [--directory PATH] [--requests]
 
 Every measurement has a mount and an upper layer of its own, made by the calling ordinary user in a user namespace
 that maps this user alone. The rungs take turns, so that a busy moment of the machine meets all of them. A bar that is
