@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sandbox/base/sys.h"
@@ -22,25 +23,42 @@ void write_proc_file(pid_t pid, const char* name, const std::string& content) {
   sys::write_all(fd.get(), content.data(), content.size()) | or_throw("writing '{}' to '{}'", content, path);
 }
 
-void run_mapper(const char* program, pid_t pid, const std::vector<IdMapping>& map) {
-  std::vector<std::string> words{program, std::to_string(pid)};
-  for (const IdMapping& line : map) {
-    for (const std::uint32_t number : {line.inside, line.outside, line.count}) words.push_back(std::to_string(number));
+/// newuidmap(1) or newgidmap(1) at work: a program with privileges, so most of its time is its start.
+class Mapper {
+ public:
+  Mapper(const char* program, pid_t pid, const std::vector<IdMapping>& map) : program_(program) {
+    std::vector<std::string> words{program, std::to_string(pid)};
+    for (const IdMapping& line : map) {
+      for (const std::uint32_t number : {line.inside, line.outside, line.count})
+        words.push_back(std::to_string(number));
+    }
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    if (const int error = ::posix_spawnp(&child_, program, nullptr, nullptr, argv.data(), environ); error != 0) {
+      throw Unsupported(fmt::format("running '{}': {}", program, Errno{error}.message()),
+                        "ask the administrator to install the package 'uidmap'");
+    }
   }
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  pid_t child = -1;
-  if (const int error = ::posix_spawnp(&child, program, nullptr, nullptr, argv.data(), environ); error != 0) {
-    throw Unsupported(fmt::format("running '{}': {}", program, Errno{error}.message()),
-                      "ask the administrator to install the package 'uidmap'");
+  ~Mapper() {
+    if (child_ > 0) ::waitpid(child_, nullptr, 0);
   }
-  int status = 0;
-  if (::waitpid(child, &status, 0) != child || status != 0) {
-    throw Unsupported(fmt::format("'{}' refused the id range", program),
-                      "the lines of your user in /etc/subuid and /etc/subgid must cover it");
+  Mapper(const Mapper&) = delete;
+  Mapper& operator=(const Mapper&) = delete;
+
+  void finish() {
+    int status = 0;
+    const pid_t child = std::exchange(child_, -1);
+    if (::waitpid(child, &status, 0) != child || status != 0) {
+      throw Unsupported(fmt::format("'{}' refused the id range", program_),
+                        "the lines of your user in /etc/subuid and /etc/subgid must cover it");
+    }
   }
-}
+
+ private:
+  const char* program_;
+  pid_t child_ = -1;
+};
 
 std::string map_text(const std::vector<IdMapping>& map) {
   std::string text;
@@ -62,8 +80,9 @@ void write_id_maps(pid_t pid, const IdentityPlan& identity) {
     write_proc_file(pid, "gid_map", map_text(identity.gid_map));
     return;
   }
-  run_mapper("newuidmap", pid, identity.uid_map);
-  run_mapper("newgidmap", pid, identity.gid_map);
+  Mapper users("newuidmap", pid, identity.uid_map), groups("newgidmap", pid, identity.gid_map);  // side by side
+  users.finish();
+  groups.finish();
 }
 
 }  // namespace sandbox::userns
