@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
     const bool is_runtime = name == "sandbox-runtime";
     if (name == "sandbox-overlay") return overlay_main(words);
     if ((is_runtime || (!words.empty() && std::string_view(words[0]) == "oci")) && may_start_programs(words))
-      sandbox::continue_sealed(argv);
+      sandbox::continue_out_of_reach(argv);
     if (is_runtime) return sandbox::cli::oci_main(words);
     if (words.size() >= 2 && std::string_view(words[0]) == "helper") {
       const std::string_view helper = words[1];

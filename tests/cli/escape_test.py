@@ -11,6 +11,7 @@ import time
 import unittest
 
 from image_archive import directory, docker_archive, link, script, tools
+from oci_case import OciCase
 from raw_programs import CLEAR_DEATH_SIGNAL, ASK_FOR_SEAL, FLIPPER, STOP_OTHERS, elf
 from sandbox_case import SANDBOX, SandboxCase, eventually
 
@@ -52,6 +53,35 @@ class HostsProgram(HostileContainer):
         self.assertEqual(run("run", "-d", "--name", "race", "race").returncode, 0)
         statuses = [run("exec", "race", "/race/x").returncode for _ in range(200)]
         self.assertNotIn(42, statuses, f"a container had the host's program {statuses.count(42)} times")
+
+
+class RuntimesProgram(OciCase):
+    """The same attack below an engine."""
+
+    def setUp(self):
+        self.own = None
+        super().setUp()
+        self.own = self.home + "/sandbox"
+        shutil.copy(SANDBOX, self.own)
+        os.mkdir(self.rootfs + "/race", 0o777)
+        os.symlink("/bin/true", self.rootfs + "/race/x")
+        os.symlink("/proc/self/exe", self.rootfs + "/race/y")
+        os.mkdir(self.rootfs + "/lib64")
+        for name, code in (("flip", FLIPPER), ("lib64/ld-linux-x86-64.so.2", ASK_FOR_SEAL)):
+            pathlib.Path(f"{self.rootfs}/{name}").write_bytes(elf(code))
+            os.chmod(f"{self.rootfs}/{name}", 0o755)
+
+    def command(self, *words):
+        return [self.own or SANDBOX, *super().command(*words)[1:]]
+
+    def test_no_container_gets_at_it(self):
+        self.program("/flip")
+        with self.config() as config:
+            config["root"]["readonly"] = False
+        self.done("run", "--detach", "c")
+        statuses = [self.oci("exec", "c", "/race/x").returncode for _ in range(200)]
+        self.assertNotIn(42, statuses, f"a container had the host's program {statuses.count(42)} times")
+        self.assertIn(0, statuses)
 
 
 class StoppedJoiner(HostileContainer):
