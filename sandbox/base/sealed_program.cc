@@ -55,21 +55,21 @@ struct Layout {
   std::string build_id;  ///< Hexadecimal; empty: none.
 };
 
-/// The build ID among the notes of one segment, which are padded to its alignment.
+/// The build ID among the notes of one segment: what belongs to a note begins at multiples of the alignment.
 std::string find_build_id(std::string_view notes, std::size_t alignment) {
-  const auto padded = [&](std::size_t size) { return (size + alignment - 1) / alignment * alignment; };
+  const auto aligned = [&](std::size_t size) { return (size + alignment - 1) / alignment * alignment; };
   ElfW(Nhdr) note;
   while (notes.size() > sizeof note) {
     std::memcpy(&note, notes.data(), sizeof note);
-    notes.remove_prefix(sizeof note);
-    if (note.n_type == NT_GNU_BUILD_ID && notes.starts_with(ELF_NOTE_GNU)) {
+    const std::size_t value = aligned(sizeof note + note.n_namesz);
+    if (note.n_type == NT_GNU_BUILD_ID && notes.substr(sizeof note).starts_with(ELF_NOTE_GNU)) {
       std::string text;
-      for (const char byte : notes.substr(padded(note.n_namesz), note.n_descsz)) {
+      for (const char byte : notes.substr(value, note.n_descsz)) {
         text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
       }
       return text;
     }
-    notes.remove_prefix(std::min(notes.size(), padded(note.n_namesz) + padded(note.n_descsz)));
+    notes.remove_prefix(std::min(notes.size(), aligned(value + note.n_descsz)));
   }
   return {};
 }

@@ -109,7 +109,7 @@ struct RuntimeSpec {
 };
 
 /// Throws InvalidInput naming what is wrong, with `what` as the document's name.
-RuntimeSpec parse_runtime_spec(const Json& document, std::string_view what);
+RuntimeSpec parse_runtime_spec(Json document, std::string_view what);
 /// A process alone, as `exec --process FILE` has it.
 Process parse_process(const Value& value);
 

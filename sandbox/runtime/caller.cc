@@ -29,12 +29,12 @@ std::vector<userns::IdMapping> read_map(const char* path) {
 
 }  // namespace
 
-Caller survey_caller() {
+Caller survey_caller(const oci::Linux& part) {
   Caller caller{.uid = ::geteuid(), .gid = ::getegid(), .capabilities = permitted_capabilities()};
   caller.gid_map = read_map("/proc/self/gid_map");
   caller.initial_namespace = read_map("/proc/self/uid_map") == std::vector<userns::IdMapping>{{0, 0, UINT32_MAX}};
   caller.may_set_groups = !read_file("/proc/self/setgroups").starts_with("deny");
-  if (caller.uid != 0) caller.ids = userns::read_subordinate_ids();
+  if (caller.uid != 0 && part.uid_mappings.empty()) caller.ids = userns::read_subordinate_ids();
   return caller;
 }
 

@@ -5,6 +5,8 @@
 
 namespace sandbox::runtime {
 
-Caller survey_caller();
+/// Subordinate ids are only looked up for a configuration without mappings of its own: it takes the user database.
+/// Throws SysError.
+Caller survey_caller(const oci::Linux& part);
 
 }  // namespace sandbox::runtime

@@ -60,6 +60,11 @@ userns::LaunchHooks launch_hooks(const oci::Hooks& hooks, const Record& record) 
   return steps;
 }
 
+/// Whether `start` or `delete` need the configuration again.
+bool has_later_steps(const oci::RuntimeSpec& spec) {
+  return !spec.hooks.poststart.empty() || !spec.hooks.poststop.empty() || has_listener(spec.linux_part);
+}
+
 }  // namespace
 
 Loaded load_bundle(const CreateRequest& request) {
@@ -71,7 +76,7 @@ Loaded load_bundle(const CreateRequest& request) {
   const unsigned listening = listen_fds();
   loaded.preserved_fds = request.preserve_fds + listening;
   const PlanOptions options{request.no_new_keyring, listening, listening > 0};
-  loaded.plan = plan_container(loaded.spec, loaded.bundle, survey_caller(), options);
+  loaded.plan = plan_container(loaded.spec, loaded.bundle, survey_caller(loaded.spec.linux_part), options);
   loaded.cgroup = plan_cgroup(loaded.spec.linux_part, request.id, request.cgroup_manager, cgroup::survey());
   return loaded;
 }
@@ -116,7 +121,8 @@ void Creation::make(const CreateRequest& request, const Loaded& loaded) {
              .created = timestamp(),
              .creator = ::getpid(),
              .creator_start = process_start_time(::getpid()),
-             .annotations = spec.annotations};
+             .annotations = spec.annotations,
+             .has_later_steps = has_later_steps(spec)};
   // The record makes it a container, so the configuration that it is removed by stands before it.
   write_file_atomic(store_.config(request.id), loaded.text, false);
   store_.write(record_);
@@ -124,7 +130,7 @@ void Creation::make(const CreateRequest& request, const Loaded& loaded) {
   CgroupMaking cgroup(loaded.cgroup, record_, [&] { store_.write(record_); });
 
   userns::LaunchPlan plan = loaded.plan.launch;
-  apply_seccomp(spec, plan.process);
+  apply_seccomp(spec, plan.process, store_.filters());
   const userns::StdioFds stdio{0, 1, 2, loaded.preserved_fds, gate_.get()};
   userns::LaunchHooks steps = launch_hooks(spec.hooks, record_);
   steps.at_cgroup_namespace = cgroup.at_namespace();

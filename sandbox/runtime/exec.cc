@@ -102,7 +102,7 @@ userns::Launched exec(const Store& store, const ExecRequest& request, std::vecto
 
   const unsigned listening = listen_fds(), preserved = request.preserve_fds + listening;
   check_preserved(preserved);
-  const Caller caller = survey_caller();
+  const Caller caller = survey_caller(spec.linux_part);
   const PlanOptions options{false, listening, listening > 0};
   const Plan container = plan_container(spec, record.bundle, caller, options);
   userns::ProcessPlan plan = plan_process(process, container.launch, caller, options, warnings);
@@ -111,7 +111,7 @@ userns::Launched exec(const Store& store, const ExecRequest& request, std::vecto
     if (!plan.attributes) plan.attributes.emplace();
     plan.attributes->cpus = std::move(cpus);
   }
-  apply_seccomp(spec, plan);
+  apply_seccomp(spec, plan, store.filters());
 
   const Entrance entrance(record);
   return launching([&] {

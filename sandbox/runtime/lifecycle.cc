@@ -76,16 +76,17 @@ void add_annotations(OrderedJson& document, const Record& record) {
   if (!record.annotations.empty()) document["annotations"] = record.annotations;
 }
 
-/// The configuration as it was at create.
-oci::RuntimeSpec spec_of(const Store& store, const std::string& id) {
-  const std::string path = store.config(id);
+/// The configuration as it was at create; an empty one where it has nothing for later.
+oci::RuntimeSpec spec_for_later(const Store& store, const Record& record) {
+  if (!record.has_later_steps) return {};
+  const std::string path = store.config(record.id);
   return oci::parse_runtime_spec(parse_json(read_file(path), path), path);
 }
 
 /// A configuration that can't be read any more must not keep a container from being removed.
-oci::Hooks hooks_for_removal(const Store& store, const std::string& id, std::vector<std::string>& warnings) {
+oci::Hooks hooks_for_removal(const Store& store, const Record& record, std::vector<std::string>& warnings) {
   try {
-    return spec_of(store, id).hooks;
+    return spec_for_later(store, record).hooks;
   } catch (const Error& error) {
     warnings.push_back(fmt::format("the poststop hooks can't be run: {}", error.what()));
     return {};
@@ -95,7 +96,7 @@ oci::Hooks hooks_for_removal(const Store& store, const std::string& id, std::vec
 void destroy(const Store& store, const Record& record, std::vector<std::string>& warnings) {
   kill_and_wait(record);
   remove_cgroup(record, warnings);
-  const oci::Hooks hooks = hooks_for_removal(store, record.id, warnings);
+  const oci::Hooks hooks = hooks_for_removal(store, record, warnings);
   store.remove(record.id);
   run_poststop(hooks, record, warnings);
 }
@@ -147,7 +148,7 @@ void start(const Store& store, const std::string& id, std::vector<std::string>& 
   }
   const auto connection = connect_gate(store, id);
   if (!connection) throw Conflict("cannot start a container that has stopped");
-  const oci::RuntimeSpec spec = spec_of(store, id);
+  const oci::RuntimeSpec spec = spec_for_later(store, record);
   const userns::TakeListener take = connect_agent(spec.linux_part, record, Status::created, record.pid);
   start_process(connection->get(), take, record);
   try {

@@ -7,6 +7,7 @@
 
 #include "profiles/seccomp.h"
 #include "sandbox/base/error.h"
+#include "sandbox/runtime/filter_cache.h"
 
 namespace sandbox::runtime {
 namespace {
@@ -124,7 +125,7 @@ bool has_listener(const oci::Linux& part) {
   return !seccomp.text("listenerPath").empty() && notifies(seccomp);
 }
 
-void apply_seccomp(const oci::RuntimeSpec& spec, userns::ProcessPlan& process) {
+void apply_seccomp(const oci::RuntimeSpec& spec, userns::ProcessPlan& process, const std::string& filters) {
   refuse_raw_filter(spec);
   const oci::Linux& part = spec.linux_part;
   if (!part.seccomp) return;
@@ -132,8 +133,12 @@ void apply_seccomp(const oci::RuntimeSpec& spec, userns::ProcessPlan& process) {
   check_listener(seccomp);
   check_architectures(seccomp);
   process.seccomp_flags = flag_bits(seccomp, has_listener(part));
-  process.seccomp =
-      profiles::compile_seccomp(without_overruled(*part.seccomp, seccomp), process.capabilities, unknown_calls(spec));
+  const profiles::UnknownCalls unknown = unknown_calls(spec);
+  const std::string source =
+      fmt::format("{:x} {}\n{}", process.capabilities, static_cast<int>(unknown), part.seccomp->dump());
+  process.seccomp = cached_filter(filters, source, [&] {
+    return profiles::compile_seccomp(without_overruled(*part.seccomp, seccomp), process.capabilities, unknown);
+  });
 }
 
 std::vector<std::string> seccomp_flags() {

@@ -9,8 +9,8 @@
 
 namespace sandbox::runtime {
 
-/// Throws InvalidInput naming what is wrong, Unsupported for what can't be loaded.
-void apply_seccomp(const oci::RuntimeSpec& spec, userns::ProcessPlan& process);
+/// `filters`: see cached_filter(). Throws InvalidInput naming what is wrong, Unsupported for what can't be loaded.
+void apply_seccomp(const oci::RuntimeSpec& spec, userns::ProcessPlan& process, const std::string& filters = {});
 
 /// Whether an agent at linux.seccomp.listenerPath decides about some system calls.
 bool has_listener(const oci::Linux& part);

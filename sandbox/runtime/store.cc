@@ -35,6 +35,7 @@ void describe(A& field, Described<Record> auto& record) {
   field("annotations", record.annotations);
   field("scope", record.scope);
   field("scopeBus", record.scope_bus);
+  field("hasLaterSteps", record.has_later_steps);
 }
 
 namespace {

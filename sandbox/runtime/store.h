@@ -5,8 +5,10 @@
 //     gate         the socket at which the created process waits for `start` (userns/launch.h)
 //     lock         held by whoever changes the container
 //
-// What is being removed has a name that begins with a dot. A directory without a readable state.json is what a killed
-// `create` has left; `delete --force` removes it. The root may be a directory of strangers, so it is used only when it
+// and <root>/.filters/ compiled seccomp filters (filter_cache.h).
+//
+// What is being removed has a name that begins with ".removed-". A directory without a readable state.json is what a
+// killed `create` has left; `delete --force` removes it. The root may be a directory of strangers, so it is used only when it
 // belongs to the caller alone.
 #pragma once
 
@@ -33,6 +35,7 @@ struct Record {
   std::string cgroup;            ///< Directory; empty: that of the caller.
   std::string scope, scope_bus;  ///< Of systemd, that `cgroup` is in; empty: none.
   std::map<std::string, std::string> annotations;
+  bool has_later_steps = false;  ///< Whether `start` or `delete` have something to read in config.json.
 };
 
 /// Ids as file names: [A-Za-z0-9_+.-]+, but for "." and "..". Throws InvalidInput.
@@ -47,6 +50,7 @@ class Store {
   std::string gate(const std::string& id) const { return directory(id) + "/gate"; }
   std::string config(const std::string& id) const { return directory(id) + "/config.json"; }
   std::string lock(const std::string& id) const { return directory(id) + "/lock"; }
+  std::string filters() const { return root_ + "/.filters"; }
 
   /// Makes the container's directory. Throws Conflict when it exists.
   void create(const std::string& id) const;

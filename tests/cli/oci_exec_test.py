@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -141,6 +142,9 @@ class Exec(OciCase):
 
     def test_who_starts_programs_is_no_file_that_they_could_write_to(self):
         """Each command is a process beside the test; its hook, or its program, keeps it there (CVE-2019-5736)."""
+        def out_of_reach(path):
+            mine = lambda: os.stat(path).st_uid == os.getuid() or os.access(path, os.W_OK)
+            return path.startswith("/memfd:") or not mine()
         program = self.home + "/bin/sandbox"  # the user's own
         os.mkdir(self.home + "/bin")
         shutil.copy(SANDBOX, program)
@@ -151,7 +155,7 @@ class Exec(OciCase):
                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             self.clients.append(client)
             seen = lambda: os.readlink(f"/proc/{client.pid}/exe")
-            self.assertTrue(eventually(lambda: seen().startswith("/memfd:")), (words, seen()))
+            self.assertTrue(eventually(lambda: seen() != os.path.realpath(sys.executable) and out_of_reach(seen())), (words, seen()))
             self.assertTrue(eventually(lambda: "running" in self.oci("state", "c").stdout))
         with self.config() as config:
             config["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": [
@@ -159,7 +163,8 @@ class Exec(OciCase):
         subprocess.run([program, "oci", "--root", self.root, "create", "d"], cwd=self.bundle, env=self.env, check=True,
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         with open(self.home + "/creator", encoding="utf-8") as file:
-            self.assertTrue(file.read().startswith("/memfd:"))
+            creator = file.read().strip()
+        self.assertTrue(out_of_reach(creator), creator)
 
     def test_preserved_descriptors_and_no_others(self):
         self.done("run", "--detach", "c")
