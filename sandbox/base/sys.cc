@@ -92,6 +92,11 @@ Result<struct stat> fstatat(int dir, const char* path, int flags) noexcept {
   if (::fstatat(dir, path, &status, flags) < 0) return failed();
   return status;
 }
+Result<struct statx> statx(int dir, const char* path, int flags, unsigned mask) noexcept {
+  struct statx status {};
+  if (::statx(dir, path, flags, mask, &status) < 0) return failed();
+  return status;
+}
 Result<struct stat> fstat(int fd) noexcept {
   struct stat status {};
   if (::fstat(fd, &status) < 0) return failed();
@@ -239,6 +244,8 @@ Result<void> mount(const char* source, const char* target, const char* type, uns
   return done(::mount(source, target, type, flags, data));
 }
 Result<void> umount2(const char* target, int flags) noexcept { return done(::umount2(target, flags)); }
+Result<void> fchdir(int directory) noexcept { return done(::fchdir(directory)); }
+Result<void> chroot(const char* path) noexcept { return done(::chroot(path)); }
 Result<void> pivot_root(const char* new_root, const char* put_old) noexcept {
   return done(::syscall(SYS_pivot_root, new_root, put_old));
 }
@@ -266,6 +273,9 @@ Result<void> unshare(int flags) noexcept { return done(::unshare(flags)); }
 Result<Fd> pidfd_open(pid_t pid) noexcept { return made(::syscall(SYS_pidfd_open, pid, 0)); }
 Result<void> pidfd_send_signal(int pidfd, int signal) noexcept {
   return done(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0));
+}
+Result<void> prlimit(pid_t pid, int resource, const rlimit64* wanted, rlimit64* present) noexcept {
+  return done(::prlimit64(pid, static_cast<__rlimit_resource>(resource), wanted, present));
 }
 Result<int> wait_pidfd(int pidfd) noexcept {
   siginfo_t info{};

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -42,6 +43,7 @@ using Bytes = std::span<const std::byte>;
 [[nodiscard]] Result<void> mknodat(int dir, const char* path, mode_t mode, dev_t device) noexcept;
 [[nodiscard]] Result<struct stat> fstatat(int dir, const char* path, int flags) noexcept;
 [[nodiscard]] Result<struct stat> fstat(int fd) noexcept;
+[[nodiscard]] Result<struct statx> statx(int dir, const char* path, int flags, unsigned mask) noexcept;
 /// statfs(2)'s f_type: a *_SUPER_MAGIC of linux/magic.h.
 [[nodiscard]] Result<std::uint64_t> fstatfs_type(int fd) noexcept;
 /// With the effective ids, like the calls that follow it.
@@ -97,6 +99,8 @@ using Bytes = std::span<const std::byte>;
 [[nodiscard]] Result<void> mount(const char* source, const char* target, const char* type,
                                  unsigned long flags, const char* data) noexcept;
 [[nodiscard]] Result<void> umount2(const char* target, int flags) noexcept;
+[[nodiscard]] Result<void> fchdir(int directory) noexcept;
+[[nodiscard]] Result<void> chroot(const char* path) noexcept;
 [[nodiscard]] Result<void> pivot_root(const char* new_root, const char* put_old) noexcept;
 
 // --- processes ---------------------------------------------------------------------------------
@@ -111,6 +115,9 @@ struct Cloned {
 [[nodiscard]] Result<void> unshare(int flags) noexcept;
 [[nodiscard]] Result<Fd> pidfd_open(pid_t pid) noexcept;
 [[nodiscard]] Result<void> pidfd_send_signal(int pidfd, int signal) noexcept;
+/// prlimit(2); nullptr: not set, not asked for.
+[[nodiscard]] Result<void> prlimit(pid_t pid, int resource, const rlimit64* wanted,
+                                   rlimit64* present) noexcept;
 /// Waits for the child of `pidfd`; returns a wait status as waitpid(2) gives it.
 [[nodiscard]] Result<int> wait_pidfd(int pidfd) noexcept;
 
