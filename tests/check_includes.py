@@ -15,7 +15,7 @@ import sys
 FLOORS = [
     ["sandbox/base"],
     ["userns", "profiles", "fuse-overlay", "netstack", "sandbox/cgroup", "sandbox/oci"],
-    ["sandbox/runtime", "sandbox/image"],
+    ["sandbox/runtime", "sandbox/image", "sandbox/ownership"],
     ["sandbox/container"],
     ["sandbox/build"],
     ["sandbox/engine"],

@@ -13,6 +13,8 @@ int netstack(std::span<char* const> words);
 int park(std::span<char* const> words);
 /// `helper overlay CONFIG_FD READY_FD LIFETIME_FD FUSE_FD USER_NAMESPACE_FD`
 int overlay(std::span<char* const> words);
+/// `helper owner CONFIG_FD CHANNEL_FD`
+int owner(std::span<char* const> words);
 
 /// A descriptor number from the command line, owned and close-on-exec from here on. Throws UsageError.
 int parse_descriptor(const char* word);

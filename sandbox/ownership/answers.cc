@@ -1,0 +1,211 @@
+// See answers.h.
+#include "sandbox/ownership/answers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "sandbox/base/sys.h"
+
+namespace sandbox::ownership {
+namespace {
+
+constexpr std::size_t kMostGroups = 65536;  // NGROUPS_MAX
+
+template <class Error>
+Answer failure(const Error& error) {
+  return {.error = error.value};
+}
+
+/// The parts of mknod(2)'s path: where, and what. No name: the path ends in none.
+struct Split {
+  std::string directory, name;
+};
+Split split(const std::string& path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos) return {".", path};
+  return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
+}
+
+}  // namespace
+
+struct Answers::Question {
+  Caller& caller;
+  Asked asked;
+  const __u64* arguments;
+  Credentials credentials;
+
+  int descriptor(int index) const { return static_cast<int>(arguments[index]); }
+  unsigned word(int index) const { return static_cast<unsigned>(arguments[index]); }
+  Id id(int index) const { return widened(word(index)); }
+  Id widened(unsigned number) const {
+    return asked.narrow && (number & 0xFFFF) == 0xFFFF ? kSame : asked.narrow ? number & 0xFFFF : number;
+  }
+  std::size_t width() const { return asked.narrow ? 2 : 4; }
+};
+
+Answers::Answers(Owners owners, int proc) : table_({}), owners_(std::move(owners)), proc_(proc) {}
+
+Answer Answers::answer(const Listener& listener, const seccomp_notif& notification) {
+  const Asked* asked = numbers_.find(notification.data);
+  if (asked == nullptr) return {.error = ENOSYS};
+  Caller caller(listener, notification, proc_);
+  try {
+    return answer({caller, *asked, notification.data.args, table_[caller.credentials()]});
+  } catch (const SysError& error) {
+    return {.error = error.code()};
+  } catch (const std::exception&) {
+    return {.error = EIO};
+  }
+}
+
+Answer Answers::answer(const Question& question) {
+  const Credentials& now = question.credentials;
+  switch (question.asked.call) {
+    case Call::chown:
+    case Call::lchown:
+    case Call::fchown:
+    case Call::fchownat:
+      return chown(question);
+    case Call::mknod:
+    case Call::mknodat:
+      return make_device(question);
+    case Call::setuid:
+    case Call::setgid:
+    case Call::setreuid:
+    case Call::setregid:
+    case Call::setresuid:
+    case Call::setresgid:
+      return set_ids(question);
+    case Call::setfsuid:
+    case Call::setfsgid:
+      return set_file_system_id(question);
+    case Call::setgroups:
+      return set_groups(question);
+    case Call::getuid:
+      return {.value = now.user.real};
+    case Call::geteuid:
+      return {.value = now.user.effective};
+    case Call::getgid:
+      return {.value = now.group.real};
+    case Call::getegid:
+      return {.value = now.group.effective};
+    case Call::getresuid:
+      return get_ids(question, now.user);
+    case Call::getresgid:
+      return get_ids(question, now.group);
+    case Call::getgroups:
+      return get_groups(question);
+  }
+  return {.error = ENOSYS};
+}
+
+Answer Answers::chown(const Question& question) {
+  const bool by_descriptor = question.asked.call == Call::fchown, at = question.asked.call == Call::fchownat;
+  const int ids = at ? 2 : 1;
+  const unsigned flags = at ? question.word(4) : question.asked.call == Call::lchown ? AT_SYMLINK_NOFOLLOW : 0U;
+  if ((flags & ~static_cast<unsigned>(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) != 0) return {.error = EINVAL};
+  const auto find = [&]() -> Result<Fd> {
+    if (by_descriptor) return question.caller.descriptor(question.descriptor(0));
+    auto path = question.caller.read_path(question.arguments[at ? 1 : 0]);
+    if (!path) return std::unexpected(path.error());
+    const int base = at ? question.descriptor(0) : AT_FDCWD;
+    if (path->empty() && (flags & AT_EMPTY_PATH) != 0) {
+      return base == AT_FDCWD ? question.caller.resolve(base, ".", true) : question.caller.descriptor(base);
+    }
+    return question.caller.resolve(base, *path, (flags & AT_SYMLINK_NOFOLLOW) == 0);
+  };
+  const auto object = find();
+  if (!object) return failure(object.error());
+  if (auto moved = sys::fchdir(proc_); !moved) return failure(moved.error());
+  return {.error = owners_.change(object->get(), question.id(ids), question.id(ids + 1), question.credentials)};
+}
+
+Answer Answers::make_device(const Question& question) {
+  const int first = question.asked.call == Call::mknodat ? 1 : 0;
+  const auto path = question.caller.read_path(question.arguments[first]);
+  if (!path) return failure(path.error());
+  const auto mask = question.caller.umask();
+  if (!mask) return failure(mask.error());
+  const auto [directory, name] = split(*path);
+  if (name.empty()) return {.error = path->empty() || path->back() == '/' ? ENOENT : EEXIST};
+  const auto parent = question.caller.resolve(first == 1 ? question.descriptor(0) : AT_FDCWD, directory, true);
+  if (!parent) return failure(parent.error());
+  if (auto moved = sys::fchdir(proc_); !moved) return failure(moved.error());
+  const mode_t mode = question.word(first + 1) & (S_IFMT | (07777U & ~*mask));
+  return {.error = owners_.make_device(parent->get(), name, mode, question.word(first + 2), question.credentials)};
+}
+
+Answer Answers::become(const Question& question, const Credentials& credentials) {
+  const std::uint32_t number = table_.number_of(credentials);
+  if (number == 0 && credentials != table_[0]) return {.error = EAGAIN};
+  if (auto done = question.caller.set_credentials(number); !done) return failure(done.error());
+  return {};
+}
+
+Answer Answers::set_ids(const Question& question) {
+  Credentials next = question.credentials;
+  const Call call = question.asked.call;
+  const bool privileged = next.is_privileged(),
+             of_user = call == Call::setuid || call == Call::setreuid || call == Call::setresuid;
+  Ids& ids = of_user ? next.user : next.group;
+  int error = 0;
+  if (call == Call::setuid || call == Call::setgid) {
+    error = set_id(ids, privileged, question.id(0));
+  } else if (call == Call::setreuid || call == Call::setregid) {
+    error = set_real_effective(ids, privileged, question.id(0), question.id(1));
+  } else {
+    error = set_all(ids, privileged, question.id(0), question.id(1), question.id(2));
+  }
+  return error != 0 ? Answer{.error = error} : become(question, next);
+}
+
+Answer Answers::set_file_system_id(const Question& question) {
+  Credentials next = question.credentials;
+  Ids& ids = question.asked.call == Call::setfsuid ? next.user : next.group;
+  const Id before = ids.file_system;
+  set_file_system(ids, question.credentials.is_privileged(), question.id(0));
+  if (next != question.credentials) (void)become(question, next);
+  return {.value = before};
+}
+
+Answer Answers::set_groups(const Question& question) {
+  const std::size_t count = question.word(0);
+  if (!question.credentials.is_privileged()) return {.error = EPERM};
+  if (count > kMostGroups) return {.error = EINVAL};
+  Credentials next = question.credentials;
+  std::vector<std::uint8_t> bytes(count * question.width());
+  if (auto done = question.caller.read(question.arguments[1], bytes.data(), bytes.size()); !done)
+    return failure(done.error());
+  next.groups.clear();
+  for (std::size_t at = 0; at < bytes.size(); at += question.width()) {
+    Id id = 0;
+    std::memcpy(&id, &bytes[at], question.width());  // little-endian, as all architectures of ours
+    next.groups.push_back(id);
+  }
+  return become(question, next);
+}
+
+Answer Answers::get_ids(const Question& question, const Ids& ids) {
+  int index = 0;
+  for (const Id id : {ids.real, ids.effective, ids.saved}) {
+    auto done = question.caller.write(question.arguments[index++], &id, question.width());
+    if (!done) return failure(done.error());
+  }
+  return {};
+}
+
+Answer Answers::get_groups(const Question& question) {
+  const std::vector<Id>& groups = question.credentials.groups;
+  const int room = question.descriptor(0);
+  const auto count = static_cast<std::int64_t>(groups.size());
+  if (room < 0 || (room != 0 && room < count)) return {.error = EINVAL};
+  std::vector<std::uint8_t> bytes(groups.size() * question.width());
+  for (std::size_t i = 0; i < groups.size(); ++i)
+    std::memcpy(&bytes[i * question.width()], &groups[i], question.width());
+  if (room == 0 || bytes.empty()) return {.value = count};
+  if (auto done = question.caller.write(question.arguments[1], bytes.data(), bytes.size()); !done)
+    return failure(done.error());
+  return {.value = count};
+}
+
+}  // namespace sandbox::ownership

@@ -1,0 +1,38 @@
+// What each call is answered.
+#pragma once
+
+#include "sandbox/ownership/caller.h"
+#include "sandbox/ownership/calls.h"
+#include "sandbox/ownership/credentials.h"
+#include "sandbox/ownership/listener.h"
+#include "sandbox/ownership/owners.h"
+
+namespace sandbox::ownership {
+
+class Answers {
+ public:
+  /// Borrows `proc`; see Caller.
+  Answers(Owners owners, int proc);
+
+  /// Changes the working directory and the root of this process. Does not throw.
+  Answer answer(const Listener& listener, const seccomp_notif& asked);
+
+ private:
+  struct Question;
+  Answer answer(const Question& question);
+  Answer chown(const Question& question);
+  Answer make_device(const Question& question);
+  Answer set_ids(const Question& question);
+  Answer set_file_system_id(const Question& question);
+  Answer set_groups(const Question& question);
+  Answer get_ids(const Question& question, const Ids& ids);
+  Answer get_groups(const Question& question);
+  Answer become(const Question& question, const Credentials& credentials);
+
+  CallNumbers numbers_;
+  CredentialTable table_;
+  Owners owners_;
+  int proc_;
+};
+
+}  // namespace sandbox::ownership

@@ -1,0 +1,126 @@
+// See caller.h.
+#include "sandbox/ownership/caller.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sys/resource.h>
+
+#include "sandbox/base/file.h"
+#include "sandbox/base/sys.h"
+#include "sandbox/ownership/path_walk.h"
+
+namespace sandbox::ownership {
+namespace {
+
+// The number is kept where children inherit it and execve(2) leaves it alone, in the process itself: as a limit that
+// never bites, of the time in microseconds that a real-time process may run without a pause (getrlimit(2),
+// RLIMIT_RTTIME). The kernel lets a process of the same ids set it. One that changes it itself changes who it believes
+// to be, nothing else.
+constexpr std::uint64_t kFirstNumber = std::uint64_t{1} << 62, kLastNumber = kFirstNumber + UINT32_MAX;
+
+}  // namespace
+
+Caller::Caller(const Listener& listener, const seccomp_notif& asked, int proc)
+    : listener_(listener), id_(asked.id), thread_(static_cast<pid_t>(asked.pid)), proc_(proc) {}
+
+Result<Fd> Caller::open_own(const std::string& name, int flags) const {
+  auto file = sys::openat(proc_, fmt::format("{}/{}", thread_, name).c_str(), flags);
+  if (!listener_.is_waiting(id_)) return std::unexpected(Errno{ESRCH});
+  return file;
+}
+
+Result<void> Caller::open_memory() {
+  if (memory_) return {};
+  auto memory = open_own("mem", O_RDWR);
+  if (!memory) return std::unexpected(memory.error());
+  memory_ = std::move(*memory);
+  return {};
+}
+
+Result<void> Caller::read(std::uint64_t address, void* data, std::size_t size) {
+  if (auto opened = open_memory(); !opened) return opened;
+  const auto count = sys::pread(memory_.get(), data, size, static_cast<off_t>(address));
+  if (!count || *count != size) return std::unexpected(Errno{EFAULT});
+  return {};
+}
+
+Result<void> Caller::write(std::uint64_t address, const void* data, std::size_t size) {
+  if (auto opened = open_memory(); !opened) return opened;
+  if (!sys::pwrite_all(memory_.get(), data, size, static_cast<off_t>(address))) return std::unexpected(Errno{EFAULT});
+  return {};
+}
+
+Result<std::string> Caller::read_path(std::uint64_t address) {
+  if (auto opened = open_memory(); !opened) return std::unexpected(opened.error());
+  std::string text(PATH_MAX, '\0');
+  const auto count = sys::pread(memory_.get(), text.data(), text.size(), static_cast<off_t>(address));
+  if (!count) return std::unexpected(Errno{EFAULT});
+  const auto end = std::string_view(text).substr(0, *count).find('\0');
+  if (end == std::string_view::npos) return std::unexpected(Errno{*count == PATH_MAX ? ENAMETOOLONG : EFAULT});
+  text.resize(end);
+  return text;
+}
+
+Result<Fd> Caller::descriptor(int number) const {
+  if (number < 0) return std::unexpected(Errno{EBADF});
+  auto object = open_own(fmt::format("fd/{}", number), O_PATH);
+  if (!object && object.error().value == ENOENT) return std::unexpected(Errno{EBADF});
+  return object;
+}
+
+Result<void> Caller::enter(int base) const {
+  const auto root = open_own("root", O_PATH | O_DIRECTORY);
+  if (!root) return std::unexpected(root.error());
+  const auto start = base == AT_FDCWD ? open_own("cwd", O_PATH | O_DIRECTORY) : descriptor(base);
+  if (!start) return std::unexpected(start.error());
+  if (auto moved = sys::fchdir(root->get()); !moved) return moved;
+  if (auto rooted = sys::chroot("."); !rooted) return rooted;
+  return sys::fchdir(start->get());
+}
+
+Result<Fd> Caller::resolve(int base, const std::string& path, bool follow) const {
+  if (path.empty()) return std::unexpected(Errno{ENOENT});
+  if (auto entered = enter(path.front() == '/' ? AT_FDCWD : base); !entered) return std::unexpected(entered.error());
+  auto object = sys::openat2(AT_FDCWD, path.c_str(), O_PATH | (follow ? 0 : O_NOFOLLOW), RESOLVE_NO_MAGICLINKS);
+  if (object || (object.error().value != ELOOP && object.error().value != ENOENT)) return object;
+  // Links of procfs mean something else to each process that looks.
+  const auto numbers = status_field("NSpid"), group = status_field("NStgid");
+  if (!numbers || !group) return object;
+  return walk_path(path, follow, {*group, *numbers});
+}
+
+Result<std::string> Caller::status_field(const std::string& name) const {
+  const auto file = open_own("status", O_RDONLY);
+  if (!file) return std::unexpected(file.error());
+  std::string text(4096, '\0');
+  const auto count = sys::read(file->get(), text.data(), text.size());
+  if (!count) return std::unexpected(count.error());
+  text.resize(*count);
+  const auto at = text.find("\n" + name + ":");
+  if (at == std::string::npos) return std::unexpected(Errno{ENOENT});
+  const std::string line = text.substr(at + 1, text.find('\n', at + 1) - at - 1);
+  return line.substr(line.find_last_of("\t ") + 1);  // of several, that in the innermost namespace (proc(5))
+}
+
+Result<mode_t> Caller::umask() const {
+  const auto word = status_field("Umask");
+  if (!word) return std::unexpected(word.error());
+  return static_cast<mode_t>(std::stoul(*word, nullptr, 8));
+}
+
+std::uint64_t Caller::credentials() const {
+  rlimit64 limit{};
+  if (!sys::prlimit(thread_, RLIMIT_RTTIME, nullptr, &limit)) return 0;
+  return limit.rlim_cur > kFirstNumber && limit.rlim_cur <= kLastNumber ? limit.rlim_cur - kFirstNumber : 0;
+}
+
+Result<void> Caller::set_credentials(std::uint64_t number) const {
+  rlimit64 limit{};
+  if (auto known = sys::prlimit(thread_, RLIMIT_RTTIME, nullptr, &limit); !known) return known;
+  limit.rlim_cur = number == 0 ? limit.rlim_max : kFirstNumber + number;
+  if (limit.rlim_cur > limit.rlim_max) return std::unexpected(Errno{EPERM});
+  if (!listener_.is_waiting(id_)) return std::unexpected(Errno{ESRCH});
+  return sys::prlimit(thread_, RLIMIT_RTTIME, &limit, nullptr);
+}
+
+}  // namespace sandbox::ownership

@@ -1,0 +1,103 @@
+// See calls.h.
+#include "sandbox/ownership/calls.h"
+
+#include <linux/capability.h>
+#include <seccomp.h>
+#include <sys/stat.h>
+
+#include <iterator>
+#include <string_view>
+
+#include "profiles/seccomp.h"
+#include "sandbox/base/json.h"
+
+namespace sandbox::ownership {
+namespace {
+
+struct Row {
+  Call call;
+  const char* name;
+  const char* wide;  ///< Its name on 32-bit systems, where `name` has ids of 16 bits; nullptr: the same.
+  int capability;    ///< That root needs for it; -1: for none, it follows those that need one.
+  int mode = -1;     ///< The argument that is the type of what is to be made; -1: none.
+};
+
+constexpr Row kRows[] = {
+    {Call::chown, "chown", "chown32", CAP_CHOWN},
+    {Call::lchown, "lchown", "lchown32", CAP_CHOWN},
+    {Call::fchown, "fchown", "fchown32", CAP_CHOWN},
+    {Call::fchownat, "fchownat", nullptr, CAP_CHOWN},
+    {Call::mknod, "mknod", nullptr, CAP_MKNOD, 1},
+    {Call::mknodat, "mknodat", nullptr, CAP_MKNOD, 2},
+    {Call::setuid, "setuid", "setuid32", CAP_SETUID},
+    {Call::setgid, "setgid", "setgid32", CAP_SETGID},
+    {Call::setreuid, "setreuid", "setreuid32", CAP_SETUID},
+    {Call::setregid, "setregid", "setregid32", CAP_SETGID},
+    {Call::setresuid, "setresuid", "setresuid32", CAP_SETUID},
+    {Call::setresgid, "setresgid", "setresgid32", CAP_SETGID},
+    {Call::setfsuid, "setfsuid", "setfsuid32", CAP_SETUID},
+    {Call::setfsgid, "setfsgid", "setfsgid32", CAP_SETGID},
+    {Call::setgroups, "setgroups", "setgroups32", CAP_SETGID},
+    {Call::getuid, "getuid", "getuid32", -1},
+    {Call::geteuid, "geteuid", "geteuid32", -1},
+    {Call::getgid, "getgid", "getgid32", -1},
+    {Call::getegid, "getegid", "getegid32", -1},
+    {Call::getresuid, "getresuid", "getresuid32", -1},
+    {Call::getresgid, "getresgid", "getresgid32", -1},
+    {Call::getgroups, "getgroups", "getgroups32", -1},
+};
+
+constexpr std::uint64_t bit(int capability) { return std::uint64_t{1} << capability; }
+
+Json rule(const Row& row) {
+  Json names = Json::array({row.name});
+  if (row.wide != nullptr) names.push_back(row.wide);
+  return {{"names", std::move(names)}, {"action", "SCMP_ACT_NOTIFY"}};
+}
+
+#if defined(__x86_64__)
+constexpr std::uint32_t kNative = SCMP_ARCH_X86_64, kNarrow = SCMP_ARCH_X86;
+#else
+constexpr std::uint32_t kNative = SCMP_ARCH_AARCH64, kNarrow = SCMP_ARCH_ARM;
+#endif
+
+}  // namespace
+
+std::vector<std::byte> notifying_filter(std::uint64_t capabilities) {
+  constexpr std::uint64_t kOfIds = bit(CAP_SETUID) | bit(CAP_SETGID);
+  Json rules = Json::array();
+  for (const Row& row : kRows) {
+    if ((capabilities & (row.capability < 0 ? kOfIds : bit(row.capability))) == 0) continue;
+    Json one = rule(row);
+    if (row.mode < 0) {
+      rules.push_back(std::move(one));
+      continue;
+    }
+    // Anybody may make files, fifos and sockets.
+    for (const unsigned type : {S_IFCHR, S_IFBLK}) {
+      one["args"] =
+          Json::array({{{"index", row.mode}, {"value", S_IFMT}, {"valueTwo", type}, {"op", "SCMP_CMP_MASKED_EQ"}}});
+      rules.push_back(one);
+    }
+  }
+  return profiles::compile_seccomp({{"defaultAction", "SCMP_ACT_ALLOW"}, {"syscalls", std::move(rules)}}, capabilities);
+}
+
+CallNumbers::CallNumbers() {
+  const auto add = [&](std::uint32_t architecture, const char* name, Asked asked) {
+    const int number = ::seccomp_syscall_resolve_name_arch(architecture, name);
+    if (number >= 0) calls_[{architecture, number}] = asked;  // negative: it has no such call
+  };
+  for (const Row& row : kRows) {
+    add(kNative, row.name, {row.call, false});
+    add(kNarrow, row.name, {row.call, row.wide != nullptr});
+    if (row.wide != nullptr) add(kNarrow, row.wide, {row.call, false});
+  }
+}
+
+const Asked* CallNumbers::find(const seccomp_data& data) const {
+  const auto found = calls_.find({data.arch, data.nr});
+  return found == calls_.end() ? nullptr : &found->second;
+}
+
+}  // namespace sandbox::ownership

@@ -1,0 +1,107 @@
+// See owners.h. The working directory is a procfs, by which attributes of an object that is open with O_PATH alone can
+// be reached: fgetxattr(2) wants more, and setxattrat(2) is of Linux 6.13.
+#include "sandbox/ownership/owners.h"
+
+#include <errno.h>
+#include <sys/sysmacros.h>
+
+#include "sandbox/base/sys.h"
+
+namespace sandbox::ownership {
+
+using overlay::OwnerRecord;
+
+struct Owners::Object {
+  int fd;
+  struct statx status;
+  bool recorded;       ///< It is on a mount whose objects have records.
+  OwnerRecord record;  ///< Whose it is now.
+
+  std::string link() const { return fmt::format("self/fd/{}", fd); }
+  bool holds_attributes() const { return S_ISREG(status.stx_mode) || S_ISDIR(status.stx_mode); }
+};
+
+Owners::Owners(Settings settings) : settings_(std::move(settings)), file_(settings_.file.get()) {}
+
+Owners::Object Owners::look_at(int fd) const {
+  constexpr unsigned kWanted = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID;
+  Object object{fd, sys::statx(fd, "", AT_EMPTY_PATH, kWanted) | or_throw("looking at an object"), false, {}};
+  object.recorded = settings_.mounts.contains(object.status.stx_mnt_id);
+  object.record = {settings_.uid, settings_.gid, object.status.stx_mode};
+  if (!object.recorded) return object;
+  std::optional<OwnerRecord> known;
+  if (object.holds_attributes()) known = overlay::owner_attribute(object.link().c_str());
+  if (!known) known = file_.find(status_in_upper(object));
+  if (!known) return object;
+  object.record.uid = known->uid;
+  object.record.gid = known->gid;
+  if (!S_ISCHR(known->mode) && !S_ISBLK(known->mode)) return object;
+  object.record.mode = (known->mode & S_IFMT) | (object.status.stx_mode & 07777U);
+  object.record.major = known->major;
+  object.record.minor = known->minor;
+  return object;
+}
+
+/// The file of owners is about the upper directory's objects, whose numbers the merged tree need not show.
+struct statx Owners::status_in_upper(const Object& object) const {
+  if (!settings_.upper) return object.status;
+  const auto path = sys::readlinkat(AT_FDCWD, object.link().c_str());
+  if (!path || path->size() < 2) return {};
+  constexpr std::uint64_t kWithin = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  const auto upper = sys::openat2(settings_.upper.get(), path->c_str() + 1, O_PATH | O_NOFOLLOW, kWithin);
+  if (!upper) return {};  // a lower layer's, a removed one, or one of another mount
+  const auto status = sys::statx(upper->get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME);
+  if (!status) return {};
+  return *status;
+}
+
+int Owners::change(int fd, Id owner, Id group, const Credentials& process) {
+  const Object object = look_at(fd);
+  if (const int error = check_chown(process, object.record.uid, object.record.gid, owner, group)) return error;
+  // The kernel does what goes with it: it looks whether the mount is read-only, copies the object up, takes set-ID bits
+  // and capabilities away, and sets the time.
+  const auto done = sys::fchownat(fd, "", owner == kSame ? kSame : settings_.uid,
+                                  group == kSame ? kSame : settings_.gid, AT_EMPTY_PATH);
+  if (!done) return done.error().value;
+  OwnerRecord wanted = object.record;
+  if (owner != kSame) wanted.uid = owner;
+  if (group != kSame) wanted.gid = group;
+  if (!object.recorded || (wanted.uid == object.record.uid && wanted.gid == object.record.gid)) return 0;
+  return store(object, wanted);
+}
+
+int Owners::store(const Object& object, const OwnerRecord& record) {
+  if (!object.holds_attributes()) return record_in_file(object, record);
+  const std::string text = format_owner_record(record);
+  const auto set = sys::setxattr(object.link().c_str(), overlay::kOwnerAttribute, text.data(), text.size(), 0, true);
+  if (set) return 0;
+  return set.error().value == EOPNOTSUPP ? record_in_file(object, record) : set.error().value;
+}
+
+int Owners::record_in_file(const Object& object, const OwnerRecord& record) {
+  const struct statx status = status_in_upper(object);
+  if (status.stx_ino == 0) return 0;  // pipes, sockets and removed files end with their processes
+  try {
+    file_.record(status, record);
+    return 0;
+  } catch (const SysError& error) {
+    return error.code();
+  }
+}
+
+int Owners::make_device(int directory, const std::string& name, mode_t mode, dev_t device, const Credentials& process) {
+  if (!process.is_file_privileged()) return EPERM;
+  // Nobody makes a whiteout through a mounted overlay (ovl_create_object of fs/overlayfs/dir.c).
+  if (S_ISCHR(mode) && device == 0) return EPERM;
+  if (!look_at(directory).recorded) return EPERM;
+  const auto made = sys::openat(directory, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode & 07777);
+  if (!made) return made.error().value;
+  const OwnerRecord record{process.user.file_system, process.group.file_system, mode, major(device), minor(device)};
+  const std::string text = format_owner_record(record);
+  const auto set = sys::fsetxattr(made->get(), overlay::kOwnerAttribute, text.data(), text.size(), 0);
+  if (set) return 0;
+  (void)sys::unlinkat(directory, name.c_str(), 0);
+  return EPERM;
+}
+
+}  // namespace sandbox::ownership

@@ -1,0 +1,45 @@
+// Who owns what, by the record (fuse-overlay/store/owner_record.h), and changes of it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <set>
+#include <string>
+
+#include "fuse-overlay/store/owner_record.h"
+#include "sandbox/base/fd.h"
+#include "sandbox/ownership/credentials.h"
+
+namespace sandbox::ownership {
+
+class Owners {
+ public:
+  struct Settings {
+    Id uid = 0, gid = 0;  ///< Those that the user namespace maps: every object of ours is theirs on the disk.
+    std::set<std::uint64_t>
+        mounts;  ///< Their objects have records (statx(2), stx_mnt_id). The first ones are the root's.
+    Fd upper;    ///< The root's upper directory; none: the root is a directory as it is.
+    Fd file;     ///< Of overlay::OwnerFile.
+  };
+  explicit Owners(Settings settings);
+
+  /// chown(2) of an object, opened O_PATH, by a process. Objects of other mounts, which are the host's, stay as they
+  /// are; so does what the user may not change. Returns 0 or an error number.
+  int change(int object, Id owner, Id group, const Credentials& process);
+
+  /// mknod(2) of a device: an empty file with the record. `mode`: type and permission bits, without those of the umask.
+  int make_device(int directory, const std::string& name, mode_t mode, dev_t device, const Credentials& process);
+
+ private:
+  struct Object;
+  Object look_at(int object) const;
+  int store(const Object& object, const overlay::OwnerRecord& record);
+  int record_in_file(const Object& object, const overlay::OwnerRecord& record);
+  struct statx status_in_upper(const Object& object) const;
+
+  Settings settings_;
+  overlay::OwnerFile file_;
+};
+
+}  // namespace sandbox::ownership

@@ -1,0 +1,61 @@
+// Ownership with one user id. Where a container's user namespace maps a single id, no object can belong to another and
+// no process can become another user: the kernel says EINVAL before any file system is asked. So the calls with which
+// programs do that are answered by a helper process (sbx:owner) through seccomp's user notification: changes of owners
+// are recorded for the layer that is made of the container's files (fuse-overlay/store/owner_record.h), devices become
+// empty files with a record, and the ids that a process has set are those that it and its children are told from then
+// on.
+//
+// What this does not do: a process that has changed its ids is still the user's own, with the rights that it had.
+// stat(2) shows all objects as the one id's. What is created by a process with other ids is recorded as root's.
+//
+// Nothing here is a boundary: a call that is answered wrongly, because the process has changed its arguments meanwhile
+// or has lied about its number, puts wrong records on the container's own files. The helper never makes the kernel
+// continue with a call that it has looked at, and uses paths only in the root of the process that named them.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sandbox/base/fd.h"
+#include "sandbox/base/json_fwd.h"
+#include "sandbox/ownership/calls.h"
+
+namespace sandbox::ownership {
+
+struct Config {
+  std::uint32_t uid = 0, gid = 0;  ///< The ids that the namespace maps, in the namespace.
+  std::string upper;               ///< The root's upper directory; empty: the root is a directory as it is.
+  std::string file;                ///< For overlay::OwnerFile.
+};
+
+/// Whether the running kernel can notify (Linux 5.0).
+bool is_supported();
+
+/// The helper from the side of the container's supervisor, whose child it is. It ends when this object does.
+class Helper {
+ public:
+  /// Starts it; it prepares itself meanwhile. Throws SysError.
+  explicit Helper(const Config& config);
+
+  pid_t pid() const { return pid_; }
+  /// When the container's namespaces are there, before its program starts. `process`: its first one, in its root
+  /// already. `recorded`: mount points in the root whose objects have records like those of the root itself. Throws
+  /// SysError.
+  void connect(pid_t process, const std::vector<std::string>& recorded);
+  /// Returns when it serves. Throws Error with its reason.
+  void await_ready();
+  /// Has it answer the calls of another filter.
+  void serve(Fd listener);
+
+ private:
+  Fd channel_;
+  pid_t pid_ = -1;
+};
+
+/// Body of `sandbox helper owner CONFIG_FD CHANNEL_FD`.
+int owner_main(Fd config, Fd channel);
+
+}  // namespace sandbox::ownership

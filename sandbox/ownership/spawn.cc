@@ -1,0 +1,72 @@
+// The helper from the side of the container's supervisor.
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sandbox/base/error.h"
+#include "sandbox/base/helper_process.h"
+#include "sandbox/base/json.h"
+#include "sandbox/base/sys.h"
+#include "sandbox/ownership/ownership.h"
+
+namespace sandbox::ownership {
+namespace {
+
+constexpr const char* kMode = "owner";
+
+std::uint64_t mount_of(int root, const std::string& path) {
+  const auto point = sys::openat2(root, path.c_str(), O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  if (!point) return 0;  // no mount has this number
+  const struct statx status =
+      sys::statx(point->get(), "", AT_EMPTY_PATH, STATX_MNT_ID) | or_throw("looking at '{}'", path);
+  return status.stx_mnt_id;
+}
+
+Json to_json(const Config& config) {
+  return {{"uid", config.uid}, {"gid", config.gid}, {"upper", config.upper}, {"file", config.file}};
+}
+
+}  // namespace
+
+bool is_supported() {
+  const std::uint32_t action = SECCOMP_RET_USER_NOTIF;
+  return ::syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+}
+
+Helper::Helper(const Config& config) {
+  const Fd document = helper_document(to_json(config).dump());
+  sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("connecting the owner helper");
+  pid_ = start_helper(kMode, {document.get(), channel.second.get()});
+  channel_ = std::move(channel.first);
+}
+
+void Helper::connect(pid_t process, const std::vector<std::string>& recorded) {
+  const auto open = [&](const char* name, int flags) {
+    return sys::openat(AT_FDCWD, fmt::format("/proc/{}/{}", process, name).c_str(), flags) |
+           or_throw("opening the container's {}", name);
+  };
+  const Fd user_namespace = open("ns/user", O_RDONLY), root = open("root", O_PATH | O_DIRECTORY);
+  std::vector<std::uint64_t> mounts{mount_of(root.get(), "/")};
+  for (const std::string& target : recorded) mounts.push_back(mount_of(root.get(), target));
+  const int fds[] = {user_namespace.get()};
+  // One that has failed by now has left its reason in the channel.
+  static_cast<void>(sys::send_message(channel_.get(), std::as_bytes(std::span(mounts)), fds));
+}
+
+void Helper::await_ready() {
+  auto message = sys::receive_message(channel_.get(), 4096);
+  // unix(7): it has ended with our word unread; what it said before comes after this error.
+  if (!message && message.error().value == ECONNRESET) message = sys::receive_message(channel_.get(), 4096);
+  const auto answer = std::move(message) | or_throw("reading the answer of the owner helper");
+  const std::string words(reinterpret_cast<const char*>(answer.data.data()), answer.data.size());
+  if (words != "R") throw_helper_failure(kMode, words, pid_);
+}
+
+void Helper::serve(Fd listener) {
+  const std::byte word{};
+  const int fds[] = {listener.get()};
+  sys::send_message(channel_.get(), {&word, 1}, fds) | or_throw("handing a listener to the owner helper");
+}
+
+}  // namespace sandbox::ownership

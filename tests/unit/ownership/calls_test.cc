@@ -1,0 +1,112 @@
+#include "sandbox/ownership/calls.h"
+
+#include <doctest/doctest.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <cstring>
+
+using namespace sandbox::ownership;
+
+namespace {
+
+constexpr std::uint64_t kAll = ~std::uint64_t{0};
+constexpr std::uint64_t bit(int capability) { return std::uint64_t{1} << capability; }
+
+/// What a filter says about a call: the few instructions of classic BPF that libseccomp makes.
+std::uint32_t run(const std::vector<std::byte>& filter, const seccomp_data& data) {
+  std::vector<sock_filter> program(filter.size() / sizeof(sock_filter));
+  std::memcpy(program.data(), filter.data(), filter.size());
+  std::uint32_t a = 0;
+  for (std::size_t at = 0; at < program.size(); ++at) {
+    const sock_filter& step = program[at];
+    bool jump = false;
+    switch (step.code) {
+      case BPF_LD | BPF_W | BPF_ABS:
+        std::memcpy(&a, reinterpret_cast<const char*>(&data) + step.k, 4);
+        continue;
+      case BPF_ALU | BPF_AND | BPF_K:
+        a &= step.k;
+        continue;
+      case BPF_RET | BPF_K:
+        return step.k;
+      case BPF_JMP | BPF_JA:
+        at += step.k;
+        continue;
+      case BPF_JMP | BPF_JEQ | BPF_K:
+        jump = a == step.k;
+        break;
+      case BPF_JMP | BPF_JGT | BPF_K:
+        jump = a > step.k;
+        break;
+      case BPF_JMP | BPF_JGE | BPF_K:
+        jump = a >= step.k;
+        break;
+      default:
+        FAIL("an instruction of another kind: ", step.code);
+    }
+    at += jump ? step.jt : step.jf;
+  }
+  FAIL("the filter has no end");
+  return 0;
+}
+
+std::uint32_t verdict(std::uint64_t capabilities, long call, std::uint64_t first = 0, std::uint64_t second = 0,
+                      std::uint64_t third = 0) {
+  seccomp_data data{.nr = static_cast<int>(call), .args = {first, second, third}};
+#if defined(__x86_64__)
+  data.arch = AUDIT_ARCH_X86_64;
+#else
+  data.arch = AUDIT_ARCH_AARCH64;
+#endif
+  return run(notifying_filter(capabilities), data);
+}
+
+}  // namespace
+
+TEST_CASE("calls that change owners and ids ask, others don't") {
+  for (const long call :
+       {SYS_fchown, SYS_fchownat, SYS_setuid, SYS_setresgid, SYS_setgroups, SYS_getuid, SYS_getgroups}) {
+    CHECK(verdict(kAll, call) == SECCOMP_RET_USER_NOTIF);
+  }
+  for (const long call : {SYS_read, SYS_openat, SYS_newfstatat, SYS_execve, SYS_sendmsg, SYS_prctl, SYS_seccomp}) {
+    CHECK(verdict(kAll, call) == SECCOMP_RET_ALLOW);
+  }
+}
+
+TEST_CASE("of what is made only devices ask") {
+  for (const unsigned type : {unsigned{S_IFREG}, unsigned{S_IFIFO}, unsigned{S_IFSOCK}, 0U}) {
+    CHECK(verdict(kAll, SYS_mknodat, 0, 0, type | 0600) == SECCOMP_RET_ALLOW);
+  }
+  for (const std::uint64_t type : {S_IFCHR, S_IFBLK}) {
+    CHECK(verdict(kAll, SYS_mknodat, 0, 0, type | 0600) == SECCOMP_RET_USER_NOTIF);
+    CHECK(verdict(kAll, SYS_mknodat, 0, 0, type | 07777) == SECCOMP_RET_USER_NOTIF);
+  }
+}
+
+TEST_CASE("a capability that the container lacks is not played") {
+  CHECK(verdict(kAll & ~bit(CAP_CHOWN), SYS_fchown) == SECCOMP_RET_ALLOW);
+  CHECK(verdict(kAll & ~bit(CAP_CHOWN), SYS_setuid) == SECCOMP_RET_USER_NOTIF);
+  CHECK(verdict(kAll & ~bit(CAP_SETUID), SYS_setuid) == SECCOMP_RET_ALLOW);
+  CHECK(verdict(kAll & ~bit(CAP_MKNOD), SYS_mknodat, 0, 0, S_IFCHR) == SECCOMP_RET_ALLOW);
+  CHECK(verdict(bit(CAP_CHOWN), SYS_getuid) == SECCOMP_RET_ALLOW);
+  CHECK(verdict(0, SYS_fchown) == SECCOMP_RET_ALLOW);
+}
+
+TEST_CASE("a number means its call, in each architecture") {
+  const CallNumbers numbers;
+#if defined(__x86_64__)
+  const auto find = [&](std::uint32_t arch, int number) { return numbers.find({.nr = number, .arch = arch}); };
+  CHECK(find(AUDIT_ARCH_X86_64, SYS_chown)->call == Call::chown);
+  CHECK_FALSE(find(AUDIT_ARCH_X86_64, SYS_chown)->narrow);
+  CHECK(find(AUDIT_ARCH_I386, 182)->call == Call::chown);
+  CHECK(find(AUDIT_ARCH_I386, 182)->narrow);
+  CHECK(find(AUDIT_ARCH_I386, 212)->call == Call::chown);  // chown32
+  CHECK_FALSE(find(AUDIT_ARCH_I386, 212)->narrow);
+  CHECK_FALSE(find(AUDIT_ARCH_I386, 298)->narrow);  // fchownat
+#endif
+  CHECK(numbers.find({.nr = SYS_read, .arch = AUDIT_ARCH_X86_64}) == nullptr);
+}
