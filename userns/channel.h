@@ -16,6 +16,7 @@ enum class Word : char {
   console = 'c',       ///< child → parent, with a descriptor
   process = 'p',       ///< child → parent, with a pidfd and the pid as int (join only)
   namespaces = 'w',    ///< through the gate: asks for the descriptors of the waiting process's namespaces, which come
+  places = 'P',        ///< child → parent, with its user namespace and its root, where there is a notifying filter
   listener = 'l',      ///< child → whoever said `start`, with the listener of the seccomp filter that it has loaded
   ready = 'r',         ///< child → parent: everything but execve is done
   failed = 'e',        ///< child → parent: exit code byte, then the message and, behind a NUL, its hint

@@ -277,8 +277,17 @@ void set_up_container(const LaunchPlan& plan, const StdioFds& stdio, const Launc
   mask_paths(root.get(), plan.masked_paths);
   make_paths_read_only(root.get(), plan.read_only_paths);
   const std::vector<Fd> namespaces = stdio.gate >= 0 ? open_own_namespaces() : std::vector<Fd>();
+  Fd user_namespace;
+  if (!plan.process.notifying.empty()) {
+    user_namespace = sys::openat(AT_FDCWD, "/proc/self/ns/user", O_RDONLY) | or_throw("opening '/proc/self/ns/user'");
+  }
   enter_root(root.get());
   const Fd top = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening '/'");
+  if (user_namespace) {
+    // The kernel shows them to nobody as long as this process isn't the container's program (proc(5), "dumpable").
+    const int fds[] = {user_namespace.get(), top.get()};
+    send_word(channel, Word::places, fds);
+  }
   (void)make_directory_in_root(top.get(), plan.process.cwd);
   if (plan.root.read_only) {
     sys::mount_setattr(top.get(), MOUNT_ATTR_RDONLY, 0, false) | or_throw("making the root read-only");

@@ -48,17 +48,17 @@ int start_giving(Handover& handover) noexcept {
   return ::pthread_create(&thread, &attributes, give_away, &handover);
 }
 
-int load(const ProcessPlan& process) noexcept {
+int load(const std::vector<std::byte>& filter, std::uint32_t flags) noexcept {
   sock_fprog program{};
-  program.len = static_cast<unsigned short>(process.seccomp.size() / sizeof(sock_filter));
-  program.filter = const_cast<sock_filter*>(reinterpret_cast<const sock_filter*>(process.seccomp.data()));
-  return static_cast<int>(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, process.seccomp_flags, &program));
+  program.len = static_cast<unsigned short>(filter.size() / sizeof(sock_filter));
+  program.filter = const_cast<sock_filter*>(reinterpret_cast<const sock_filter*>(filter.data()));
+  return static_cast<int>(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program));
 }
 
 int load_with_listener(const ProcessPlan& process, int channel) noexcept {
   Handover handover(channel);
   if (const int error = start_giving(handover); error != 0) return error;
-  const int listener = load(process);
+  const int listener = load(process.seccomp, process.seccomp_flags);
   if (listener < 0) return errno;
   handover.listener.store(listener);
   while (!handover.given.load()) {
@@ -66,12 +66,30 @@ int load_with_listener(const ProcessPlan& process, int channel) noexcept {
   return 0;
 }
 
+/// What is done from here to execve(2) asks nobody, so the listener goes the plain way.
+int load_notifying(const ProcessPlan& process, int channel) noexcept {
+  constexpr unsigned kAlone = SECCOMP_FILTER_FLAG_NEW_LISTENER;
+  // A signal that comes while the answer is being made would have the call made again (Linux 5.19).
+  int listener = load(process.notifying, kAlone | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+  if (listener < 0 && errno == EINVAL) listener = load(process.notifying, kAlone);  // COMPAT(linux<5.19)
+  if (listener < 0) return errno;
+  const auto byte = static_cast<std::byte>(Word::listener);
+  const auto sent = sys::send_message(channel, {&byte, 1}, {&listener, 1});
+  ::close(listener);
+  return sent ? 0 : sent.error().value;
+}
+
 }  // namespace
 
-int load_filter(const ProcessPlan& process, int channel) noexcept {
+bool has_filter(const ProcessPlan& process) noexcept { return !process.seccomp.empty() || !process.notifying.empty(); }
+
+int load_filters(const ProcessPlan& process, int channel) noexcept {
+  if (!process.notifying.empty()) {
+    if (const int error = load_notifying(process, channel); error != 0) return error;
+  }
   if (process.seccomp.empty()) return 0;
   if ((process.seccomp_flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0) return load_with_listener(process, channel);
-  return load(process) < 0 ? errno : 0;
+  return load(process.seccomp, process.seccomp_flags) < 0 ? errno : 0;
 }
 
 }  // namespace sandbox::userns

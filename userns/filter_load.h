@@ -5,8 +5,11 @@
 
 namespace sandbox::userns {
 
-/// Loads the plan's filter, if it has one. Where the filter has a listener (SECCOMP_FILTER_FLAG_NEW_LISTENER), that
-/// goes over `channel` as Word::listener; no system call of the calling thread is needed for it. Returns 0 or errno.
-int load_filter(const ProcessPlan& process, int channel) noexcept;
+bool has_filter(const ProcessPlan& process) noexcept;
+
+/// Loads the plan's filters, if it has any. Where one has a listener (SECCOMP_FILTER_FLAG_NEW_LISTENER), that goes over
+/// `channel` as Word::listener; no system call of the calling thread under the plan's own filter is needed for it. Returns
+/// 0 or errno.
+int load_filters(const ProcessPlan& process, int channel) noexcept;
 
 }  // namespace sandbox::userns

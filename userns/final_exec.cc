@@ -201,7 +201,7 @@ CapabilitySets become_unprivileged(const ProcessPlan& process, int channel) noex
   set_identity(process, channel);
   const CapabilitySets sets = planned_sets(process);
   CapabilitySets while_loading = sets;
-  if (!process.no_new_privs && !process.seccomp.empty()) {
+  if (!process.no_new_privs && has_filter(process)) {
     while_loading.permitted |= std::uint64_t{1} << CAP_SYS_ADMIN;
     while_loading.effective |= std::uint64_t{1} << CAP_SYS_ADMIN;
   }
@@ -240,11 +240,11 @@ void run_final_exec(const FinalExec& prepared, int channel) noexcept {
   const CapabilitySets sets = become_unprivileged(process, channel);
   const char* program = find_program(prepared, channel);
   // What follows is under the filter: as little as can be.
-  if (const int error = load_filter(process, channel); error != 0) {
+  if (const int error = load_filters(process, channel); error != 0) {
     fail(channel, 125, "loading the seccomp filter", "", error);
   }
   const bool has_admin = ((sets.effective & sets.permitted) >> CAP_SYS_ADMIN & 1) != 0;
-  if (!process.no_new_privs && !process.seccomp.empty() && !has_admin) set_capabilities(sets, channel);
+  if (!process.no_new_privs && has_filter(process) && !has_admin) set_capabilities(sets, channel);
   ::execve(program, prepared.argv.data(), prepared.env.data());
   fail_exec(channel, prepared.process.argv[0].c_str(), errno);
 }

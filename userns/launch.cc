@@ -178,6 +178,11 @@ void Launched::receive(const std::string& what, const LaunchHooks& hooks, Until 
         if (!hooks.serve_root) throw LaunchError(what + ": nothing here can serve a FUSE root", 125);
         hooks.serve_root(std::move(message.fds[0]), std::move(message.fds[1]));
         break;
+      case Word::places:
+        if (message.fds.size() != 2) throw LaunchError(what + ": the container's places did not come", 125);
+        user_namespace_ = std::move(message.fds[0]);
+        root_ = std::move(message.fds[1]);
+        break;
       case Word::mounted:
         if (hooks.before_root) hooks.before_root(pid_);
         send_word(channel_.get(), Word::prepared);

@@ -80,6 +80,9 @@ class Launched {
   const Fd& console() const { return console_; }
   Fd take_console() { return std::move(console_); }  ///< Master side; valid with process.terminal.
   Fd take_nic() { return std::move(nic_); }          ///< Tap device; valid with plan.network.
+  /// The container's user namespace and its root directory; valid with process.notifying, of a new container.
+  Fd take_user_namespace() { return std::move(user_namespace_); }
+  Fd take_root() { return std::move(root_); }
   /// Lets the process go; returns when execve has succeeded. Throws LaunchError, or what `take` throws, which is called
   /// before that when the plan's seccomp_flags ask for a listener.
   void start(const TakeListener& take = {});
@@ -93,7 +96,7 @@ class Launched {
   void receive(const std::string& what, const LaunchHooks& hooks, Until until);
   void await_word(const std::string& what) const;
   pid_t pid_ = -1;
-  Fd pidfd_, channel_, console_, nic_;
+  Fd pidfd_, channel_, console_, nic_, user_namespace_, root_;
   bool started_ = false;
   bool among_others_ = false;  ///< In a container that runs: its processes may do things to this one.
 };

@@ -19,6 +19,10 @@ struct IdMapping {
   bool operator==(const IdMapping&) const = default;
 };
 
+/// What happens to owners and ids that the map doesn't have. record: who launches has calls that change them answered
+/// (sandbox/ownership), as if all ids were there.
+enum class IdEmulation { off, record };
+
 /// How the ids of the container's new user namespace come to be.
 struct IdentityPlan {
   /// The launching process is root of its own user namespace, to which `outside` belongs (as in the user's kept
@@ -27,6 +31,7 @@ struct IdentityPlan {
   /// Not nested: written by us when they hold one line that maps our own id; otherwise by newuidmap(1) and
   /// newgidmap(1) of the distribution.
   std::vector<IdMapping> uid_map, gid_map;
+  IdEmulation emulation = IdEmulation::off;
 };
 
 enum class NamespaceKind { user, pid, network, ipc, uts, cgroup, mount, time };
@@ -162,6 +167,12 @@ struct TaskAttributes {
   std::vector<std::uint32_t> cpus;  ///< sched_setaffinity(2), each below CPU_SETSIZE. Empty: the caller's.
 };
 
+/// Ids that have no mapping.
+struct EmulatedIds {
+  std::uint32_t uid = 0, gid = 0;
+  std::vector<std::uint32_t> groups;
+};
+
 struct ProcessPlan {
   std::vector<std::string> argv;  ///< argv[0] is looked up in PATH of `env`, inside the root.
   std::vector<std::string> env;   ///< "NAME=value"
@@ -170,6 +181,8 @@ struct ProcessPlan {
   std::uint32_t uid = 0, gid = 0;
   /// Supplementary groups. None: the caller's stay, since one mapped id leaves setgroups(2) denied.
   std::optional<std::vector<std::uint32_t>> groups;
+  /// Who it believes to be, where it is not `uid` and `gid` (IdEmulation).
+  std::optional<EmulatedIds> emulated;
   std::uint32_t umask = 022;
   std::uint64_t capabilities = 0;  ///< The bounding set.
   /// The other sets. None: root has all of the bounding set permitted and effective, others have nothing.
@@ -177,6 +190,9 @@ struct ProcessPlan {
   bool no_new_privs = true;
   std::vector<std::byte> seccomp;  ///< struct sock_filter[] bytes; empty: unconfined.
   std::uint32_t seccomp_flags = 0;  ///< SECCOMP_FILTER_FLAG_*
+  /// Another one, loaded before it, whose listener (seccomp_unotify(2)) goes to who starts the process; empty: none.
+  /// Of both filters' answers to a call the kernel takes the stricter one.
+  std::vector<std::byte> notifying;
   std::vector<Rlimit> rlimits;
   std::optional<TaskAttributes> attributes;
   std::optional<std::int32_t> oom_score_adj;  ///< proc_pid_oom_score_adj(5); none: the caller's stays.

@@ -14,6 +14,11 @@ inline std::span<const char* const> words_of(RootDriver) {
   return words;
 }
 
+inline std::span<const char* const> words_of(IdEmulation) {
+  static constexpr const char* words[] = {"off", "record"};
+  return words;
+}
+
 inline std::span<const char* const> words_of(MountKind) {
   static constexpr const char* words[] = {"bind",   "tmpfs",   "proc",  "sysfs",  "devpts",
                                           "mqueue", "cgroup2", "other", "remount"};
@@ -43,6 +48,7 @@ void describe(A& field, Described<IdentityPlan> auto& identity) {
   field("nested", identity.nested);
   field("uid_map", identity.uid_map);
   field("gid_map", identity.gid_map);
+  field.since(5, "emulation", identity.emulation);
 }
 
 template <class A>
@@ -185,6 +191,13 @@ void describe(A& field, Described<TaskAttributes> auto& attributes) {
 }
 
 template <class A>
+void describe(A& field, Described<EmulatedIds> auto& ids) {
+  field("uid", ids.uid);
+  field("gid", ids.gid);
+  field("groups", ids.groups);
+}
+
+template <class A>
 void describe(A& field, Described<ProcessPlan> auto& process) {
   field("argv", process.argv);
   field("env", process.env);
@@ -193,6 +206,7 @@ void describe(A& field, Described<ProcessPlan> auto& process) {
   field("uid", process.uid);
   field("gid", process.gid);
   field("groups", process.groups);
+  field.since(5, "emulated", process.emulated);
   field("umask", process.umask);
   field("capabilities", process.capabilities);
   field("capability_sets", process.capability_sets);

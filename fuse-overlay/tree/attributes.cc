@@ -39,6 +39,8 @@ bool Overlay::is_so_already(const Node& node, const AttributeChange& change) {
   };
   if (!is_same(change.times[0], now.st_atim) || !is_same(change.times[1], now.st_mtim)) return false;
   if (!change.sets_owner() || node.is_directory()) return !change.sets_owner() || has_owner(now, change);
+  // What can hold no attribute can be recorded to have another owner in the upper layer only (store/owner_record.h).
+  if (squash_ && !S_ISREG(node.type)) return false;
   // A change of owner takes away set-ID bits and capabilities, even to the same one (chown(2)).
   const Location at = locate(node);
   return has_owner(now, change) && (now.st_mode & (S_ISUID | S_ISGID)) == 0 &&

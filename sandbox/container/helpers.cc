@@ -1,6 +1,7 @@
 #include "sandbox/container/helpers.h"
 
 #include "fuse-overlay/overlay_server.h"
+#include "fuse-overlay/store/owner_record.h"
 
 namespace sandbox::container {
 namespace {
@@ -27,6 +28,25 @@ netstack::Config network_config(const Spec& spec) {
     config.forwards.push_back({port.host_ip, port.host_port, port.container_port, port.udp});
   }
   return config;
+}
+
+ownership::Config ownership_config(const Container& container, const std::string& data) {
+  const userns::LaunchPlan& plan = container.spec.plan;
+  ownership::Config config{plan.identity.uid_map.front().inside, plan.identity.gid_map.front().inside, plan.root.upper,
+                           fmt::format("{}/{}", container.directory, overlay::kOwnerFile), {}};
+  // What is mounted of the host's own stays as it is.
+  for (const auto& mount : plan.mounts) {
+    const bool is_volume = mount.kind == userns::MountKind::bind && mount.source.starts_with(data + "/volumes/");
+    if (is_volume || mount.kind == userns::MountKind::tmpfs) config.recorded.push_back(mount.target);
+  }
+  return config;
+}
+
+std::vector<std::uint32_t> played_ids(const userns::ProcessPlan& process) {
+  if (!process.emulated) return {process.uid, process.gid};
+  std::vector<std::uint32_t> ids{process.emulated->uid, process.emulated->gid};
+  ids.insert(ids.end(), process.emulated->groups.begin(), process.emulated->groups.end());
+  return ids;
 }
 
 userns::LaunchHooks launch_hooks(const userns::LaunchPlan& plan, HelperProcess& overlay) {

@@ -3,13 +3,20 @@
 
 #include "netstack/netstack.h"
 #include "sandbox/base/helper_process.h"
+#include "sandbox/container/container_store.h"
 #include "sandbox/container/spec.h"
+#include "sandbox/ownership/ownership.h"
 #include "userns/launch.h"
 
 namespace sandbox::container {
 
 /// Precondition: the plan has a network. Pure.
 netstack::Config network_config(const Spec& spec);
+
+/// Precondition: the plan emulates ids. Pure.
+ownership::Config ownership_config(const Container& container, const std::string& data);
+/// The ids that the process believes to have: user, group, supplementary groups. Pure.
+std::vector<std::uint32_t> played_ids(const userns::ProcessPlan& process);
 
 /// What the launch calls back for. `overlay` gets the process that serves the root, where one is needed; both
 /// arguments outlive the launch.

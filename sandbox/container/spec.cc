@@ -54,7 +54,7 @@ void describe(A& field, Described<Spec> auto& spec) {
 
 namespace {
 
-constexpr int kVersion = 4;
+constexpr int kVersion = 5;
 constexpr const char* kWhat = "container description";
 
 }  // namespace

@@ -88,7 +88,8 @@ class Supervisor {
   void poll_once();
   void handle_signals();
   void reap();
-  void root_lost(int status);
+  userns::TakeListener take_listener(const userns::ProcessPlan& process);
+  void helper_lost(const char* what, int status);
   void serve(const std::shared_ptr<Connection>& client);
   void handle(const std::shared_ptr<Connection>& client, const Frame& frame);
   void start_exec(const std::shared_ptr<Connection>& client, const Frame& frame);
@@ -112,6 +113,7 @@ class Supervisor {
   std::unique_ptr<Process> main_;
   std::vector<Exec> execs_;
   std::optional<netstack::Helper> network_;
+  std::optional<ownership::Helper> owner_;  ///< Answers for owners and ids.
   HelperProcess overlay_;  ///< Serves the root; pid -1 where the kernel does, or when it has died.
   std::string failure_;    ///< Why the container was ended by us.
   State state_;
@@ -142,15 +144,26 @@ void Supervisor::start() {
   watch_.lap("cgroup");
   if (spec.plan.network) network_.emplace(network_config(spec));  // prepares itself while the container is made
   watch_.lap("spawning the network");
+  const bool emulates = spec.plan.identity.emulation != userns::IdEmulation::off;
+  if (emulates) {
+    owner_.emplace(ownership_config(container_, places_.data));
+    spec.plan.process.notifying = ownership::notifying_filter(spec.plan.process.capabilities);
+    watch_.lap("spawning the owner helper");
+  }
   auto launched = userns::Launched::begin(spec.plan, stdio.child(), launch_hooks(spec.plan, overlay_), {cgroup_fd(), {}});
   main_ = std::make_unique<Process>(std::move(launched), std::move(stdio));
   watch_.lap("namespaces and mounts");
+  if (owner_) owner_->connect(main_->launched().take_user_namespace(), main_->launched().take_root());
   if (network_) state_.host_ports = network_->connect(main_->launched().take_nic());
   watch_.lap("waiting for the network");
   make_places(places_);
   clients_.listen(control_socket_path(places_, spec.id));
   watch_.lap("control socket");
-  main_->launched().start();
+  if (owner_) {
+    owner_->await_ready();
+    watch_.lap("waiting for the owner helper");
+  }
+  main_->launched().start(take_listener(spec.plan.process));
   watch_.lap("exec");
   state_.status = Status::running;
   state_.supervisor_pid = ::getpid();
@@ -244,20 +257,27 @@ void Supervisor::reap() {
   // As a subreaper we also get orphans, which nobody else asks about.
   while ((pid = ::waitpid(-1, &status, WNOHANG)) > 0) {
     if (pid == main_->pid()) main_->set_exited(status);
-    if (pid == overlay_.pid) root_lost(status);
+    if (pid == overlay_.pid) {
+      overlay_ = {};
+      helper_lost("the root file system's server", status);
+    }
+    if (owner_ && pid == owner_->pid()) {
+      owner_.reset();
+      helper_lost("the owner helper", status);
+    }
     for (auto& exec : execs_) {
       if (pid == exec.process->pid()) exec.process->set_exited(status);
     }
   }
 }
 
-/// Without its server every access to the root fails, so the container can't even end by itself.
-void Supervisor::root_lost(int status) {
-  overlay_ = {};
+/// Without its server every access to the root fails, so the container can't even end by itself; without that of owners
+/// programs are told that they have no user.
+void Supervisor::helper_lost(const char* what, int status) {
   // Status 0: the mount is gone, since the container's last process is; its own status may come after this one.
   if (status == 0) return;
-  failure_ = WIFSIGNALED(status) ? fmt::format("the root file system's server was killed by signal {}", WTERMSIG(status))
-                                 : fmt::format("the root file system's server ended with status {}", WEXITSTATUS(status));
+  failure_ = WIFSIGNALED(status) ? fmt::format("{} was killed by signal {}", what, WTERMSIG(status))
+                                 : fmt::format("{} ended with status {}", what, WEXITSTATUS(status));
   deliver(Stream::err, fmt::format("sandbox: {}\n", failure_));
   main_->signal(SIGKILL);  // unless a page of its program that it can't read any more has ended it (SIGBUS)
 }
@@ -324,13 +344,20 @@ void Supervisor::start_exec(const std::shared_ptr<Connection>& client, const Fra
       throw Conflict(fmt::format("container {} is paused, unpause the container before exec", container_.spec.name));
     }
     Stdio stdio = make_stdio(request.open_stdin);
-    auto launched = userns::join(main_->launched().pidfd(), request.process, stdio.child(), {cgroup_fd(), {}});
-    launched.start();
+    userns::ProcessPlan process = request.process;
+    process.notifying = container_.spec.plan.process.notifying;
+    auto launched = userns::join(main_->launched().pidfd(), process, stdio.child(), {cgroup_fd(), {}});
+    launched.start(take_listener(process));
     execs_.push_back({std::make_unique<Process>(std::move(launched), std::move(stdio)), client});
     client->queue(FrameType::started);
   } catch (const Error& error) {
     client->queue(FrameType::start_failure, encode_failure({error.what(), exit_code_of(error, 126), error.hint()}));
   }
+}
+
+userns::TakeListener Supervisor::take_listener(const userns::ProcessPlan& process) {
+  if (!owner_) return {};
+  return [this, ids = played_ids(process)](Fd listener) { owner_->serve(std::move(listener), ids); };
 }
 
 void Supervisor::freeze(bool on) {
@@ -395,6 +422,7 @@ void Supervisor::fail(const Error& error) {
 void Supervisor::end(int exit_code, const std::string& error) {
   if (network_) network_->free_ports();
   overlay_ = {};
+  owner_.reset();
   state_.status = Status::exited;
   state_.pid = 0;
   state_.paused = false;

@@ -20,6 +20,7 @@
 #include "sandbox/engine/plan_container.h"
 #include "sandbox/engine/security.h"
 #include "sandbox/image/registry.h"
+#include "sandbox/ownership/ownership.h"
 
 namespace sandbox::engine {
 namespace {
@@ -57,7 +58,7 @@ image::Image find_image(image::ImageStore& store, const RunRequest& request, con
 HostIdentity host_identity(const FoundRange& range) {
   char name[256] = {};
   if (::gethostname(name, sizeof name - 1) != 0) throw SysError(Errno{errno}, "reading the host's name");
-  HostIdentity host{.uid = ::getuid(), .gid = ::getgid(), .hostname = name, .range_uids = {}, .range_gids = {}};
+  HostIdentity host{.uid = ::getuid(), .gid = ::getgid(), .hostname = name, .range_uids = {}, .range_gids = {}, .notifies = ownership::is_supported()};
   if (range.kept) {
     host.range_uids = range.kept->uid_map;
     host.range_gids = range.kept->gid_map;

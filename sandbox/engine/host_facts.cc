@@ -15,6 +15,7 @@
 #include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/engine/id_range.h"
+#include "sandbox/ownership/ownership.h"
 
 namespace sandbox::engine {
 namespace {
@@ -102,6 +103,7 @@ HostFacts find_host_facts(const Places& places) {
   facts.unprivileged_userns_clone = read_setting("/proc/sys/kernel/unprivileged_userns_clone");
   facts.apparmor_restrict_unprivileged_userns = read_setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
   find_ids(places, facts);
+  facts.notifies = ownership::is_supported();
   try_file_systems(places, facts);
   facts.tap = attempt([] { enter_namespaces(CLONE_NEWNET), netstack::probe_tap(); });
   facts.veth = attempt([] { enter_namespaces(CLONE_NEWNET), netstack::probe_veth(); });

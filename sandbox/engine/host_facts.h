@@ -24,6 +24,7 @@ struct HostFacts {
   std::optional<std::int64_t> max_user_namespaces, unprivileged_userns_clone, apparmor_restrict_unprivileged_userns;
   std::uint32_t ids = 1;                ///< That containers can have, from 0 on.
   std::string range_reason, range_fix;  ///< Why there is no range of ids; empty: there is one.
+  bool notifies = false;                ///< Owners and ids beyond one can be emulated (seccomp_unotify(2)).
   Trial overlay, fuse;                  ///< Merging layers in the store.
   Trial tap, veth;                      ///< Interfaces of a private network.
   ResourcesReport resources;

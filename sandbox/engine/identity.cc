@@ -129,13 +129,33 @@ bool holds(const std::vector<userns::IdMapping>& map, std::uint32_t id) {
 
 }  // namespace
 
-userns::IdentityPlan plan_identity(const User& user, const HostIdentity& host, const std::string& mode) {
+namespace {
+
+/// With a range of ids every id is real; without, root alone has what the calls need that change them.
+userns::IdEmulation plan_emulation(const User& user, const HostIdentity& host, const std::string& word) {
+  if (!word.empty() && word != "off" && word != "record") {
+    throw UsageError(fmt::format("invalid argument \"{}\" for \"--id-emulation\" flag: off or record", word));
+  }
+  const bool is_needed = host.range_uids.empty() && user.uid == 0;
+  if (word.empty()) return is_needed && host.notifies ? userns::IdEmulation::record : userns::IdEmulation::off;
+  if (word == "off") return userns::IdEmulation::off;
+  if (!host.range_uids.empty()) throw UsageError("--id-emulation=record: with a range of ids owners are real");
+  if (user.uid != 0) throw UsageError("--id-emulation=record: only root changes owners and ids, and the container's user is another");
+  if (!host.notifies) throw Unsupported("--id-emulation=record: this kernel has no user notification of seccomp", "Linux 5.0 has it");
+  return userns::IdEmulation::record;
+}
+
+}  // namespace
+
+userns::IdentityPlan plan_identity(const User& user, const HostIdentity& host, const std::string& mode,
+                                   const std::string& emulation) {
   const bool keep_id = mode == "keep-id";
   // "host" is the caller's own namespace, which for an ordinary user has the ids of the default mode.
   if (!mode.empty() && mode != "private" && mode != "host" && !keep_id) {
     throw UsageError(fmt::format("--userns: invalid mode: {}", mode), "modes: host, keep-id");
   }
   userns::IdentityPlan identity;
+  identity.emulation = plan_emulation(user, host, emulation);
   if (host.range_uids.empty()) {
     // One id is all that an ordinary user may map without help (user_namespaces(7)).
     identity.uid_map = {{user.uid, host.uid, 1}};

@@ -24,8 +24,10 @@ struct User {
 
 /// The id maps of a container. `mode`: the word of --userns. With a range the container has all its ids; keep-id
 /// exchanges root and the caller, so that the caller has the same number inside. Without, the one id is `user`'s.
-/// Throws UsageError for an unknown mode or a user that has no id. Pure.
-userns::IdentityPlan plan_identity(const User& user, const HostIdentity& host, const std::string& mode);
+/// `emulation`: the word of --id-emulation; without one, root gets what one id can't give it.
+/// Throws UsageError for an unknown word, a user that has no id, or an emulation that can't be. Pure.
+userns::IdentityPlan plan_identity(const User& user, const HostIdentity& host, const std::string& mode,
+                                   const std::string& emulation);
 
 /// True when the maps have a number for the user and its group.
 bool is_mapped(const userns::IdentityPlan& identity, const User& user);

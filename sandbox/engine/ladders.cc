@@ -37,7 +37,7 @@ Ladder judge_namespaces(const HostFacts& facts) {
 Ladder judge_identities(const HostFacts& facts) {
   Ladder ladder{"identities", fmt::format("a range of {} ids", facts.ids), {}, {}, true};
   if (facts.range_reason.empty()) return ladder;
-  ladder.rung = "one id, the caller's";
+  ladder.rung = facts.notifies ? "one id, the caller's; owners are recorded" : "one id, the caller's";
   ladder.better.push_back({"a range of ids", facts.range_reason, facts.range_fix});
   return ladder;
 }

@@ -223,7 +223,7 @@ container::Spec plan(const PlanInput& input) {
 
   userns::LaunchPlan& plan = spec.plan;
   const std::string directory = fmt::format("{}/containers/{}", input.data, input.id);
-  plan.identity = plan_identity(input.user, input.host, request.userns);
+  plan.identity = plan_identity(input.user, input.host, request.userns, request.id_emulation);
   plan.namespaces = plan_namespaces(request);
   plan.hostname = !request.hostname.empty()   ? request.hostname
                   : plan.namespaces.network && plan.namespaces.uts ? input.id.substr(0, 12)

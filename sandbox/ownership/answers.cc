@@ -10,13 +10,14 @@ namespace sandbox::ownership {
 namespace {
 
 constexpr std::size_t kMostGroups = 65536;  // NGROUPS_MAX
+constexpr std::size_t kMostKeepers = 4096;
 
 template <class Error>
 Answer failure(const Error& error) {
   return {.error = error.value};
 }
 
-/// The parts of mknod(2)'s path: where, and what. No name: the path ends in none.
+/// The parts of mknod(2)'s path: where, and what. No name: it ends in a slash, or is empty.
 struct Split {
   std::string directory, name;
 };
@@ -44,6 +45,12 @@ struct Answers::Question {
 };
 
 Answers::Answers(Owners owners, int proc) : table_({}), owners_(std::move(owners)), proc_(proc) {}
+
+Listener Answers::listen(Fd fd, const Credentials& first) {
+  Listener listener(std::move(fd));
+  listener.first = table_.number_of(first);
+  return listener;
+}
 
 Answer Answers::answer(const Listener& listener, const seccomp_notif& notification) {
   const Asked* asked = numbers_.find(notification.data);
@@ -93,10 +100,33 @@ Answer Answers::answer(const Question& question) {
       return get_ids(question, now.user);
     case Call::getresgid:
       return get_ids(question, now.group);
+    case Call::keep_capabilities:
+      return keep_capabilities(question);
     case Call::getgroups:
       return get_groups(question);
   }
   return {.error = ENOSYS};
+}
+
+bool Answers::is_privileged(const Question& question, Id user) {
+  if (user != 0) {
+    const auto keeper = keepers_.find(question.caller.thread());
+    if (keeper == keepers_.end()) return false;
+    if (const auto program = question.caller.program(); !program || *program != keeper->second) return false;
+  }
+  const auto held = question.caller.capabilities();
+  return held && (*held >> question.asked.capability & 1) != 0;
+}
+
+Answer Answers::keep_capabilities(const Question& question) {
+  if (question.arguments[1] == 0) {
+    if (question.credentials.user.effective == 0) keepers_.erase(question.caller.thread());
+  } else if (const auto program = question.caller.program()) {
+    if (keepers_.size() >= kMostKeepers) keepers_.clear();  // most have ended
+    keepers_[question.caller.thread()] = *program;
+  }
+  // Two numbers, that nobody can change meanwhile: the kernel does with them what it would have done.
+  return {.by_kernel = true};
 }
 
 Answer Answers::chown(const Question& question) {
@@ -117,7 +147,8 @@ Answer Answers::chown(const Question& question) {
   const auto object = find();
   if (!object) return failure(object.error());
   if (auto moved = sys::fchdir(proc_); !moved) return failure(moved.error());
-  return {.error = owners_.change(object->get(), question.id(ids), question.id(ids + 1), question.credentials)};
+  return {.error = owners_.change(object->get(), question.id(ids), question.id(ids + 1), question.credentials,
+                                  is_privileged(question, question.credentials.user.file_system))};
 }
 
 Answer Answers::make_device(const Question& question) {
@@ -127,7 +158,9 @@ Answer Answers::make_device(const Question& question) {
   const auto mask = question.caller.umask();
   if (!mask) return failure(mask.error());
   const auto [directory, name] = split(*path);
-  if (name.empty()) return {.error = path->empty() || path->back() == '/' ? ENOENT : EEXIST};
+  if (name.empty())
+    return {.error = path->find_first_not_of('/') == std::string::npos && !path->empty() ? EEXIST : ENOENT};
+  if (!is_privileged(question, question.credentials.user.file_system)) return {.error = EPERM};
   const auto parent = question.caller.resolve(first == 1 ? question.descriptor(0) : AT_FDCWD, directory, true);
   if (!parent) return failure(parent.error());
   if (auto moved = sys::fchdir(proc_); !moved) return failure(moved.error());
@@ -145,7 +178,7 @@ Answer Answers::become(const Question& question, const Credentials& credentials)
 Answer Answers::set_ids(const Question& question) {
   Credentials next = question.credentials;
   const Call call = question.asked.call;
-  const bool privileged = next.is_privileged(),
+  const bool privileged = is_privileged(question, next.user.effective),
              of_user = call == Call::setuid || call == Call::setreuid || call == Call::setresuid;
   Ids& ids = of_user ? next.user : next.group;
   int error = 0;
@@ -163,14 +196,14 @@ Answer Answers::set_file_system_id(const Question& question) {
   Credentials next = question.credentials;
   Ids& ids = question.asked.call == Call::setfsuid ? next.user : next.group;
   const Id before = ids.file_system;
-  set_file_system(ids, question.credentials.is_privileged(), question.id(0));
+  set_file_system(ids, is_privileged(question, question.credentials.user.effective), question.id(0));
   if (next != question.credentials) (void)become(question, next);
   return {.value = before};
 }
 
 Answer Answers::set_groups(const Question& question) {
   const std::size_t count = question.word(0);
-  if (!question.credentials.is_privileged()) return {.error = EPERM};
+  if (!is_privileged(question, question.credentials.user.effective)) return {.error = EPERM};
   if (count > kMostGroups) return {.error = EINVAL};
   Credentials next = question.credentials;
   std::vector<std::uint8_t> bytes(count * question.width());

@@ -14,12 +14,17 @@ class Answers {
   /// Borrows `proc`; see Caller.
   Answers(Owners owners, int proc);
 
+  /// A listener whose first process has these ids.
+  Listener listen(Fd fd, const Credentials& first);
   /// Changes the working directory and the root of this process. Does not throw.
   Answer answer(const Listener& listener, const seccomp_notif& asked);
 
  private:
   struct Question;
   Answer answer(const Question& question);
+  /// Whether its user id, or what it has kept of its capabilities, entitles it to the call.
+  bool is_privileged(const Question& question, Id user);
+  Answer keep_capabilities(const Question& question);
   Answer chown(const Question& question);
   Answer make_device(const Question& question);
   Answer set_ids(const Question& question);
@@ -33,6 +38,9 @@ class Answers {
   CredentialTable table_;
   Owners owners_;
   int proc_;
+  /// Threads that keep their capabilities when they take another user id (prctl(2), PR_SET_KEEPCAPS), until they
+  /// execute another program (Caller::program).
+  std::map<pid_t, std::uint64_t> keepers_;
 };
 
 }  // namespace sandbox::ownership

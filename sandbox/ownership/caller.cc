@@ -1,6 +1,7 @@
 // See caller.h.
 #include "sandbox/ownership/caller.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <limits.h>
 #include <sys/resource.h>
@@ -108,16 +109,36 @@ Result<mode_t> Caller::umask() const {
   return static_cast<mode_t>(std::stoul(*word, nullptr, 8));
 }
 
-std::uint64_t Caller::credentials() const {
-  rlimit64 limit{};
-  if (!sys::prlimit(thread_, RLIMIT_RTTIME, nullptr, &limit)) return 0;
-  return limit.rlim_cur > kFirstNumber && limit.rlim_cur <= kLastNumber ? limit.rlim_cur - kFirstNumber : 0;
+Result<std::uint64_t> Caller::capabilities() const {
+  const auto word = status_field("CapEff");
+  if (!word) return std::unexpected(word.error());
+  return std::stoull(*word, nullptr, 16);
 }
 
-Result<void> Caller::set_credentials(std::uint64_t number) const {
+Result<std::uint64_t> Caller::program() const {
+  const auto file = open_own("auxv", O_RDONLY);
+  if (!file) return std::unexpected(file.error());
+  std::uint64_t words[64] = {};
+  const auto size = sys::read(file->get(), words, sizeof words);
+  if (!size) return std::unexpected(size.error());
+  // The kernel puts sixteen random bytes on the new program's stack, whose place is random, too (getauxval(3)).
+  for (std::size_t i = 0; i + 1 < *size / sizeof words[0]; i += 2) {
+    if (words[i] == AT_RANDOM) return words[i + 1];
+  }
+  return std::unexpected(Errno{ENOENT});
+}
+
+std::uint64_t Caller::credentials() const {
+  rlimit64 limit{};
+  const bool known = static_cast<bool>(sys::prlimit(thread_, RLIMIT_RTTIME, nullptr, &limit));
+  const bool marked = known && limit.rlim_cur >= kFirstNumber && limit.rlim_cur <= kLastNumber;
+  return marked ? limit.rlim_cur - kFirstNumber : listener_.first;
+}
+
+Result<void> Caller::set_credentials(std::uint32_t number) const {
   rlimit64 limit{};
   if (auto known = sys::prlimit(thread_, RLIMIT_RTTIME, nullptr, &limit); !known) return known;
-  limit.rlim_cur = number == 0 ? limit.rlim_max : kFirstNumber + number;
+  limit.rlim_cur = number == listener_.first ? limit.rlim_max : kFirstNumber + number;
   if (limit.rlim_cur > limit.rlim_max) return std::unexpected(Errno{EPERM});
   if (!listener_.is_waiting(id_)) return std::unexpected(Errno{ESRCH});
   return sys::prlimit(thread_, RLIMIT_RTTIME, &limit, nullptr);

@@ -22,6 +22,7 @@ class Caller {
   /// Borrows: the listener of its filter, and `proc`, a procfs that shows it under its id in our pid namespace.
   Caller(const Listener& listener, const seccomp_notif& asked, int proc);
 
+  pid_t thread() const { return thread_; }
   Result<void> read(std::uint64_t address, void* data, std::size_t size);
   Result<void> write(std::uint64_t address, const void* data, std::size_t size);
   /// A path: at most PATH_MAX bytes (ENAMETOOLONG).
@@ -34,10 +35,14 @@ class Caller {
   Result<Fd> resolve(int base, const std::string& path, bool follow) const;
 
   Result<mode_t> umask() const;
+  /// Its effective ones, bit n: capability n.
+  Result<std::uint64_t> capabilities() const;
+  /// Another number after each execve(2).
+  Result<std::uint64_t> program() const;
 
-  /// 0: it has changed no ids, nor has any process that it descends from.
+  /// Those of the listener's first process where it has changed no ids, nor has any process that it descends from.
   std::uint64_t credentials() const;
-  Result<void> set_credentials(std::uint64_t number) const;
+  Result<void> set_credentials(std::uint32_t number) const;
 
  private:
   Result<Fd> open_own(const std::string& name, int flags) const;

@@ -3,9 +3,10 @@
 
 #include <linux/capability.h>
 #include <seccomp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
-#include <iterator>
+#include <span>
 #include <string_view>
 
 #include "profiles/seccomp.h"
@@ -14,12 +15,15 @@
 namespace sandbox::ownership {
 namespace {
 
+constexpr unsigned kDevices[] = {S_IFCHR, S_IFBLK}, kKeep[] = {PR_SET_KEEPCAPS};
+
 struct Row {
   Call call;
   const char* name;
-  const char* wide;  ///< Its name on 32-bit systems, where `name` has ids of 16 bits; nullptr: the same.
-  int capability;    ///< That root needs for it; -1: for none, it follows those that need one.
-  int mode = -1;     ///< The argument that is the type of what is to be made; -1: none.
+  const char* wide;                 ///< Its name on 32-bit systems, where `name` has ids of 16 bits; nullptr: the same.
+  int capability;                   ///< That root needs for it; -1: for none, it follows those that need one.
+  unsigned argument = 0, mask = 0;  ///< It asks when this argument, so masked, has
+  std::span<const unsigned> values = {};  ///< one of these values; always when there are none.
 };
 
 constexpr Row kRows[] = {
@@ -27,8 +31,8 @@ constexpr Row kRows[] = {
     {Call::lchown, "lchown", "lchown32", CAP_CHOWN},
     {Call::fchown, "fchown", "fchown32", CAP_CHOWN},
     {Call::fchownat, "fchownat", nullptr, CAP_CHOWN},
-    {Call::mknod, "mknod", nullptr, CAP_MKNOD, 1},
-    {Call::mknodat, "mknodat", nullptr, CAP_MKNOD, 2},
+    {Call::mknod, "mknod", nullptr, CAP_MKNOD, 1, S_IFMT, kDevices},
+    {Call::mknodat, "mknodat", nullptr, CAP_MKNOD, 2, S_IFMT, kDevices},
     {Call::setuid, "setuid", "setuid32", CAP_SETUID},
     {Call::setgid, "setgid", "setgid32", CAP_SETGID},
     {Call::setreuid, "setreuid", "setreuid32", CAP_SETUID},
@@ -45,6 +49,7 @@ constexpr Row kRows[] = {
     {Call::getresuid, "getresuid", "getresuid32", -1},
     {Call::getresgid, "getresgid", "getresgid32", -1},
     {Call::getgroups, "getgroups", "getgroups32", -1},
+    {Call::keep_capabilities, "prctl", nullptr, -1, 0, UINT32_MAX, kKeep},
 };
 
 constexpr std::uint64_t bit(int capability) { return std::uint64_t{1} << capability; }
@@ -69,14 +74,10 @@ std::vector<std::byte> notifying_filter(std::uint64_t capabilities) {
   for (const Row& row : kRows) {
     if ((capabilities & (row.capability < 0 ? kOfIds : bit(row.capability))) == 0) continue;
     Json one = rule(row);
-    if (row.mode < 0) {
-      rules.push_back(std::move(one));
-      continue;
-    }
-    // Anybody may make files, fifos and sockets.
-    for (const unsigned type : {S_IFCHR, S_IFBLK}) {
-      one["args"] =
-          Json::array({{{"index", row.mode}, {"value", S_IFMT}, {"valueTwo", type}, {"op", "SCMP_CMP_MASKED_EQ"}}});
+    if (row.values.empty()) rules.push_back(one);
+    for (const unsigned value : row.values) {
+      one["args"] = Json::array(
+          {{{"index", row.argument}, {"value", row.mask}, {"valueTwo", value}, {"op", "SCMP_CMP_MASKED_EQ"}}});
       rules.push_back(one);
     }
   }
@@ -89,9 +90,9 @@ CallNumbers::CallNumbers() {
     if (number >= 0) calls_[{architecture, number}] = asked;  // negative: it has no such call
   };
   for (const Row& row : kRows) {
-    add(kNative, row.name, {row.call, false});
-    add(kNarrow, row.name, {row.call, row.wide != nullptr});
-    if (row.wide != nullptr) add(kNarrow, row.wide, {row.call, false});
+    add(kNative, row.name, {row.call, false, row.capability});
+    add(kNarrow, row.name, {row.call, row.wide != nullptr, row.capability});
+    if (row.wide != nullptr) add(kNarrow, row.wide, {row.call, false, row.capability});
   }
 }
 

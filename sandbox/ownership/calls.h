@@ -35,6 +35,7 @@ enum class Call {
   getresuid,
   getresgid,
   getgroups,
+  keep_capabilities,  ///< prctl(2), PR_SET_KEEPCAPS
 };
 
 /// A seccomp filter, as struct sock_filter[] bytes, that lets its listener answer the calls which `capabilities` (bit
@@ -46,6 +47,7 @@ std::vector<std::byte> notifying_filter(std::uint64_t capabilities);
 struct Asked {
   Call call{};
   bool narrow = false;  ///< Ids are 16 bits wide (the old calls of 32-bit systems).
+  int capability = -1;  ///< Of root's, that it is about; -1: none.
 };
 
 /// Knows the numbers of the calls in the architectures that a filter lets through.

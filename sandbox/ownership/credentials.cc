@@ -49,8 +49,8 @@ void set_file_system(Ids& ids, bool privileged, Id id) {
   if (id != kSame && (privileged || ids.has(id) || id == ids.file_system)) ids.file_system = id;
 }
 
-int check_chown(const Credentials& process, Id owner, Id group, Id new_owner, Id new_group) {
-  if (process.is_file_privileged()) return 0;
+int check_chown(const Credentials& process, bool privileged, Id owner, Id group, Id new_owner, Id new_group) {
+  if (privileged) return 0;
   const bool owns = process.user.file_system == owner;
   if (new_owner != kSame && !(owns && new_owner == owner)) return EPERM;
   if (new_group != kSame && !(owns && (new_group == group || process.is_in_group(new_group)))) return EPERM;

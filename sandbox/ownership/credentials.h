@@ -1,5 +1,5 @@
 // The ids that a process believes to have, and how the calls that change them work (credentials(7), setresuid(2)).
-// Pure. The effective user id 0 stands for the capabilities: with it a process has them, without it none.
+// Pure. Where the kernel would take a process's capabilities away with its user id 0, they count as taken.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,6 @@ struct Credentials {
   std::vector<Id> groups;  ///< Supplementary ones.
   auto operator<=>(const Credentials&) const = default;
 
-  bool is_privileged() const { return user.effective == 0; }         ///< For calls that change ids.
-  bool is_file_privileged() const { return user.file_system == 0; }  ///< For calls on files.
   bool is_in_group(Id id) const;
 };
 
@@ -36,7 +34,7 @@ void set_file_system(Ids& ids, bool privileged, Id id);                    ///< 
 
 /// The user's file-system id follows the effective one, but for setfsuid(2). Owner and group that a process may give to
 /// an object (chown(2)); kSame: none. Returns 0 or EPERM.
-int check_chown(const Credentials& process, Id owner, Id group, Id new_owner, Id new_group);
+int check_chown(const Credentials& process, bool privileged, Id owner, Id group, Id new_owner, Id new_group);
 
 /// Every combination of ids that the processes of a container have taken, by a number. 0: as they started.
 class CredentialTable {

@@ -27,6 +27,7 @@ Listener::Listener(Fd fd) : fd_(std::move(fd)) {
   }
   received_.resize(std::max<std::size_t>(sizes.seccomp_notif, sizeof(seccomp_notif)));
   sent_.resize(std::max<std::size_t>(sizes.seccomp_notif_resp, sizeof(seccomp_notif_resp)));
+  // Who asks and who answers take turns: one processor serves both best.
   (void)::ioctl(fd_.get(), kSetFlags, kSyncWakeUp);
 }
 

@@ -21,11 +21,11 @@ struct Answer {
 
 class Listener {
  public:
-  /// `wakes_here`: the processes that ask and this one take turns, so the kernel may keep them on one processor
-  /// (Linux 6.6).
   explicit Listener(Fd fd);
 
   int fd() const { return fd_.get(); }
+  /// The number of the credentials (CredentialTable) that the first process under the filter has.
+  std::uint32_t first = 0;
   /// The next call. None: its process has been killed, or the listener has nothing more to say.
   std::optional<seccomp_notif> receive();
   /// Whether the process of the call still waits for its answer, so that its id means what it did.

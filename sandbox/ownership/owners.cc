@@ -55,9 +55,10 @@ struct statx Owners::status_in_upper(const Object& object) const {
   return *status;
 }
 
-int Owners::change(int fd, Id owner, Id group, const Credentials& process) {
+int Owners::change(int fd, Id owner, Id group, const Credentials& process, bool privileged) {
   const Object object = look_at(fd);
-  if (const int error = check_chown(process, object.record.uid, object.record.gid, owner, group)) return error;
+  if (const int error = check_chown(process, privileged, object.record.uid, object.record.gid, owner, group))
+    return error;
   // The kernel does what goes with it: it looks whether the mount is read-only, copies the object up, takes set-ID bits
   // and capabilities away, and sets the time.
   const auto done = sys::fchownat(fd, "", owner == kSame ? kSame : settings_.uid,
@@ -79,6 +80,7 @@ int Owners::store(const Object& object, const OwnerRecord& record) {
 }
 
 int Owners::record_in_file(const Object& object, const OwnerRecord& record) {
+  // The change that the kernel has made has copied it up.
   const struct statx status = status_in_upper(object);
   if (status.stx_ino == 0) return 0;  // pipes, sockets and removed files end with their processes
   try {
@@ -90,7 +92,6 @@ int Owners::record_in_file(const Object& object, const OwnerRecord& record) {
 }
 
 int Owners::make_device(int directory, const std::string& name, mode_t mode, dev_t device, const Credentials& process) {
-  if (!process.is_file_privileged()) return EPERM;
   // Nobody makes a whiteout through a mounted overlay (ovl_create_object of fs/overlayfs/dir.c).
   if (S_ISCHR(mode) && device == 0) return EPERM;
   if (!look_at(directory).recorded) return EPERM;

@@ -26,9 +26,10 @@ class Owners {
 
   /// chown(2) of an object, opened O_PATH, by a process. Objects of other mounts, which are the host's, stay as they
   /// are; so does what the user may not change. Returns 0 or an error number.
-  int change(int object, Id owner, Id group, const Credentials& process);
+  int change(int object, Id owner, Id group, const Credentials& process, bool privileged);
 
-  /// mknod(2) of a device: an empty file with the record. `mode`: type and permission bits, without those of the umask.
+  /// mknod(2) of a device, by one who may: an empty file with the record. `mode`: type and permission bits, without
+  /// those of the umask.
   int make_device(int directory, const std::string& name, mode_t mode, dev_t device, const Credentials& process);
 
  private:

@@ -9,8 +9,9 @@
 // stat(2) shows all objects as the one id's. What is created by a process with other ids is recorded as root's.
 //
 // Nothing here is a boundary: a call that is answered wrongly, because the process has changed its arguments meanwhile
-// or has lied about its number, puts wrong records on the container's own files. The helper never makes the kernel
-// continue with a call that it has looked at, and uses paths only in the root of the process that named them.
+// or has lied about its number, puts wrong records on the container's own files. The helper has the kernel continue
+// with a call only where that does what it would have done anyway, and uses paths only in the root of the process that
+// named them.
 #pragma once
 
 #include <sys/types.h>
@@ -29,6 +30,8 @@ struct Config {
   std::uint32_t uid = 0, gid = 0;  ///< The ids that the namespace maps, in the namespace.
   std::string upper;               ///< The root's upper directory; empty: the root is a directory as it is.
   std::string file;                ///< For overlay::OwnerFile.
+  /// Mount points in the root whose objects have records like those of the root itself.
+  std::vector<std::string> recorded;
 };
 
 /// Whether the running kernel can notify (Linux 5.0).
@@ -41,14 +44,13 @@ class Helper {
   explicit Helper(const Config& config);
 
   pid_t pid() const { return pid_; }
-  /// When the container's namespaces are there, before its program starts. `process`: its first one, in its root
-  /// already. `recorded`: mount points in the root whose objects have records like those of the root itself. Throws
-  /// SysError.
-  void connect(pid_t process, const std::vector<std::string>& recorded);
+  /// When the container's user namespace and its root are there, before its program starts. Throws SysError.
+  void connect(const Fd& user_namespace, const Fd& root);
   /// Returns when it serves. Throws Error with its reason.
   void await_ready();
-  /// Has it answer the calls of another filter.
-  void serve(Fd listener);
+  /// Has it answer the calls of another filter, whose first process is to believe that it has these ids: user, group,
+  /// supplementary groups.
+  void serve(Fd listener, const std::vector<std::uint32_t>& ids);
 
  private:
   Fd channel_;

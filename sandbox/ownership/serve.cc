@@ -18,25 +18,37 @@
 namespace sandbox::ownership {
 namespace {
 
-constexpr std::size_t kLongestMessage = 65536;
+constexpr std::size_t kLongestMessage = 512 << 10;  // NGROUPS_MAX groups
 
 Config config_from_json(const Json& document) {
   try {
     return {document.at("uid").get<Id>(), document.at("gid").get<Id>(), document.at("upper").get<std::string>(),
-            document.at("file").get<std::string>()};
+            document.at("file").get<std::string>(), document.at("recorded").get<std::vector<std::string>>()};
   } catch (const Json::exception& error) {
     throw InvalidInput(fmt::format("owner configuration: {}", error.what()));
   }
 }
 
-std::set<std::uint64_t> mounts_from(const std::vector<std::byte>& data) {
+/// The mounts of `paths`, in a container's root.
+std::set<std::uint64_t> mounts_of(const Fd& root, std::vector<std::string> paths) {
   std::set<std::uint64_t> mounts;
-  for (std::size_t at = 0; at + sizeof(std::uint64_t) <= data.size(); at += sizeof(std::uint64_t)) {
-    std::uint64_t mount = 0;
-    std::memcpy(&mount, &data[at], sizeof mount);
-    mounts.insert(mount);
+  paths.emplace_back("/");
+  for (const std::string& path : paths) {
+    const auto point = sys::openat2(root.get(), path.c_str(), O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+    if (!point) continue;  // hidden by a later mount
+    const struct statx status =
+        sys::statx(point->get(), "", AT_EMPTY_PATH, STATX_MNT_ID) | or_throw("looking at '{}'", path);
+    mounts.insert(status.stx_mnt_id);
   }
   return mounts;
+}
+
+Credentials credentials_from(const std::vector<std::byte>& data) {
+  std::vector<Id> ids(data.size() / sizeof(Id));
+  if (!ids.empty()) std::memcpy(ids.data(), data.data(), ids.size() * sizeof(Id));
+  if (ids.size() < 2) throw InvalidInput("a listener came without ids");
+  const auto all = [](Id id) { return Ids{id, id, id, id}; };
+  return {all(ids[0]), all(ids[1]), {ids.begin() + 2, ids.end()}};
 }
 
 void say(const Fd& channel, std::string_view words) {
@@ -66,7 +78,8 @@ void serve(const Fd& channel, Answers& answers) {
     sys::Message message =
         sys::receive_message(channel.get(), kLongestMessage) | or_throw("reading from the supervisor");
     if (message.data.empty()) return;
-    for (Fd& fd : message.fds) listeners.emplace_back(std::move(fd));
+    const Credentials first = credentials_from(message.data);
+    for (Fd& fd : message.fds) listeners.push_back(answers.listen(std::move(fd), first));
   }
 }
 
@@ -75,9 +88,9 @@ void prepare_and_serve(const Config& config, const Fd& channel) {
   settings.file = sys::openat(AT_FDCWD, config.file.c_str(), O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0600) |
                   or_throw("opening '{}'", config.file);
   sys::Message place = sys::receive_message(channel.get(), kLongestMessage) | or_throw("waiting for the container");
-  if (place.fds.size() != 1) return;  // it has not come to be
-  settings.mounts = mounts_from(place.data);
+  if (place.fds.size() != 2) return;  // it has not come to be
   Kept kept = leave_host(place.fds[0], config.upper);
+  settings.mounts = mounts_of(place.fds[1], config.recorded);
   place.fds.clear();
   settings.upper = std::move(kept.upper);
   ::umask(0);

@@ -15,16 +15,12 @@ namespace {
 
 constexpr const char* kMode = "owner";
 
-std::uint64_t mount_of(int root, const std::string& path) {
-  const auto point = sys::openat2(root, path.c_str(), O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
-  if (!point) return 0;  // no mount has this number
-  const struct statx status =
-      sys::statx(point->get(), "", AT_EMPTY_PATH, STATX_MNT_ID) | or_throw("looking at '{}'", path);
-  return status.stx_mnt_id;
-}
-
 Json to_json(const Config& config) {
-  return {{"uid", config.uid}, {"gid", config.gid}, {"upper", config.upper}, {"file", config.file}};
+  return {{"uid", config.uid},
+          {"gid", config.gid},
+          {"upper", config.upper},
+          {"file", config.file},
+          {"recorded", config.recorded}};
 }
 
 }  // namespace
@@ -41,17 +37,11 @@ Helper::Helper(const Config& config) {
   channel_ = std::move(channel.first);
 }
 
-void Helper::connect(pid_t process, const std::vector<std::string>& recorded) {
-  const auto open = [&](const char* name, int flags) {
-    return sys::openat(AT_FDCWD, fmt::format("/proc/{}/{}", process, name).c_str(), flags) |
-           or_throw("opening the container's {}", name);
-  };
-  const Fd user_namespace = open("ns/user", O_RDONLY), root = open("root", O_PATH | O_DIRECTORY);
-  std::vector<std::uint64_t> mounts{mount_of(root.get(), "/")};
-  for (const std::string& target : recorded) mounts.push_back(mount_of(root.get(), target));
-  const int fds[] = {user_namespace.get()};
+void Helper::connect(const Fd& user_namespace, const Fd& root) {
+  const std::byte word{};
+  const int fds[] = {user_namespace.get(), root.get()};
   // One that has failed by now has left its reason in the channel.
-  static_cast<void>(sys::send_message(channel_.get(), std::as_bytes(std::span(mounts)), fds));
+  static_cast<void>(sys::send_message(channel_.get(), {&word, 1}, fds));
 }
 
 void Helper::await_ready() {
@@ -63,10 +53,10 @@ void Helper::await_ready() {
   if (words != "R") throw_helper_failure(kMode, words, pid_);
 }
 
-void Helper::serve(Fd listener) {
-  const std::byte word{};
+void Helper::serve(Fd listener, const std::vector<std::uint32_t>& ids) {
   const int fds[] = {listener.get()};
-  sys::send_message(channel_.get(), {&word, 1}, fds) | or_throw("handing a listener to the owner helper");
+  sys::send_message(channel_.get(), std::as_bytes(std::span(ids)), fds) |
+      or_throw("handing a listener to the owner helper");
 }
 
 }  // namespace sandbox::ownership

@@ -14,6 +14,9 @@ CLIENT_STAGES = ["places", "range of ids", "image", "layers", "user", "seccomp f
                  "generated files", "spawning the supervisor", "until the start", "until the end"]
 SUPERVISOR_STAGES = ["filter and streams", "cgroup", "spawning the network", "namespaces and mounts",
                      "waiting for the network", "control socket", "exec", "state"]
+if not has_range():
+    SUPERVISOR_STAGES[3:3] = ["spawning the owner helper"]
+    SUPERVISOR_STAGES[-2:-2] = ["waiting for the owner helper"]
 
 
 class Timings(SandboxCase):
@@ -92,7 +95,7 @@ class About(SandboxCase):
         if has_range():
             self.assertEqual((mark, rung), ("ok", "a range of 65537 ids"))
         else:
-            self.assertEqual((mark, rung, better[0][0]), ("low", "one id, the caller's", "a range of ids"))
+            self.assertEqual((mark, rung, better[0][0]), ("low", "one id, the caller's; owners are recorded", "a range of ids"))
             self.assertRegex(better[0][2], r"^as root: usermod --add-subuids (\d+-\d+) --add-subgids \1 \S+$")
         self.assertFalse(os.listdir(self.data + "/tmp"))
 

@@ -62,6 +62,8 @@ TEST_CASE("a lower rung is named with the reason and the fix of the one above it
   tells(facts,
         "[low]  identities: one id, the caller's\n         not a range of ids: no range\n         fix: as root: "
         "usermod\n");
+  facts.notifies = true;
+  tells(facts, "[low]  identities: one id, the caller's; owners are recorded\n");
   CHECK(can_run(facts));
 }
 

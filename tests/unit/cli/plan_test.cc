@@ -71,6 +71,31 @@ TEST_CASE("without a range exactly the caller's own id is mapped, to the contain
   CHECK_FALSE(spec.plan.process.groups.has_value());
 }
 
+TEST_CASE("owners and ids are emulated for root where there is one id, and not where that makes no sense") {
+  using userns::IdEmulation;
+  Case c;
+  CHECK(plan(c.input).plan.identity.emulation == IdEmulation::off);  // a kernel that can't
+  c.input.host.notifies = true;
+  CHECK(plan(c.input).plan.identity.emulation == IdEmulation::record);
+  CHECK(container::to_json(plan(c.input).plan)["identity"]["emulation"] == "record");
+  c.input.request.id_emulation = "off";
+  CHECK(plan(c.input).plan.identity.emulation == IdEmulation::off);
+  c.input.request.id_emulation = "some";
+  CHECK_THROWS_AS(plan(c.input), UsageError);
+  c.input.request.id_emulation = "record";
+  CHECK(plan(c.input).plan.identity.emulation == IdEmulation::record);
+  c.input.host.notifies = false;
+  CHECK_THROWS_AS(plan(c.input), Unsupported);
+  c.input.host.notifies = true;
+  c.input.user.uid = 33;
+  CHECK_THROWS_AS(plan(c.input), UsageError);
+  c.input.user.uid = 0;
+  c.input.host.range_uids = c.input.host.range_gids = {{0, 1000, 1}, {1, 100000, 65536}};
+  CHECK_THROWS_AS(plan(c.input), UsageError);
+  c.input.request.id_emulation.clear();
+  CHECK(plan(c.input).plan.identity.emulation == IdEmulation::off);
+}
+
 using Map = std::vector<std::array<std::uint32_t, 3>>;
 
 Map lines_of(const std::vector<userns::IdMapping>& map) {

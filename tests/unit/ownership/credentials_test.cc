@@ -69,14 +69,14 @@ TEST_CASE("setfsuid sets one of them, and fails without a word") {
 
 TEST_CASE("root may give files away, their owners may only give them to a group of theirs") {
   const Credentials root, www{kWww, kWww, {4, 5}};
-  CHECK(check_chown(root, 1, 1, 7, 8) == 0);
-  CHECK(check_chown(www, 33, 33, kSame, 5) == 0);
-  CHECK(check_chown(www, 33, 33, 33, 33) == 0);
-  CHECK(check_chown(www, 33, 9, 33, 9) == 0);
-  CHECK(check_chown(www, 33, 33, kSame, 6) == EPERM);
-  CHECK(check_chown(www, 33, 33, 0, kSame) == EPERM);
-  CHECK(check_chown(www, 0, 33, kSame, 5) == EPERM);
-  CHECK(check_chown(www, 0, 0, kSame, kSame) == 0);
+  CHECK(check_chown(root, true, 1, 1, 7, 8) == 0);
+  CHECK(check_chown(www, false, 33, 33, kSame, 5) == 0);
+  CHECK(check_chown(www, false, 33, 33, 33, 33) == 0);
+  CHECK(check_chown(www, false, 33, 9, 33, 9) == 0);
+  CHECK(check_chown(www, false, 33, 33, kSame, 6) == EPERM);
+  CHECK(check_chown(www, false, 33, 33, 0, kSame) == EPERM);
+  CHECK(check_chown(www, false, 0, 33, kSame, 5) == EPERM);
+  CHECK(check_chown(www, false, 0, 0, kSame, kSame) == 0);
 }
 
 TEST_CASE("equal ids have one number, and there is an end to numbers") {
