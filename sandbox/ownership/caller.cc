@@ -4,7 +4,10 @@
 #include <elf.h>
 #include <errno.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "sandbox/base/file.h"
 #include "sandbox/base/sys.h"
@@ -110,9 +113,10 @@ Result<mode_t> Caller::umask() const {
 }
 
 Result<std::uint64_t> Caller::capabilities() const {
-  const auto word = status_field("CapEff");
-  if (!word) return std::unexpected(word.error());
-  return std::stoull(*word, nullptr, 16);
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, thread_};
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+  if (::syscall(SYS_capget, &header, data) < 0) return std::unexpected(Errno{errno});
+  return std::uint64_t{data[1].effective} << 32 | data[0].effective;
 }
 
 Result<std::uint64_t> Caller::program() const {

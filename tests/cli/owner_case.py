@@ -38,7 +38,8 @@ def copies(*paths):
 
 def debian():
     """Entries of a root directory whose /usr is mounted."""
-    folders = ["etc", "etc/apt", "etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/dpkg", "etc/default", "etc/skel", "root", "home", "srv", "opt", "var", "var/lib",
+    folders = ["etc", "etc/apt", "etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/dpkg", "etc/default", "etc/skel",
+               "root", "home", "srv", "opt", "var", "var/lib",
                "var/lib/dpkg", "var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/apt", "var/lib/apt/lists",
                "var/lib/apt/lists/partial", "var/cache", "var/cache/apt", "var/cache/apt/archives",
                "var/cache/apt/archives/partial", "var/log", "var/log/apt", "var/tmp", "usr"]
@@ -48,20 +49,21 @@ def debian():
     return ([directory(name) for name in folders] + [directory("tmp", 0o1777)] +
             [link(name, "usr/" + name) for name in ("bin", "sbin", "lib", "lib64")] +
             [entry(name, text) for name, text in files.items()] +
-            list(copies("/etc/ld.so.cache", "/etc/login.defs", "/etc/pam.d", "/etc/security", "/etc/default/useradd", "/etc/alternatives")))
+            list(copies("/etc/ld.so.cache", "/etc/login.defs", "/etc/pam.d", "/etc/security", "/etc/default/useradd",
+                        "/etc/alternatives")))
 
 
 def deb(path, name, entries, **scripts):
     """A package as dpkg-deb(1) would build it, whose entries may have any owner."""
     control = CONTROL.format(name)
-    members = {"debian-binary": b"2.0\n",
-               "control.tar.gz": gzip.compress(tar([entry("./control", control)] +
-                                                   [entry("./" + key, text, mode=0o755) for key, text in scripts.items()])),
+    scripts = [entry("./" + key, text, mode=0o755) for key, text in scripts.items()]
+    members = {"debian-binary": b"2.0\n", "control.tar.gz": gzip.compress(tar([entry("./control", control)] + scripts)),
                "data.tar.gz": gzip.compress(tar(entries))}
     with open(path, "wb") as archive:
         archive.write(b"!<arch>\n")
         for key, data in members.items():
-            archive.write(f"{key:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n".encode() + data + b"\n" * (len(data) % 2))
+            archive.write(f"{key:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n".encode())
+            archive.write(data + b"\n" * (len(data) % 2))
 
 
 class OwnerCase(SandboxCase):
@@ -75,8 +77,8 @@ class OwnerCase(SandboxCase):
 
     def run_debian(self, *words, options=(), **more):
         """Runs to the end; the container stays."""
-        return self.sandbox("run", "--network", "none", "--name", "box", "-v", "/usr:/usr:ro", "-v", f"{self.shared}:/shared",
-                            *options, "debian:test", *words, **more)
+        return self.sandbox("run", "--network", "none", "--name", "box", "-v", "/usr:/usr:ro",
+                            "-v", f"{self.shared}:/shared", *options, "debian:test", *words, **more)
 
     def ok_debian(self, *words, **more):
         done = self.run_debian(*words, **more)

@@ -1,4 +1,4 @@
-"""Owners and ids in a container of one id: Debian's own tools change them, see what they did, and the record is kept."""
+"""Owners and ids in a container of one id: Debian's own tools change them, believe it, and the record is kept."""
 
 import hashlib
 import io
@@ -11,19 +11,22 @@ from image_archive import directory, entry, link
 from owner_case import ATTRIBUTE, CONTROL, OwnerCase, deb
 from sandbox_case import has_range
 
-GAME = [directory("./opt"), entry("./opt/score", "0\n", mode=0o664, gid=60), entry("./opt/play", "#!", mode=0o2755, gid=60),
+GAME = [directory("./opt"), entry("./opt/score", "0\n", mode=0o664, gid=60),
+        entry("./opt/play", "#!", mode=0o2755, gid=60),
         entry("./opt/daemon.conf", "x", uid=1, gid=1, mode=0o600), entry("./opt/plain", "x")]
 
 
 class Owners(OwnerCase):
     def test_a_package_is_installed_with_its_owners(self):
-        deb(self.shared + "/game.deb", "game", GAME + [entry("./opt/link", type=b"2", linkname="score", uid=33, gid=33)],
+        made = entry("./opt/link", type=tarfile.SYMTYPE, linkname="score", uid=33, gid=33)
+        deb(self.shared + "/game.deb", "game", GAME + [made],
             postinst="#!/bin/sh -e\nmkdir /var/lib/game\nchown -R games:games /var/lib/game\nchmod 2770 /var/lib/game\n"
                      "chown www-data /opt/link --no-dereference\n")
         for options in self.on_each_driver():
             self.ok_debian("dpkg", "-i", "/shared/game.deb", options=options)
             records = {name: self.record("opt/" + name) for name in ("score", "play", "daemon.conf", "plain", "link")}
-            self.assertEqual(records, {"score": "0:60", "play": "0:60", "daemon.conf": "1:1", "plain": None, "link": "33:33"})
+            self.assertEqual(records, {"score": "0:60", "play": "0:60", "daemon.conf": "1:1", "plain": None,
+                                       "link": "33:33"})
             self.assertEqual(self.record("var/lib/game"), "5:60")
             self.assertEqual(os.stat(self.upper() + "/opt/play").st_mode & 0o7777, 0o2755)
 
@@ -44,8 +47,8 @@ class Owners(OwnerCase):
 
     def test_an_archive_is_unpacked_with_its_owners(self):
         with tarfile.open(self.shared + "/tree.tar", "w") as archive:
-            for info, data in (directory("tree"), entry("tree/a", "a", uid=1000, gid=1001), entry("tree/b", "b", uid=4_000_000_000),
-                               link("tree/l", "a")):
+            for info, data in (directory("tree"), entry("tree/a", "a", uid=1000, gid=1001),
+                               entry("tree/b", "b", uid=4_000_000_000), link("tree/l", "a")):
                 info.uid, info.gid = (info.uid, info.gid) if info.isfile() else (7, 8)
                 archive.addfile(info, io.BytesIO(data))
         for options in self.on_each_driver():
@@ -57,16 +60,18 @@ class Owners(OwnerCase):
         script = """set -e
             useradd -m -u 1234 ann; su ann -c 'id -u; id -g; id -un'
             setpriv --reuid www-data --regid www-data --init-groups sh -c 'id; sh -c "id -u"; (sleep 0.1; id -u) & wait'
-            id; chown -R 33:33 /home; install -d -o games -g staff /srv/games; chgrp tty /srv/games; chown :staff /etc/passwd"""
+            id; chown -R 33:33 /home; install -d -o games -g staff /srv/games; chgrp tty /srv/games
+            chown :staff /etc/passwd"""
         for options in self.on_each_driver():
             lines = self.ok_debian("sh", "-c", script, options=options).splitlines()
-            self.assertEqual(lines, ["1234", "1234", "ann", "uid=33(www-data) gid=33(www-data) groups=33(www-data)", "33", "33",
-                                     "uid=0(root) gid=0(root) groups=0(root)"])
+            self.assertEqual(lines, ["1234", "1234", "ann", "uid=33(www-data) gid=33(www-data) groups=33(www-data)",
+                                     "33", "33", "uid=0(root) gid=0(root) groups=0(root)"])
             self.assertEqual([self.record(name) for name in ("home", "home/ann/.profile", "srv/games", "etc/passwd")],
                              ["33:33", "33:33", "5:5", "0:50"])
 
     def test_devices_become_files_with_a_record(self):
-        script = "umask 027; mknod /srv/null c 1 3; mknod -m 660 /srv/disk b 8 1; mkfifo /srv/pipe; chown 1:5 /srv/disk /srv/pipe"
+        script = ("umask 027; mknod /srv/null c 1 3; mknod -m 660 /srv/disk b 8 1; mkfifo /srv/pipe; "
+                  "chown 1:5 /srv/disk /srv/pipe")
         for options in self.on_each_driver():
             self.ok_debian("sh", "-ec", script, options=options)
             self.assertEqual([self.record("srv/" + name) for name in ("null", "disk", "pipe")],
@@ -90,7 +95,8 @@ class Owners(OwnerCase):
         done = self.run_debian("chown", "33", "/srv", options=["--cap-drop", "CHOWN"])
         self.assertEqual(done.returncode, 1)
         self.remove_containers()
-        for words, why in ((["--id-emulation", "some"], "id-emulation"), (["--id-emulation", "record", "-u", "33"], "root")):
+        for words, why in ((["--id-emulation", "some"], "id-emulation"),
+                           (["--id-emulation", "record", "-u", "33"], "root")):
             done = self.run_debian("true", options=words)
             self.assertEqual(done.returncode, 125)
             self.assertIn(why, done.stderr)
