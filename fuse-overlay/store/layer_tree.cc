@@ -10,6 +10,7 @@
 
 #include "fuse-overlay/store/entry_path.h"
 #include "fuse-overlay/store/lower_layers.h"
+#include "fuse-overlay/store/owner_record.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/sys.h"
 
@@ -82,6 +83,14 @@ void erase_tree(Container& container, const std::string& path, Key key) {
   const std::string prefix = path + "/";
   auto at = container.lower_bound(prefix);
   while (at != container.end() && key(*at).starts_with(prefix)) at = container.erase(at);
+}
+
+/// Beside the layer's own record: copy-up takes this one along, to whatever name the container gives the object. A file
+/// system that can't hold it has the other one.
+void note_owner(int fd, const EntryMetadata& metadata, bool directory) {
+  const std::string text =
+      format_owner_record({metadata.uid, metadata.gid, metadata.mode | (directory ? S_IFDIR : S_IFREG)});
+  (void)sys::fsetxattr(fd, kOwnerAttribute, text.data(), text.size(), 0);
 }
 
 std::string hexadecimal(std::string_view bytes) {
@@ -241,6 +250,7 @@ void LayerTree::set_owner_and_mode(int fd, const std::string& path, const EntryM
   const bool capability = change_owner_ && owner && !metadata.capability.empty() &&
                           ::fsetxattr(fd, "security.capability", metadata.capability.data(), metadata.capability.size(), 0) == 0;
   record(path, metadata, mode, owner && (metadata.capability.empty() || capability));
+  if (!change_owner_ && !owner) note_owner(fd, metadata, directory);
 }
 
 void LayerTree::set_xattrs(int fd, const std::string& path, const EntryMetadata& metadata) {

@@ -19,17 +19,17 @@ constexpr std::uint64_t kKept =
     bit(CAP_SYS_PTRACE) | bit(CAP_DAC_OVERRIDE) | bit(CAP_DAC_READ_SEARCH) | bit(CAP_FOWNER) | bit(CAP_SYS_CHROOT);
 
 constexpr int kPlainCalls[] = {
-    SCMP_SYS(read),           SCMP_SYS(write),        SCMP_SYS(pread64),         SCMP_SYS(pwrite64),
-    SCMP_SYS(close),          SCMP_SYS(poll),         SCMP_SYS(ppoll),           SCMP_SYS(recvmsg),
-    SCMP_SYS(sendmsg),        SCMP_SYS(openat),       SCMP_SYS(openat2),         SCMP_SYS(fstat),
-    SCMP_SYS(newfstatat),     SCMP_SYS(statx),        SCMP_SYS(fstatfs),         SCMP_SYS(readlinkat),
-    SCMP_SYS(fchdir),         SCMP_SYS(chroot),       SCMP_SYS(fchownat),        SCMP_SYS(unlinkat),
-    SCMP_SYS(getxattr),       SCMP_SYS(setxattr),     SCMP_SYS(fsetxattr),       SCMP_SYS(prlimit64), SCMP_SYS(capget),
-    SCMP_SYS(seccomp),        SCMP_SYS(brk),          SCMP_SYS(munmap),          SCMP_SYS(mremap),
-    SCMP_SYS(madvise),        SCMP_SYS(futex),        SCMP_SYS(clock_gettime),   SCMP_SYS(getrandom),
-    SCMP_SYS(getpid),         SCMP_SYS(gettid),       SCMP_SYS(tgkill),          SCMP_SYS(rt_sigaction),
-    SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall), SCMP_SYS(exit),
-    SCMP_SYS(exit_group)};
+    SCMP_SYS(read),         SCMP_SYS(write),          SCMP_SYS(pread64),      SCMP_SYS(pwrite64),
+    SCMP_SYS(close),        SCMP_SYS(poll),           SCMP_SYS(ppoll),        SCMP_SYS(recvmsg),
+    SCMP_SYS(sendmsg),      SCMP_SYS(openat),         SCMP_SYS(openat2),      SCMP_SYS(fstat),
+    SCMP_SYS(newfstatat),   SCMP_SYS(statx),          SCMP_SYS(fstatfs),      SCMP_SYS(readlinkat),
+    SCMP_SYS(fchdir),       SCMP_SYS(chroot),         SCMP_SYS(fchownat),     SCMP_SYS(unlinkat),
+    SCMP_SYS(getxattr),     SCMP_SYS(setxattr),       SCMP_SYS(fsetxattr),    SCMP_SYS(prlimit64),
+    SCMP_SYS(capget),       SCMP_SYS(seccomp),        SCMP_SYS(brk),          SCMP_SYS(munmap),
+    SCMP_SYS(mremap),       SCMP_SYS(madvise),        SCMP_SYS(futex),        SCMP_SYS(clock_gettime),
+    SCMP_SYS(getrandom),    SCMP_SYS(getpid),         SCMP_SYS(gettid),       SCMP_SYS(tgkill),
+    SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall),
+    SCMP_SYS(exit),         SCMP_SYS(exit_group)};
 
 }  // namespace
 

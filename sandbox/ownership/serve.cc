@@ -39,7 +39,8 @@ std::set<std::uint64_t> mounts_of(const Fd& root, std::vector<std::string> paths
     const struct statx status =
         sys::statx(point->get(), "", AT_EMPTY_PATH, STATX_MNT_ID) | or_throw("looking at '{}'", path);
     if ((status.stx_mask & STATX_MNT_ID) == 0) {
-      throw Unsupported("recording owners needs to know mounts apart, as Linux 5.8 does", "run it with --id-emulation=off");
+      throw Unsupported("recording owners needs to know mounts apart, as Linux 5.8 does",
+                        "run it with --id-emulation=off");
     }
     mounts.insert(status.stx_mnt_id);
   }

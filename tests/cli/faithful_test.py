@@ -34,7 +34,8 @@ for directory, folders, files in os.walk(root):
             entry.append(os.readlink(path).decode("utf-8", "surrogateescape"))
         else:
             entry.append({n: os.getxattr(path, n).hex() for n in os.listxattr(path, follow_symlinks=False)
-                          if n.startswith(("user.", "security.cap")) and not n.startswith(("user.overlay.", "user.rootlesscontainers"))})
+                          if n.startswith(("user.", "security.cap"))
+                          and not n.startswith(("user.overlay.", "user.rootlesscontainers", "user.containers."))})
         found[key] = entry
 found["hard links"] = sorted(sorted(names) for names in links.values() if len(names) > 1)
 json.dump(found, sys.stdout)

@@ -3,6 +3,7 @@
 import gzip
 import os
 import pathlib
+import tarfile
 
 from image_archive import directory, docker_archive, entry, link, tar
 from sandbox_case import SandboxCase
@@ -49,6 +50,8 @@ def debian():
     return ([directory(name) for name in folders] + [directory("tmp", 0o1777)] +
             [link(name, "usr/" + name) for name in ("bin", "sbin", "lib", "lib64")] +
             [entry(name, text) for name, text in files.items()] +
+            [entry("srv/site", "x", uid=33, gid=34), entry("srv/log", "x\n", uid=33, gid=34)] +
+            [entry("srv/dir", type=tarfile.DIRTYPE, mode=0o755, uid=33, gid=34)] +
             list(copies("/etc/ld.so.cache", "/etc/login.defs", "/etc/pam.d", "/etc/security", "/etc/default/useradd",
                         "/etc/alternatives")))
 

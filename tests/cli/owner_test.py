@@ -69,6 +69,12 @@ class Owners(OwnerCase):
             self.assertEqual([self.record(name) for name in ("home", "home/ann/.profile", "srv/games", "etc/passwd")],
                              ["33:33", "33:33", "5:5", "0:50"])
 
+    def test_what_the_image_says_of_an_owner_stays(self):
+        script = "chgrp games /srv/site; mv /srv/site /srv/moved; echo more >> /srv/log; chown games /srv/dir"
+        for options in self.on_each_driver():
+            self.ok_debian("sh", "-ec", script, options=options)
+            self.assertEqual([self.record("srv/" + name) for name in ("moved", "log", "dir")], ["33:60", "33:34", "5:34"])
+
     def test_devices_become_files_with_a_record(self):
         script = ("umask 027; mknod /srv/null c 1 3; mknod -m 660 /srv/disk b 8 1; mkfifo /srv/pipe; "
                   "chown 1:5 /srv/disk /srv/pipe")
