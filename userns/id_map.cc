@@ -66,7 +66,15 @@ std::string map_text(const std::vector<IdMapping>& map) {
   return text;
 }
 
+void write_single_maps(pid_t pid, const IdentityPlan& identity) {
+  write_proc_file(pid, "setgroups", "deny");
+  write_proc_file(pid, "uid_map", map_text(identity.uid_map));
+  write_proc_file(pid, "gid_map", map_text(identity.gid_map));
+}
+
 }  // namespace
+
+void write_own_id_maps(const IdentityPlan& identity) { write_single_maps(::getpid(), identity); }
 
 void write_id_maps(pid_t pid, const IdentityPlan& identity) {
   if (identity.nested) {
@@ -75,10 +83,7 @@ void write_id_maps(pid_t pid, const IdentityPlan& identity) {
     return;
   }
   if (is_own_id_only(identity.uid_map, ::geteuid()) && is_own_id_only(identity.gid_map, ::getegid())) {
-    write_proc_file(pid, "setgroups", "deny");
-    write_proc_file(pid, "uid_map", map_text(identity.uid_map));
-    write_proc_file(pid, "gid_map", map_text(identity.gid_map));
-    return;
+    return write_single_maps(pid, identity);
   }
   Mapper users("newuidmap", pid, identity.uid_map), groups("newgidmap", pid, identity.gid_map);  // side by side
   users.finish();

@@ -12,4 +12,7 @@ namespace sandbox::userns {
 /// newuidmap(1) and newgidmap(1). Throws SysError, or Unsupported when those programs are missing or refuse.
 void write_id_maps(pid_t pid, const IdentityPlan& identity);
 
+/// Those of the calling process, in its new namespace. Precondition: the maps hold one line, the ids that it had.
+void write_own_id_maps(const IdentityPlan& identity);
+
 }  // namespace sandbox::userns

@@ -133,10 +133,10 @@ void send_error(int pipe, const char* message, const std::string& hint) noexcept
   (void)sys::write_all(pipe, hint.data(), hint.size());
 }
 
-[[noreturn]] void act_in_namespace(int user_ns, const std::function<void()>& act, int pipe) noexcept {
+[[noreturn]] void act_in_namespace(const std::function<void()>& enter, const std::function<void()>& act, int pipe) noexcept {
   try {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    enter_namespace(user_ns);
+    enter();
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // the change of ids has cleared it (prctl(2))
     act();
     ::_exit(0);
@@ -173,12 +173,14 @@ void enter_namespace(int user_ns) {
   if (::setresgid(0, 0, 0) < 0 || ::setresuid(0, 0, 0) < 0) throw SysError(Errno{errno}, "becoming root of your user namespace");
 }
 
-void run_in_namespace(int user_ns, const std::function<void()>& act) {
+namespace {
+
+void run_in_child(const std::function<void()>& enter, const std::function<void()>& act) {
   sys::Pair pipe = sys::pipe() | or_throw("making a pipe");
   sys::Cloned child = sys::clone3(0) | or_throw("starting a process in your user namespace");
   if (child.pid == 0) {
     pipe.first.reset();
-    act_in_namespace(user_ns, act, pipe.second.get());
+    act_in_namespace(enter, act, pipe.second.get());
   }
   pipe.second.reset();
   const std::string answer = read_to_end(pipe.first.get(), "the answer of a child process");
@@ -188,6 +190,20 @@ void run_in_namespace(int user_ns, const std::function<void()>& act) {
   const auto end = std::min(answer.find('\0'), answer.size());
   throw Error(answer.substr(0, end), end < answer.size() ? answer.substr(end + 1) : std::string());
 }
+
+void enter_own_namespace() {
+  const IdentityPlan identity{.uid_map = {{0, ::geteuid(), 1}}, .gid_map = {{0, ::getegid(), 1}}};
+  sys::unshare(CLONE_NEWUSER) | or_throw("making a user namespace");
+  write_own_id_maps(identity);
+}
+
+}  // namespace
+
+void run_in_namespace(int user_ns, const std::function<void()>& act) {
+  run_in_child([user_ns] { enter_namespace(user_ns); }, act);
+}
+
+void run_in_own_namespace(const std::function<void()>& act) { run_in_child(enter_own_namespace, act); }
 
 void remove_tree_of_all_ids(const std::string& path) {
   try {

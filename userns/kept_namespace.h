@@ -33,6 +33,10 @@ void enter_namespace(int user_ns);
 /// and hint. What `act` changes in memory is lost.
 void run_in_namespace(int user_ns, const std::function<void()>& act);
 
+/// The same with the caller's own ids alone, in a user namespace made for it: root there may read what belongs to the
+/// caller, whatever its mode says.
+void run_in_own_namespace(const std::function<void()>& act);
+
 /// remove_tree for what containers and layers have left: files of subordinate ids are removed inside the user's
 /// namespace.
 void remove_tree_of_all_ids(const std::string& path);

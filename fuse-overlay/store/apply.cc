@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <exception>
 #include <limits>
@@ -13,6 +12,7 @@
 #include <string_view>
 
 #include "fuse-overlay/store/archive_library.h"
+#include "fuse-overlay/store/attributes.h"
 #include "fuse-overlay/store/entry_path.h"
 #include "fuse-overlay/store/layer_stream.h"
 #include "fuse-overlay/store/layer_tree.h"
@@ -62,15 +62,6 @@ std::uint32_t checked_id(std::int64_t id, const std::string& path) {
     throw InvalidInput(fmt::format("layer archive: entry '{}': owner {} is no valid user or group", printable(path), id));
   }
   return static_cast<std::uint32_t>(id);
-}
-
-/// Which attributes of files may enter the layer: those of users, but for the ones that overlay
-/// implementations and this program give a meaning to.
-bool is_kept_xattr(std::string_view name) {
-  constexpr std::array<std::string_view, 4> reserved = {"user.overlay.", "user.fuseoverlayfs.", "user.containers.",
-                                                        "user.sandbox."};
-  return name.starts_with("user.") &&
-         std::none_of(reserved.begin(), reserved.end(), [&](std::string_view r) { return name.starts_with(r); });
 }
 
 class Applier {
@@ -127,7 +118,7 @@ class Applier {
     while (lib_.archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK) {
       if (name == nullptr) continue;
       const std::string bytes(static_cast<const char*>(value), size);
-      if (is_kept_xattr(name)) metadata.xattrs.emplace_back(name, bytes);
+      if (is_layer_attribute(name)) metadata.xattrs.emplace_back(name, bytes);
       if (name == std::string_view("security.capability")) metadata.capability = bytes;
     }
     return metadata;

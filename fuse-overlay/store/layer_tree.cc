@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "fuse-overlay/store/entry_path.h"
+#include "fuse-overlay/store/layer_records.h"
 #include "fuse-overlay/store/lower_layers.h"
 #include "fuse-overlay/store/owner_record.h"
 #include "sandbox/base/error.h"
@@ -100,17 +101,6 @@ std::string hexadecimal(std::string_view bytes) {
 }
 
 }  // namespace
-
-std::string record_key(const std::string& path) {
-  try {
-    (void)Json(path).dump();
-    return path;
-  } catch (const Json::exception&) {
-    std::string key = "/";
-    for (const char c : path) key += fmt::format("{:02x}", static_cast<unsigned char>(c));
-    return key;
-  }
-}
 
 LayerTree::LayerTree(int root_fd, bool change_owner)
     : root_(sys::openat(root_fd, ".", O_RDONLY | O_DIRECTORY) | or_throw("opening the layer directory")),

@@ -25,10 +25,6 @@ struct EntryMetadata {
   std::string capability;                                   ///< The value of "security.capability", or empty.
 };
 
-/// The key of `path` in a layer's records. JSON holds UTF-8 only; other names become "/" and their bytes in hexadecimal,
-/// which no path collides with.
-std::string record_key(const std::string& path);
-
 class LowerLayers;
 
 class LayerTree {

@@ -1,20 +1,11 @@
 #include "fuse-overlay/store/lower_layers.h"
 
-#include <sys/xattr.h>
-
 #include "fuse-overlay/store/entry_path.h"
-#include "sandbox/base/file.h"
+#include "fuse-overlay/store/merged_layers.h"
 #include "sandbox/base/sys.h"
 
 namespace sandbox::overlay {
 namespace {
-
-constexpr std::size_t owners_limit = 1U << 30;
-
-bool is_opaque(int fd) {
-  char value = 0;
-  return ::fgetxattr(fd, "user.overlay.opaque", &value, 1) == 1 && value == 'y';
-}
 
 /// Looks for `path` in one layer. `hides`: this layer settles the matter, whatever lies below.
 struct Found {
@@ -41,8 +32,8 @@ Found find_in(const std::string& fs, const std::string& path) {
 
 }  // namespace
 
-LowerLayers::LowerLayers(std::vector<std::string> directories, bool true_owners) : true_owners_(true_owners) {
-  for (std::string& directory : directories) layers_.push_back({std::move(directory), {}});
+LowerLayers::LowerLayers(const std::vector<std::string>& directories, bool true_owners) : true_owners_(true_owners) {
+  for (const std::string& directory : directories) layers_.push_back({directory, LayerRecords(directory)});
 }
 
 EntryMetadata LowerLayers::metadata_of(Layer& layer, int fd, const std::string& path) const {
@@ -53,19 +44,11 @@ EntryMetadata LowerLayers::metadata_of(Layer& layer, int fd, const std::string& 
                          .mtime = status.st_mtim,
                          .xattrs = {},
                          .capability = {}};
-  if (!layer.owners) {
-    const std::string records = layer.fs + "/../owners.json";
-    layer.owners = path_exists(records) ? parse_json(read_file(records, owners_limit), records) : Json::object();
-  }
-  const auto record = layer.owners->find(record_key(path));
-  if (record == layer.owners->end()) return metadata;
-  try {
-    metadata.uid = record->at(0).get<std::uint32_t>();
-    metadata.gid = record->at(1).get<std::uint32_t>();
-    metadata.mode = record->at(2).get<std::uint32_t>() & 07777U;
-  } catch (const Json::exception&) {
-    throw InvalidInput(fmt::format("'{}/../owners.json' is malformed", layer.fs));
-  }
+  const ObjectRecord* record = layer.records.find(path);
+  if (record == nullptr) return metadata;
+  metadata.uid = record->uid;
+  metadata.gid = record->gid;
+  metadata.mode = record->mode;
   return metadata;
 }
 

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "fuse-overlay/store/layer_records.h"
 #include "fuse-overlay/store/layer_tree.h"
 #include "sandbox/base/fd.h"
-#include "sandbox/base/json.h"
 
 namespace sandbox::overlay {
 
@@ -16,7 +16,7 @@ class LowerLayers {
  public:
   /// `directories`: the layers' fs/, top-most first; owners.json lies beside each where something is on record.
   /// `true_owners`: the disk shows owners, as inside a user namespace with a range.
-  LowerLayers(std::vector<std::string> directories, bool true_owners);
+  LowerLayers(const std::vector<std::string>& directories, bool true_owners);
 
   /// The directory `path` (normalized, free of symbolic links) as the merged tree shows it; none when there is no
   /// directory of that name.
@@ -25,7 +25,7 @@ class LowerLayers {
  private:
   struct Layer {
     std::string fs;
-    std::optional<Json> owners;  ///< Read at first use.
+    LayerRecords records;
   };
   EntryMetadata metadata_of(Layer& layer, int fd, const std::string& path) const;
 

@@ -32,6 +32,6 @@ void print_error(const std::string& message, const std::string& hint = {});
 void print(std::string_view text);  ///< To stdout; throws when it can't be written.
 
 extern const Command kVersion, kInfo, kRun, kCreate, kStart, kPs, kLogs, kStop, kKill, kRm, kWait, kExec, kImages, kPull, kLoad, kImport,
-    kTag, kRmi, kInspect, kDoctor, kRestart, kRename, kPort, kAttach, kPause, kUnpause, kTop, kDiff, kOverlay;
+    kTag, kRmi, kInspect, kDoctor, kRestart, kRename, kPort, kAttach, kPause, kUnpause, kTop, kDiff, kCommit, kExport, kHistory, kOverlay;
 
 }  // namespace sandbox::cli

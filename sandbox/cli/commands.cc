@@ -13,7 +13,8 @@ namespace {
 
 constexpr const Command* kCommands[] = {&kRun,  &kCreate, &kStart, &kExec, &kPs,     &kLogs,   &kStop, &kKill, &kRm,      &kWait,   &kInspect,
                                         &kPull, &kLoad, &kImport, &kImages, &kTag,  &kRmi,  &kVersion, &kInfo, &kDoctor,
-                                        &kRestart, &kRename, &kPort, &kAttach, &kPause, &kUnpause, &kTop, &kDiff, &kOverlay};
+                                        &kRestart, &kRename, &kPort, &kAttach, &kPause, &kUnpause, &kTop, &kDiff,
+                                        &kCommit, &kExport, &kHistory, &kOverlay};
 
 std::string usage_tail(const Command& command) {
   return fmt::format("\n\nUsage: sandbox {}\n\nRun 'sandbox {} --help' for more information", command.usage, command.name);

@@ -35,6 +35,16 @@ void describe(A& field, Described<PublishedPort> auto& port) {
 }
 
 template <class A>
+void describe(A& field, Described<OwnConfig> auto& config) {
+  field("env", config.env);
+  field("replaces_entrypoint", config.replaces_entrypoint);
+  field("entrypoint", config.entrypoint);
+  field("command", config.command);
+  field("user", config.user);
+  field("working_directory", config.working_directory);
+}
+
+template <class A>
 void describe(A& field, Described<Spec> auto& spec) {
   field("id", spec.id);
   field("name", spec.name);
@@ -50,11 +60,12 @@ void describe(A& field, Described<Spec> auto& spec) {
   field("filtered", spec.filtered);
   field("open_stdin", spec.open_stdin);
   field("stop_signal", spec.stop_signal);
+  field.since(6, "own_config", spec.own_config);
 }
 
 namespace {
 
-constexpr int kVersion = 5;
+constexpr int kVersion = 6;
 constexpr const char* kWhat = "container description";
 
 }  // namespace

@@ -20,6 +20,15 @@ struct PublishedPort {
   bool udp = false;
 };
 
+/// What the caller has said over the image's config (image-spec config.md): `commit` writes it into the new image.
+struct OwnConfig {
+  std::vector<std::string> env;         ///< Assignments.
+  bool replaces_entrypoint = false;     ///< The image's entrypoint and command mean nothing.
+  std::vector<std::string> entrypoint;  ///< Empty: none.
+  std::vector<std::string> command;     ///< Empty: the image's.
+  std::string user, working_directory;  ///< Empty: the image's.
+};
+
 struct Spec {
   std::string id;     ///< 64 lower-case hex digits
   std::string name;
@@ -35,6 +44,7 @@ struct Spec {
   bool filtered = false;         ///< There is a seccomp filter; set by ContainerStore::create.
   bool open_stdin = false;       ///< -i
   int stop_signal = 15;
+  OwnConfig own_config;
 };
 
 /// Without the seccomp filter's bytes: ContainerStore keeps them in a file of their own.

@@ -8,10 +8,8 @@
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
-#include "sandbox/base/json.h"
 #include "sandbox/base/sys.h"
-#include "sandbox/engine/id_range.h"
-#include "userns/kept_namespace.h"
+#include "sandbox/engine/container_archive.h"
 
 namespace sandbox::engine {
 namespace {
@@ -39,13 +37,11 @@ std::vector<overlay::Change> decode(std::string_view text) {
   return changes;
 }
 
-/// In the user's namespace, whose root may read what belongs to all its ids.
-std::vector<overlay::Change> changes_in_namespace(const Places& places, const userns::RootPlan& root) {
-  const FoundRange range = find_id_range(places);
-  if (!range.kept) throw Unsupported("the container's files belong to a range of ids: " + range.reason, range.fix);
+std::vector<overlay::Change> changes_as_owner(const Places& places, const container::Container& container) {
+  const userns::RootPlan& root = container.spec.plan.root;
   const Fd report(::memfd_create("changes", MFD_CLOEXEC));
   if (!report) throw SysError(Errno{errno}, "making a memory file");
-  userns::run_in_namespace(range.kept->user_ns.get(), [&] {
+  as_owner_of_files(places, container, [&] {
     const std::string text = encode(overlay::changes_of(root.lower, root.upper));
     sys::write_all(report.get(), text.data(), text.size()) | or_throw("reporting changes");
   });
@@ -81,9 +77,7 @@ std::vector<overlay::Change> changes_of(const Places& places, const container::C
   if (plan.root.upper.empty()) {
     throw Unsupported(fmt::format("container {} writes to a directory of the host", container.spec.name));
   }
-  return without_mount_points(plan.identity.nested ? changes_in_namespace(places, plan.root)
-                                                   : overlay::changes_of(plan.root.lower, plan.root.upper),
-                              plan.mounts);
+  return without_mount_points(changes_as_owner(places, container), plan.mounts);
 }
 
 }  // namespace sandbox::engine

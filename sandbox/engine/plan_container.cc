@@ -166,6 +166,13 @@ std::vector<container::PublishedPort> plan_ports(const PlanInput& input) {
   return ports;
 }
 
+container::OwnConfig own_config(const PlanInput& input) {
+  const RunRequest& request = input.request;
+  container::OwnConfig own{input.env, request.entrypoint.has_value(), {}, request.command, request.user, request.workdir};
+  if (request.entrypoint && !request.entrypoint->empty()) own.entrypoint = {*request.entrypoint};
+  return own;
+}
+
 }  // namespace
 
 std::string config_string(const image::Image* image, const char* key) {
@@ -220,6 +227,7 @@ container::Spec plan(const PlanInput& input) {
   spec.open_stdin = request.interactive;
   std::string signal = request.stop_signal.empty() ? config_string(input.image, "StopSignal") : request.stop_signal;
   if (!signal.empty()) spec.stop_signal = parse_signal(signal);
+  spec.own_config = own_config(input);
 
   userns::LaunchPlan& plan = spec.plan;
   const std::string directory = fmt::format("{}/containers/{}", input.data, input.id);

@@ -64,13 +64,7 @@ std::string ImageStore::import(int archive_fd, const Reference& name) {
   const Json config = {{"created", created}, {"architecture", host_architecture()}, {"os", "linux"},
                        {"config", Json::object()}, {"rootfs", {{"type", "layers"}, {"diff_ids", Json::array({diff_id})}}},
                        {"history", Json::array({{{"created", created}, {"comment", "imported"}}})}};
-  const std::string config_text = config.dump(), config_digest = write_blob(config_text);
-  const Json manifest = {{"schemaVersion", 2}, {"mediaType", media_manifest},
-                         {"config", descriptor_json({media_config, config_digest, config_text.size()})},
-                         {"layers", Json::array({descriptor_json(layer)})}};
-  const std::string text = manifest.dump();
-  record({media_manifest, write_blob(text), text.size()}, name);
-  return config_digest;
+  return write_image(config, {layer}, name);
 }
 
 }  // namespace sandbox::image

@@ -230,12 +230,16 @@ std::vector<Image> ImageStore::list() const {
 }
 
 void ImageStore::tag(const Image& image, const Reference& name) {
-  if (image.layout != own_layout(places_)) {
-    for (const Descriptor& layer : image.layers) copy_blob(*this, image.layout, layer.digest);
-    copy_blob(*this, image.layout, image.config.digest);
-    copy_blob(*this, image.layout, image.manifest.digest);
-  }
+  adopt_image(image);
   record(image.manifest, name);
+}
+
+/// Its blobs are in the own store, whatever store it was found in.
+void ImageStore::adopt_image(const Image& image) {
+  if (image.layout == own_layout(places_)) return;
+  for (const Descriptor& layer : image.layers) copy_blob(*this, image.layout, layer.digest);
+  copy_blob(*this, image.layout, image.config.digest);
+  copy_blob(*this, image.layout, image.manifest.digest);
 }
 
 std::vector<std::string> ImageStore::remove(const std::string& reference, bool force, const ListUsers& list_users) {

@@ -41,6 +41,13 @@ struct ImageUser {
   bool running = false;
   std::vector<std::string> layers;  ///< The directories that ensure_unpacked() gave.
 };
+/// A layer that has been written as a gzip file.
+struct PackedLayer {
+  std::string diff_id, digest;
+  std::uint64_t size = 0;
+  bool empty = false;  ///< It changes nothing.
+};
+
 using ListUsers = std::function<std::vector<ImageUser>()>;
 
 class ImageStore {
@@ -78,8 +85,16 @@ class ImageStore {
   std::vector<std::string> load(int archive_fd);
   /// `import`: a root tarball as a one-layer image; returns its id.
   std::string import(int archive_fd, const Reference& name);
+  /// `commit`: an image like `base` with one more layer, which `write` puts into an open file, or none when that is empty.
+  /// `document`: the new config (image-spec config.md) but for this layer; its last history entry is the layer's.
+  /// Returns the image's id, when it is on the disk.
+  std::string extend(const Image& base, Json document, const std::function<PackedLayer(int file)>& write,
+                     const Reference& name);
 
  private:
+  void adopt_image(const Image& image);
+  std::string write_image(const Json& document, const std::vector<Descriptor>& layers, const Reference& name);
+
   Places places_;
   mutable std::weak_ptr<StagingArea> staging_;  ///< Made when needed.
 };

@@ -1,0 +1,122 @@
+// See container_archive.h.
+#include "sandbox/engine/container_archive.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+
+#include "sandbox/base/error.h"
+#include "sandbox/base/file.h"
+#include "sandbox/base/json.h"
+#include "sandbox/base/sys.h"
+#include "sandbox/engine/id_range.h"
+#include "sandbox/engine/lifecycle.h"
+#include "userns/kept_namespace.h"
+
+namespace sandbox::engine {
+namespace {
+
+constexpr std::size_t kLargestReport = 64U << 20;
+
+sigset_t ending_signals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&signals, signal);
+  return signals;
+}
+
+void require_layers(const container::Container& container) {
+  if (!container.spec.plan.root.upper.empty()) return;
+  throw Unsupported(fmt::format("container {} writes to a directory of the host", container.spec.name));
+}
+
+overlay::ArchiveOptions options_for(const container::Container& container) {
+  const userns::LaunchPlan& plan = container.spec.plan;
+  overlay::ArchiveOptions options{.lower = plan.root.lower, .true_owners = plan.identity.nested};
+  for (const auto& mount : plan.mounts) options.mounts.insert(mount.target.substr(1));
+  return options;
+}
+
+std::string encode(const overlay::WrittenArchive& archive) {
+  Json left_out = Json::array();
+  for (const auto& path : archive.left_out) left_out.push_back(path);
+  return Json{{"diff_id", archive.written.diff_id}, {"digest", archive.written.digest}, {"size", archive.written.size},
+              {"entries", archive.entries},         {"bytes", archive.bytes},           {"left_out", left_out}}
+      .dump(-1, ' ', false, Json::error_handler_t::replace);  // paths may be any bytes
+}
+
+overlay::WrittenArchive decode(const std::string& text) {
+  const Json json = parse_json(text, "the answer of a child process");
+  overlay::WrittenArchive archive;
+  archive.written = {json.at("diff_id"), json.at("digest"), json.at("size")};
+  archive.entries = json.at("entries");
+  archive.bytes = json.at("bytes");
+  archive.left_out = json.at("left_out").get<std::vector<std::string>>();
+  return archive;
+}
+
+template <class Write>
+overlay::WrittenArchive write_archive(const Places& places, const container::Container& container, Write write) {
+  require_layers(container);
+  const Fd report(::memfd_create("archive", MFD_CLOEXEC));
+  if (!report) throw SysError(Errno{errno}, "making a memory file");
+  as_owner_of_files(places, container, [&] {
+    const sigset_t signals = ending_signals();
+    ::sigprocmask(SIG_UNBLOCK, &signals, nullptr);  // Frozen has blocked them: they end this child, and then the client
+    const std::string text = encode(write());
+    sys::write_all(report.get(), text.data(), text.size()) | or_throw("reporting what was written");
+  });
+  return decode(read_file(fmt::format("/proc/self/fd/{}", report.get()), kLargestReport));
+}
+
+}  // namespace
+
+void as_owner_of_files(const Places& places, const container::Container& container, const std::function<void()>& act) {
+  if (!container.spec.plan.identity.nested) return userns::run_in_own_namespace(act);
+  const FoundRange range = find_id_range(places);
+  if (!range.kept) throw Unsupported("the container's files belong to a range of ids: " + range.reason, range.fix);
+  userns::run_in_namespace(range.kept->user_ns.get(), act);
+}
+
+overlay::WrittenArchive write_changes(const Places& places, const container::Container& container, int archive_fd,
+                                      overlay::Compression compression) {
+  return write_archive(places, container, [&] {
+    overlay::ArchiveOptions options = options_for(container);
+    options.compression = compression;
+    return overlay::write_diff(container.spec.plan.root.upper, archive_fd, options);
+  });
+}
+
+overlay::WrittenArchive write_tree(const Places& places, const container::Container& container, int archive_fd) {
+  return write_archive(places, container, [&] {
+    return overlay::write_merged(container.spec.plan.root.upper, archive_fd, options_for(container));
+  });
+}
+
+Frozen::Frozen(const Places& places, const container::Container& container,
+               const std::function<void(const std::string&)>& warn)
+    : places_(places) {
+  if (container.state.status != container::Status::running || container.state.paused) return;
+  const sigset_t signals = ending_signals();
+  ::sigprocmask(SIG_BLOCK, &signals, &before_);
+  try {
+    pause_container(places, container, true);
+    thawed_later_ = container.spec.id;
+  } catch (const Conflict&) {
+    // It has ended, or was paused, just now.
+  } catch (const Error& error) {
+    warn(fmt::format("the container goes on while it is read: {}", error.what()));
+  }
+  if (thawed_later_.empty()) ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+}
+
+Frozen::~Frozen() {
+  if (thawed_later_.empty()) return;
+  try {
+    pause_container(places_, container::ContainerStore(places_).find(thawed_later_), false);
+  } catch (const Error&) {
+    // It was killed meanwhile, or somebody else has let it go on.
+  }
+  ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+}
+
+}  // namespace sandbox::engine

@@ -1,0 +1,44 @@
+// A container's files as an archive: what it has changed, or all of it. Runs in the client; the files are read in a
+// child process that is root of the user namespace that they belong to.
+#pragma once
+
+#include <signal.h>
+
+#include <functional>
+#include <string>
+
+#include "fuse-overlay/store/diff.h"
+#include "sandbox/base/places.h"
+#include "sandbox/container/container_store.h"
+
+namespace sandbox::engine {
+
+/// Runs `act` where a container's files can be read whatever their owner and mode. What it changes in memory is lost.
+/// Throws Unsupported when they belong to a range of ids that is there no more.
+void as_owner_of_files(const Places& places, const container::Container& container, const std::function<void()>& act);
+
+/// The writable layer; see overlay::write_diff. Throws Unsupported for a container that writes to a directory of the
+/// host.
+overlay::WrittenArchive write_changes(const Places& places, const container::Container& container, int archive_fd,
+                                      overlay::Compression compression);
+/// The whole tree; see overlay::write_merged.
+overlay::WrittenArchive write_tree(const Places& places, const container::Container& container, int archive_fd);
+
+/// While it lives a running container is frozen (`pause`), if it was running and can be. SIGINT, SIGTERM and SIGHUP
+/// wait until it goes on.
+class Frozen {
+ public:
+  /// `warn` is told when the container has no cgroup to freeze it in.
+  Frozen(const Places& places, const container::Container& container,
+         const std::function<void(const std::string&)>& warn);
+  ~Frozen();
+  Frozen(const Frozen&) = delete;
+  Frozen& operator=(const Frozen&) = delete;
+
+ private:
+  const Places& places_;
+  std::string thawed_later_;  ///< The id; empty: nothing was frozen.
+  sigset_t before_{};
+};
+
+}  // namespace sandbox::engine
