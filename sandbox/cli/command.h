@@ -10,7 +10,7 @@
 namespace sandbox::cli {
 
 struct Command {
-  const char* name;
+  const char* name;     ///< "run", or with its group "system df".
   const char* usage;    ///< After "sandbox ": "run [OPTIONS] IMAGE [COMMAND] [ARG...]"
   const char* summary;
   std::span<const Option> options;
@@ -32,6 +32,6 @@ void print_error(const std::string& message, const std::string& hint = {});
 void print(std::string_view text);  ///< To stdout; throws when it can't be written.
 
 extern const Command kVersion, kInfo, kRun, kCreate, kStart, kPs, kLogs, kStop, kKill, kRm, kWait, kExec, kImages, kPull, kLoad, kImport,
-    kTag, kRmi, kInspect, kDoctor, kRestart, kRename, kPort, kAttach, kPause, kUnpause, kTop, kDiff, kCommit, kExport, kHistory, kOverlay;
+    kTag, kRmi, kInspect, kDoctor, kRestart, kRename, kPort, kAttach, kPause, kUnpause, kTop, kDiff, kCommit, kExport, kHistory, kImagePrune, kContainerPrune, kSystemDf, kSystemPrune, kSystemFsck, kOverlay;
 
 }  // namespace sandbox::cli

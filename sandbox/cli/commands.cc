@@ -14,7 +14,7 @@ namespace {
 constexpr const Command* kCommands[] = {&kRun,  &kCreate, &kStart, &kExec, &kPs,     &kLogs,   &kStop, &kKill, &kRm,      &kWait,   &kInspect,
                                         &kPull, &kLoad, &kImport, &kImages, &kTag,  &kRmi,  &kVersion, &kInfo, &kDoctor,
                                         &kRestart, &kRename, &kPort, &kAttach, &kPause, &kUnpause, &kTop, &kDiff,
-                                        &kCommit, &kExport, &kHistory, &kOverlay};
+                                        &kCommit, &kExport, &kHistory, &kImagePrune, &kContainerPrune, &kSystemDf, &kSystemPrune, &kSystemFsck, &kOverlay};
 
 std::string usage_tail(const Command& command) {
   return fmt::format("\n\nUsage: sandbox {}\n\nRun 'sandbox {} --help' for more information", command.usage, command.name);
@@ -22,11 +22,37 @@ std::string usage_tail(const Command& command) {
 
 int print_overview(FILE* stream) {
   std::string text = "Usage: sandbox COMMAND\n\nRuns containers as an ordinary user, without a daemon.\n\nCommands:\n";
-  for (const Command* command : kCommands) text += fmt::format("  {:<10}  {}\n", command->name, command->summary);
-  text += fmt::format("  {:<10}  {}\n", "oci", "Act as an OCI runtime for engines and schedulers");
+  for (const Command* command : kCommands) text += fmt::format("  {:<15}  {}\n", command->name, command->summary);
+  text += fmt::format("  {:<15}  {}\n", "oci", "Act as an OCI runtime for engines and schedulers");
   text += "\nRun 'sandbox COMMAND --help' for more information on a command.\n";
   ::fputs(text.c_str(), stream);
   return 0;
+}
+
+/// What the first words name: a command, and how many words its name has.
+struct Named {
+  const Command* command = nullptr;
+  std::size_t words = 0;
+};
+Named find_command(std::span<char* const> words) {
+  const std::string_view first = words[0] == std::string_view("--version") || words[0] == std::string_view("-v") ? "version" : words[0];
+  const std::string pair = words.size() > 1 ? fmt::format("{} {}", words[0], words[1]) : std::string();
+  for (const Command* command : kCommands) {
+    if (first == command->name) return {command, 1};
+    if (pair == command->name) return {command, 2};
+  }
+  return {};
+}
+
+/// The commands whose names begin with the group's; "" when there is no such group.
+std::string group_help(std::string_view group) {
+  std::string text;
+  for (const Command* command : kCommands) {
+    const std::string_view name = command->name;
+    if (!name.starts_with(group) || name.size() <= group.size() || name[group.size()] != ' ') continue;
+    text += fmt::format("  {:<15}  {}\n", name.substr(group.size() + 1), command->summary);
+  }
+  return text.empty() ? text : fmt::format("Usage: sandbox {0} COMMAND\n\nCommands:\n{1}", group, text);
 }
 
 /// Docker's wording (cli/required.go); "" when the number is right.
@@ -102,9 +128,17 @@ int client_main(std::span<char* const> words) {
   const std::string_view name = words.empty() ? "--help" : words[0];
   if (name == "--help" || name == "-h" || name == "help") return print_overview(stdout);
   if (name == "oci") return oci_main(words.subspan(1));
-  const std::string_view wanted = name == "--version" || name == "-v" ? "version" : name;
-  for (const Command* command : kCommands) {
-    if (wanted == command->name) return run_command(*command, words.subspan(1));
+  if (const Named named = find_command(words); named.command != nullptr) {
+    return run_command(*named.command, words.subspan(named.words));
+  }
+  if (const std::string help = group_help(name); !help.empty()) {
+    const std::string_view next = words.size() > 1 ? words[1] : "--help";
+    if (next == "--help" || next == "-h") {
+      ::fputs(help.c_str(), stdout);
+      return 0;
+    }
+    print_error(fmt::format("unknown command: sandbox {0} {1}\n\n{2}", name, next, help));
+    return 1;
   }
   if (name.starts_with('-')) {
     print_error(fmt::format("unknown flag: {}\n\nUsage: sandbox COMMAND\n\nRun 'sandbox --help' for more information", name));

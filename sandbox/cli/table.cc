@@ -7,6 +7,7 @@
 
 #include "sandbox/base/json.h"
 #include "sandbox/engine/units.h"
+#include "sandbox/image/reference.h"
 
 namespace sandbox::cli {
 namespace {
@@ -114,6 +115,14 @@ std::string render_table(const std::vector<std::vector<std::string>>& rows) {
 
 std::string short_id(const std::string& id) {
   return (id.starts_with("sha256:") ? id.substr(7) : id).substr(0, 12);
+}
+
+std::pair<std::string, std::string> name_cells(const std::string& name) {
+  if (name.empty()) return {"<none>", "<none>"};
+  const image::Reference reference = image::parse_reference(name);
+  const std::string familiar = reference.familiar();
+  if (!reference.digest.empty()) return {familiar.substr(0, familiar.find('@')), "<none>"};
+  return {familiar.substr(0, familiar.rfind(':')), reference.tag};
 }
 
 std::string command_cell(const std::vector<std::string>& argv, bool whole) {

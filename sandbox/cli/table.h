@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sandbox/container/container_store.h"
@@ -21,6 +22,8 @@ std::string without_controls(std::string_view text);
 std::string json_for_terminals(const Json& document);
 
 std::string short_id(const std::string& id);  ///< 12 digits, without "sha256:".
+/// Repository and tag of an image's canonical name; "<none>" for what it lacks.
+std::pair<std::string, std::string> name_cells(const std::string& name);
 /// The command quoted as Go's strconv.Quote, cut to 20 characters unless `whole`.
 std::string command_cell(const std::vector<std::string>& argv, bool whole);
 /// "Up 3 minutes", "Exited (0) About an hour ago", "Created".

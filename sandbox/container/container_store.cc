@@ -246,6 +246,16 @@ void ContainerStore::make_durable(const Container& container) const {
   sync_path(root());
 }
 
+std::optional<Container> ContainerStore::read(const std::string& id) const {
+  try {
+    Container container = load(directory_of(id));
+    if (container.spec.id != id) throw InvalidInput("container.json: the id is not the directory's name");
+    return container;
+  } catch (const LostContainer&) {
+    return {};
+  }
+}
+
 std::vector<Container> ContainerStore::list() const { return read_all().containers; }
 
 ContainerStore::Listing ContainerStore::read_all() const {
@@ -254,11 +264,9 @@ ContainerStore::Listing ContainerStore::read_all() const {
   for (const auto& name : list_directory(root())) {
     if (!is_id(name)) continue;
     try {
-      Container container = load(directory_of(name));
-      if (container.spec.id != name) throw InvalidInput("container.json: the id is not the directory's name");
-      containers.push_back(std::move(container));
-    } catch (const LostContainer&) {
-      listing.lost.push_back(name);
+      auto container = read(name);
+      if (container) containers.push_back(std::move(*container));
+      else listing.lost.push_back(name);
     } catch (const Error& error) {
       if (!path_exists(directory_of(name))) continue;  // removed while we looked
       fmt::print(stderr, "warning: leaving out container {0}: {1} (to remove it: sandbox rm -f {0})\n",

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ class ContainerStore {
   void make_durable(const Container& container) const;
   /// By name, full id or unique prefix. Throws NotFound "no such container: X".
   Container find(const std::string& reference) const;
+  /// The container `id` as it is on disk. None when a power cut has caught it before it was durable: a sweep takes it.
+  /// Throws InvalidInput for a damaged description, SysError for a missing one.
+  std::optional<Container> read(const std::string& id) const;
   std::vector<Container> list() const;  ///< Newest first; unreadable ones are left out with a warning.
   void write_state(const Container& container, const State& state) const;
   /// Durable. Throws Conflict when another container has the name.

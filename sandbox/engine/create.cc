@@ -115,7 +115,12 @@ container::Spec decide(const Places& places, const RunRequest& request, const No
     locate_rootfs(input);
   }
   watch.lap("layers");
-  input.user = choose_user(input);
+  try {
+    input.user = choose_user(input);
+  } catch (const SysError& error) {
+    if (error.code() != ENOENT || !request.rootfs.empty()) throw;
+    throw NotFound(fmt::format("image '{}' was removed meanwhile", request.image));
+  }
   watch.lap("user");
   input.seccomp = seccomp_filter(parse_security_options(request.security_options), planned_capabilities(request), places.data);
   watch.lap("seccomp filter");

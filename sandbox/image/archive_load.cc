@@ -161,8 +161,7 @@ void publish(const Places& places, ImageStore& store, const std::vector<Loaded>&
     for (const std::string& name : loaded.names) put_entry(entries, loaded.image.manifest, name);
     if (loaded.names.empty()) put_entry(entries, loaded.image.manifest, "");
   }
-  const Fd dir = sys::openat(AT_FDCWD, target.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", target);
-  sys::syncfs(dir.get()) | or_throw("syncing '{}'", target);
+  sync_blobs(target);
   write_index(target, entries);
 }
 

@@ -41,8 +41,6 @@ std::string ImageStore::extend(const Image& base, Json document, const std::func
   if (layer.empty) {
     document["history"].back()["empty_layer"] = true;
   } else {
-    // On the disk before it has its name: whoever finds a blob trusts it.
-    sys::fsync(file.get()) | or_throw("syncing '{}'", staged.path());
     adopt_blob(staged.path(), layer.digest);
     layers.push_back({std::string(media_layer) + "+gzip", layer.digest, layer.size});
     document["rootfs"]["diff_ids"].push_back(layer.diff_id);

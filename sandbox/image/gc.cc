@@ -1,11 +1,10 @@
-// Garbage collection of the own store, in the process that removed an image, under the store's lock.
+// Garbage collection of the own store: what neither a name in an index nor a container reaches. Runs in the process
+// that removes an image, under the store's lock.
 //
-// Blobs of a pull that is still under way are reachable from no index yet: so only the removed image's blobs, and
-// strays older than a day, are candidates. Layers are unpacked after their image was recorded: those that no image of
-// the own or an additional store and no container needs go at once, by a rename into tmp/, so that no half-removed
-// layer has its name.
-#include <time.h>
-
+// Blobs go when nobody is at work on some that no index reaches yet (staging.h). Layers are unpacked after their image
+// was recorded: those that no image of the own or an additional store and no container needs go at once, by a rename
+// into tmp/, so that no half-removed layer has its name. Nothing is written before the first unlink.
+#include <optional>
 #include <set>
 
 #include "sandbox/base/directory.h"
@@ -18,63 +17,101 @@
 namespace sandbox::image {
 namespace {
 
-constexpr time_t stray_age = 24 * 60 * 60;
+using Names = std::set<std::string>;
 
-bool is_stray(const std::string& path) {
-  const auto status = sys::fstatat(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW);
-  return status && status->st_ctime + stray_age < ::time(nullptr);
-}
-
-void collect_blobs(const std::string& layout, const std::set<std::string>& reached, const std::vector<std::string>& removed) {
-  const std::set<std::string> candidates(removed.begin(), removed.end());
-  for (const std::string& name : list_directory(layout + "/blobs/sha256")) {
-    const std::string digest = "sha256:" + name;
-    const std::string path = fmt::format("{}/blobs/sha256/{}", layout, name);
-    if (reached.contains(digest) || !(candidates.contains(digest) || is_stray(path))) continue;
-    userns::remove_tree_of_all_ids(path);
+/// Digests that the entries reach; none when that can't be known, since a manifest is damaged: then all blobs stay.
+std::optional<Names> reached_blobs(const std::string& layout, const std::vector<IndexEntry>& entries) {
+  Names reached;
+  try {
+    for (const IndexEntry& entry : entries) {
+      for (std::string& digest : reachable_blobs(layout, entry.manifest)) reached.insert(std::move(digest));
+    }
+  } catch (const Error&) {
+    return {};
   }
+  return reached;
 }
 
-/// Hex names of the layers that images of `layout` need.
-void add_layers(const std::string& layout, const std::vector<IndexEntry>& entries, std::set<std::string>& needed) {
+/// Hex names of the layers that images of `layout` need. Those of a damaged image can be unpacked again, if it ever is
+/// repaired.
+void add_layers(const std::string& layout, const std::vector<IndexEntry>& entries, Names& needed) {
   for (const IndexEntry& entry : entries) {
-    for (const std::string& chain : chain_ids(read_image(layout, entry).diff_ids)) needed.insert(chain.substr(7));
+    try {
+      for (const std::string& chain : chain_ids(read_image(layout, entry).diff_ids)) needed.insert(chain.substr(7));
+    } catch (const Error&) {
+      continue;
+    }
   }
 }
 
-/// A removed layer is somewhere below tmp/ at once, where the next sweep finds it if we are killed.
-void collect_layers(const Places& places, const std::set<std::string>& needed, const std::vector<ImageUser>& users) {
-  const std::string layers = places.data + "/layers";
-  std::set<std::string> in_use;
-  for (const ImageUser& user : users) in_use.insert(user.layers.begin(), user.layers.end());
-  for (const std::string& name : list_directory(layers)) {
-    const std::string chain = name.substr(0, name.find('.'));
-    if (!is_hex(chain, 64) || (name != chain && name != chain + ".ids")) continue;  // not of our making
-    const bool wanted = needed.contains(chain);  // in either form
-    const std::string path = layers + "/" + name;
-    if (wanted || in_use.contains(path + "/fs")) continue;
-    const Staged doomed(fmt::format("{}/tmp/{}", places.data, random_hex(16)));
-    sys::renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, doomed.path().c_str()) | or_throw("removing layer '{}'", path);
+Names needed_layers(const Places& places, const std::vector<IndexEntry>& kept) {
+  Names needed;
+  add_layers(own_layout(places), kept, needed);
+  for (const std::string& store : places.additional_stores) {
+    try {
+      add_layers(store + "/images", read_index(store + "/images"), needed);
+    } catch (const Error&) {
+      continue;
+    }
   }
+  return needed;
 }
 
 }  // namespace
 
-void collect_garbage(const Places& places, const std::vector<IndexEntry>& kept, const std::vector<std::string>& removed,
-                     const std::vector<ImageUser>& users) {
-  const std::string layout = own_layout(places);
-  std::set<std::string> reached, needed;
-  for (const IndexEntry& entry : kept) {
-    for (std::string& digest : reachable_blobs(layout, entry.manifest)) reached.insert(std::move(digest));
+Garbage find_garbage(const Places& places, const std::vector<IndexEntry>& kept, const std::vector<ImageUser>& users) {
+  Garbage garbage;
+  if (const auto reached = reached_blobs(own_layout(places), kept)) {
+    for (const std::string& name : list_directory(own_layout(places) + "/blobs/sha256")) {
+      if (is_hex(name, 64) && !reached->contains("sha256:" + name)) garbage.blobs.push_back(name);
+    }
   }
+  const Names needed = needed_layers(places, kept);
+  Names in_use;
+  for (const ImageUser& user : users) in_use.insert(user.layers.begin(), user.layers.end());
+  for (const std::string& name : list_directory(places.data + "/layers")) {
+    const std::string chain = name.substr(0, name.find('.'));
+    if (!is_hex(chain, 64) || (name != chain && name != chain + ".ids")) continue;  // not of our making
+    const std::string fs = fmt::format("{}/layers/{}/fs", places.data, name);
+    if (!needed.contains(chain) && !in_use.contains(fs)) garbage.layers.push_back(name);
+  }
+  return garbage;
+}
+
+std::uint64_t collect_garbage(const Places& places, const std::vector<IndexEntry>& kept,
+                              const std::vector<ImageUser>& users) {
+  const Garbage garbage = find_garbage(places, kept, users);
+  std::uint64_t freed = 0;
   // Who needs which layer is written in the blobs: those go last.
-  add_layers(layout, kept, needed);
-  for (const std::string& store : places.additional_stores) {
-    add_layers(store + "/images", read_index(store + "/images"), needed);
+  for (const std::string& name : garbage.layers) {
+    const std::string path = fmt::format("{}/layers/{}", places.data, name);
+    freed += layer_bytes(path);
+    // Somewhere below tmp/ at once, where the next sweep finds it if we are killed.
+    const Staged doomed(fmt::format("{}/tmp/{}", places.data, random_hex(16)));
+    sys::renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, doomed.path().c_str()) | or_throw("removing layer '{}'", path);
   }
-  collect_layers(places, needed, users);
-  collect_blobs(layout, reached, removed);
+  if (const WritersLock alone(places.data, WritersLock::Mode::exclusive); alone.held()) {
+    for (const std::string& name : garbage.blobs) {
+      const std::string path = fmt::format("{}/blobs/sha256/{}", own_layout(places), name);
+      freed += file_bytes(path);
+      userns::remove_tree_of_all_ids(path);
+    }
+  }
   sweep_staging(places.data);
+  return freed;
+}
+
+std::uint64_t file_bytes(const std::string& path) {
+  const auto status = sys::fstatat(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW);
+  return status ? static_cast<std::uint64_t>(status->st_size) : 0;
+}
+
+std::uint64_t layer_bytes(const std::string& layer) {
+  try {
+    return parse_json(read_file(layer + "/meta.json"), "meta.json").value("bytes", std::uint64_t{0});
+  } catch (const std::exception&) {
+    return 0;
+  }
 }
 
 }  // namespace sandbox::image

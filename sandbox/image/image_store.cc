@@ -62,26 +62,6 @@ std::string id_prefix(const std::string& reference) {
   return is_hex(text) ? text : std::string();
 }
 
-/// Copies a blob of another layout through tmp/ into the own one, checking it on the way.
-void copy_blob(ImageStore& store, const std::string& layout, const std::string& digest) {
-  if (store.has_blob(digest)) return;
-  const std::string from = blob_in(layout, digest);
-  const Fd in = sys::openat(AT_FDCWD, from.c_str(), O_RDONLY) | or_throw("opening '{}'", from);
-  const Staged staged = store.stage();
-  const Fd out = sys::openat(AT_FDCWD, staged.path().c_str(), O_WRONLY | O_CREAT | O_EXCL, 0644) |
-                 or_throw("creating '{}'", staged.path());
-  Sha256 hash;
-  std::vector<char> buffer(1U << 17);
-  for (;;) {
-    const std::size_t count = sys::read(in.get(), buffer.data(), buffer.size()) | or_throw("reading '{}'", from);
-    if (count == 0) break;
-    hash.update(buffer.data(), count);
-    sys::write_all(out.get(), buffer.data(), count) | or_throw("writing '{}'", staged.path());
-  }
-  if (hash.finish() != digest) throw InvalidInput(fmt::format("blob {} in '{}' is damaged", digest, layout));
-  store.adopt_blob(staged.path(), digest);
-}
-
 /// What a removal takes from the index, and what stays.
 struct Removal {
   bool by_name = false, last = true;  ///< `last`: no name of the image stays.
@@ -141,20 +121,45 @@ void check_removal(const Removal& removal, const std::string& reference, const I
 }
 
 /// The index first, so that no image ever lacks a blob; on a full disk the blobs first, to have room for the index.
-void commit_removal(const Places& places, const std::vector<IndexEntry>& kept, const std::vector<std::string>& blobs,
-                    const std::vector<ImageUser>& users) {
+/// Returns how many bytes are free now.
+std::uint64_t commit_removal(const Places& places, const std::vector<IndexEntry>& kept, const std::vector<ImageUser>& users) {
   try {
     write_index(own_layout(places), kept);
   } catch (const SysError& error) {
     if (error.code() != ENOSPC && error.code() != EDQUOT) throw;
-    collect_garbage(places, kept, blobs, users);
+    const std::uint64_t freed = collect_garbage(places, kept, users);
     write_index(own_layout(places), kept);
-    return;
+    return freed;
   }
-  collect_garbage(places, kept, blobs, users);
+  return collect_garbage(places, kept, users);
 }
 
 }  // namespace
+
+void copy_blob(ImageStore& store, const std::string& layout, const std::string& digest) {
+  if (store.has_blob(digest)) return;
+  const std::string from = blob_in(layout, digest);
+  const Fd in = sys::openat(AT_FDCWD, from.c_str(), O_RDONLY) | or_throw("opening '{}'", from);
+  const Staged staged = store.stage();
+  const Fd out = sys::openat(AT_FDCWD, staged.path().c_str(), O_WRONLY | O_CREAT | O_EXCL, 0644) |
+                 or_throw("creating '{}'", staged.path());
+  Sha256 hash;
+  std::vector<char> buffer(1U << 17);
+  for (;;) {
+    const std::size_t count = sys::read(in.get(), buffer.data(), buffer.size()) | or_throw("reading '{}'", from);
+    if (count == 0) break;
+    hash.update(buffer.data(), count);
+    sys::write_all(out.get(), buffer.data(), count) | or_throw("writing '{}'", staged.path());
+  }
+  if (hash.finish() != digest) throw InvalidInput(fmt::format("blob {} in '{}' is damaged", digest, layout));
+  store.adopt_blob(staged.path(), digest);
+}
+
+void sync_blobs(const std::string& layout) {
+  const std::string blobs = layout + "/blobs/sha256";
+  const Fd directory = sys::openat(AT_FDCWD, blobs.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", blobs);
+  sys::fsync(directory.get()) | or_throw("syncing '{}'", blobs);
+}
 
 std::string own_layout(const Places& places) { return places.data + "/images"; }
 std::string store_lock(const Places& places) { return own_layout(places) + "/.lock"; }
@@ -187,6 +192,17 @@ void put_entry(std::vector<IndexEntry>& entries, const Descriptor& manifest, con
 ImageStore::ImageStore(const Places& places) : places_(places) {}
 
 Image ImageStore::find(const std::string& reference) const {
+  // Without a lock: another process may remove what the index has just named. The next look at the index tells.
+  for (int attempt = 1;; ++attempt) {
+    try {
+      return find_now(reference);
+    } catch (const SysError& error) {
+      if (error.code() != ENOENT || attempt == 3) throw;
+    }
+  }
+}
+
+Image ImageStore::find_now(const std::string& reference) const {
   const std::string prefix = id_prefix(reference);
   const auto name = prefix.size() == 64 ? std::nullopt : try_parse(reference);
   if (name) {
@@ -252,7 +268,7 @@ std::vector<std::string> ImageStore::remove(const std::string& reference, bool f
   const std::vector<ImageUser> users = list_users ? list_users() : std::vector<ImageUser>();
   Removal removal = plan_removal(image, names_image(reference, image));
   check_removal(removal, reference, image, users, force);
-  std::vector<std::string> lines, blobs;
+  std::vector<std::string> lines;
   for (const IndexEntry& entry : removal.gone) {
     const auto name = try_parse(entry.name);
     if (!entry.name.empty()) lines.push_back("Untagged: " + (name ? name->familiar() : entry.name));
@@ -260,14 +276,44 @@ std::vector<std::string> ImageStore::remove(const std::string& reference, bool f
   const bool in_use = std::ranges::any_of(users, [&](const ImageUser& user) { return user.image_id == image.id(); });
   if (removal.last && removal.by_name && in_use) {
     removal.kept.push_back({"", image.manifest});  // untagged, for its containers
-  } else {
-    if (removal.last) lines.push_back("Deleted: " + image.id());
-    for (const IndexEntry& entry : removal.gone) {
-      std::ranges::move(reachable_blobs(image.layout, entry.manifest), std::back_inserter(blobs));
+  } else if (removal.last) {
+    lines.push_back("Deleted: " + image.id());
+  }
+  commit_removal(places_, removal.kept, users);
+  return lines;
+}
+
+Pruned ImageStore::prune(bool all, const ListUsers& list_users) {
+  prepare_store(places_);
+  const FileLock lock(store_lock(places_));
+  const std::string layout = own_layout(places_);
+  const std::vector<ImageUser> users = list_users ? list_users() : std::vector<ImageUser>();
+  const std::vector<IndexEntry> entries = read_index(layout);
+  Pruned pruned;
+  pruned.bytes = collect_garbage(places_, entries, users);  // nothing was written so far: there may be no room for it
+  std::vector<IndexEntry> kept;
+  std::vector<std::string> deleted;
+  for (const IndexEntry& entry : entries) {
+    if (!all && !entry.name.empty()) {
+      kept.push_back(entry);
+      continue;
+    }
+    try {
+      const std::string id = read_image(layout, entry).id();
+      if (std::ranges::any_of(users, [&](const ImageUser& user) { return user.image_id == id; })) {
+        kept.push_back(entry);
+        continue;
+      }
+      const auto name = try_parse(entry.name);
+      if (!entry.name.empty()) pruned.lines.push_back("untagged: " + (name ? name->familiar() : entry.name));
+      if (std::ranges::find(deleted, id) == deleted.end()) deleted.push_back(id);
+    } catch (const Error&) {
+      kept.push_back(entry);  // damaged: `system fsck` sees to it
     }
   }
-  commit_removal(places_, removal.kept, blobs, users);
-  return lines;
+  for (const std::string& id : deleted) pruned.lines.push_back("deleted: " + id);
+  if (kept.size() != entries.size()) pruned.bytes += commit_removal(places_, kept, users);
+  return pruned;
 }
 
 std::optional<FileLock> ImageStore::hold_layers(const std::vector<std::string>& directories) {
@@ -287,6 +333,9 @@ std::string ImageStore::blob_path(const std::string& digest) const { return blob
 void ImageStore::adopt_blob(const std::string& path, const std::string& digest) {
   const std::string target = blob_path(digest);
   prepare_store(places_);
+  // On the disk before it has its name: whoever finds a blob trusts it.
+  const Fd file = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY) | or_throw("opening '{}'", path);
+  sys::fsync(file.get()) | or_throw("syncing '{}'", path);
   sys::renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, target.c_str()) | or_throw("moving '{}' to '{}'", path, target);
 }
 
@@ -294,7 +343,7 @@ std::string ImageStore::write_blob(const std::string& content) {
   const std::string digest = sha256_digest(content);
   prepare_store(places_);
   const Staged staged = stage();
-  write_file_atomic(staged.path(), content, true, 0644);
+  write_file_atomic(staged.path(), content, false, 0644);
   adopt_blob(staged.path(), digest);
   return digest;
 }
@@ -311,11 +360,11 @@ void ImageStore::record(const Descriptor& manifest, const Reference& name) {
   const std::string layout = own_layout(places_);
   const FileLock lock(store_lock(places_));
   // A removal may have taken a blob that the caller found present.
+  if (!has_blob(manifest.digest)) throw NotFound(fmt::format("image {} was removed meanwhile", manifest.digest));
   for (const std::string& digest : reachable_blobs(layout, manifest)) {
     if (!has_blob(digest)) throw NotFound(fmt::format("blob {} of '{}' is missing", digest, name.familiar()));
   }
-  const Fd dir = sys::openat(AT_FDCWD, layout.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", layout);
-  sys::syncfs(dir.get()) | or_throw("syncing '{}'", layout);
+  sync_blobs(layout);
   std::vector<IndexEntry> entries = read_index(layout);
   put_entry(entries, manifest, name.repository.empty() ? std::string() : name.canonical());
   write_index(layout, entries);

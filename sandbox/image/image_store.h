@@ -50,6 +50,33 @@ struct PackedLayer {
 
 using ListUsers = std::function<std::vector<ImageUser>()>;
 
+struct Pruned {
+  std::vector<std::string> lines;  ///< "untagged: busybox:latest", "deleted: sha256:…"
+  std::uint64_t bytes = 0;         ///< Free now.
+};
+
+/// Bytes on the disk: of blobs, and of unpacked layers as their meta.json says.
+struct ImageUsage {
+  Image image;
+  std::uint64_t shared = 0, unique = 0;  ///< With other images, or by it alone.
+  std::size_t containers = 0;
+};
+struct StoreUsage {
+  std::vector<ImageUsage> images;
+  std::uint64_t total = 0;
+  std::uint64_t reclaimable = 0;  ///< What no image of a container needs.
+};
+
+struct CheckOptions {
+  bool full = false;    ///< Also compare what unpacked files hold with their layers' archives.
+  bool repair = false;
+  const userns::KeptNamespace* range = nullptr;  ///< Without, layers with other owners are looked at from outside only.
+};
+struct Finding {
+  std::string object, problem;
+  std::string repaired;  ///< What was done about it; empty: nothing.
+};
+
 class ImageStore {
  public:
   explicit ImageStore(const Places& places);
@@ -63,9 +90,23 @@ class ImageStore {
   /// as Docker does for images in use; `users` is asked under the store's lock.
   std::vector<std::string> remove(const std::string& reference, bool force, const ListUsers& users = {});
 
+  /// Removes images without a name, or with `all` every image, that no container is of; and what nothing reaches. A full
+  /// disk is no obstacle.
+  Pruned prune(bool all, const ListUsers& users);
+
+  /// What the own store holds. Takes no lock.
+  StoreUsage usage(const std::vector<ImageUser>& users) const;
+
+  /// Everything of the own store that is not as it should be. With `repair` all that can be is repaired, and the rest is
+  /// out of the way of other objects.
+  std::vector<Finding> check(const CheckOptions& options);
+
   /// Directories for RootPlan::lower, top-most first; unpacks what is missing (staging, syncfs, rename). With `range`
   /// files have their true owners on disk, without they are the user's and meta.json records the owners.
   std::vector<std::string> ensure_unpacked(const Image& image, const userns::KeptNamespace* range);
+
+  /// Unpacks the layer `number` of `image`, above its unpacked lower ones, into the new directory `staging`.
+  void unpack_layer(const Image& image, std::size_t number, const std::string& staging, const userns::KeptNamespace* range);
 
   /// Held from here until the container that will use them exists, so that no remove() comes between. Throws NotFound
   /// when one has come already. No value: all are in read-only stores.
@@ -74,7 +115,7 @@ class ImageStore {
   // For pull, load and import.
   bool has_blob(const std::string& digest) const;
   std::string blob_path(const std::string& digest) const;
-  /// Moves a finished, verified file from tmp/ into blobs/. `path` is on the same file system.
+  /// Moves a finished, verified file from tmp/ into blobs/, when it is on the disk (fsync(2)). `path` is on the same file system.
   void adopt_blob(const std::string& path, const std::string& digest);
   std::string write_blob(const std::string& content);  ///< Returns the digest.
   Staged stage() const;  ///< A place for unfinished work, on the store's file system; see layout.h.
@@ -92,6 +133,7 @@ class ImageStore {
                      const Reference& name);
 
  private:
+  Image find_now(const std::string& reference) const;
   void adopt_image(const Image& image);
   std::string write_image(const Json& document, const std::vector<Descriptor>& layers, const Reference& name);
 

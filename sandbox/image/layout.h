@@ -82,10 +82,24 @@ class Staged {
 /// Puts `manifest` under `name` (empty: untagged) into the entries. An image that loses its name stays, untagged.
 void put_entry(std::vector<IndexEntry>& entries, const Descriptor& manifest, const std::string& name);
 
-/// With `kept` as the index: deletes the blobs of `removed` that nothing reaches, strays older than a day, and layers
-/// that neither an image nor a container needs. Writes nothing, so that a full disk can be emptied.
-void collect_garbage(const Places& places, const std::vector<IndexEntry>& kept, const std::vector<std::string>& removed,
-                     const std::vector<ImageUser>& users);
+/// The names of adopted blobs are on the disk when it returns, as their content is: an index may name them.
+void sync_blobs(const std::string& layout);
+
+/// Copies a blob of another layout into the own one, checking it on the way. No effect when it is there.
+void copy_blob(ImageStore& store, const std::string& layout, const std::string& digest);
+
+/// What nothing reaches with `kept` as the index: hexadecimal names of blobs, and names of directories in layers/.
+struct Garbage {
+  std::vector<std::string> blobs, layers;
+};
+Garbage find_garbage(const Places& places, const std::vector<IndexEntry>& kept, const std::vector<ImageUser>& users);
+
+/// Deletes it, but for the blobs while somebody is at work on new ones. Writes nothing, so that a full disk can be emptied.
+/// Returns how many bytes that has freed.
+std::uint64_t collect_garbage(const Places& places, const std::vector<IndexEntry>& kept, const std::vector<ImageUser>& users);
+
+std::uint64_t file_bytes(const std::string& path);    ///< 0 when it is absent.
+std::uint64_t layer_bytes(const std::string& layer);  ///< Of an unpacked layer's files, as its meta.json says.
 
 /// Makes the store's directories and its oci-layout file.
 void prepare_store(const Places& places);

@@ -57,7 +57,6 @@ class IncomingBlob : public BodyReceiver {
     if (const std::string actual = hash_.finish(); actual != blob_.digest) {
       throw InvalidInput(fmt::format("blob {} has the digest {}", blob_.digest, actual));
     }
-    sys::fsync(file_.get()) | or_throw("syncing '{}'", path());
     file_.reset();
     store.adopt_blob(path(), blob_.digest);
   }
@@ -76,7 +75,8 @@ class Puller {
  public:
   Puller(ImageStore& store, const Reference& reference, const PullOptions& options)
       : store_(store), reference_(reference), options_(options), wanted_(parse_platform(options.platform)),
-        client_(reference) {}
+        client_(reference),
+        work_(store.stage()) {}
 
   std::string run() {
     const std::string tag = reference_.digest.empty() ? reference_.tag : reference_.digest;
@@ -184,6 +184,7 @@ class Puller {
   const PullOptions& options_;
   Platform wanted_;
   RegistryClient client_;
+  Staged work_;  ///< From now on what is found present stays; see staging.h.
 };
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "sandbox/image/staging.h"
 
+#include <errno.h>
+
 #include "sandbox/base/directory.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
@@ -28,7 +30,27 @@ Fd lock_area(const std::string& area) {
 
 }  // namespace
 
-StagingArea::StagingArea(const std::string& data) {
+WritersLock::WritersLock(const std::string& data, Mode mode) {
+  const std::string path = data + "/images/.writers";
+  if (mode == Mode::shared) make_directories(data + "/images");
+  auto file = sys::openat(AT_FDCWD, path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+  if (!file && mode == Mode::exclusive && !path_exists(path)) {
+    held_ = true;  // nobody writes yet, and on a full disk it can't be made
+    return;
+  }
+  file_ = std::move(file) | or_throw("opening lock '{}'", path);
+  struct flock whole {};
+  whole.l_type = mode == Mode::shared ? F_RDLCK : F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  int status = 0;
+  do {
+    status = ::fcntl(file_.get(), mode == Mode::shared ? F_OFD_SETLKW : F_OFD_SETLK, &whole);
+  } while (status < 0 && errno == EINTR);
+  held_ = status == 0;
+  if (!held_ && errno != EAGAIN && errno != EACCES) throw SysError(Errno{errno}, fmt::format("locking '{}'", path));
+}
+
+StagingArea::StagingArea(const std::string& data) : writers_(data, WritersLock::Mode::shared) {
   make_directories(data + "/tmp");
   sweep_staging(data);
   // Between its making and its locking another process may take the directory for left over.

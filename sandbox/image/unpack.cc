@@ -12,6 +12,7 @@
 #include <algorithm>
 
 #include "fuse-overlay/store/apply.h"
+#include "fuse-overlay/store/tree_digest.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/image/layout.h"
@@ -66,11 +67,13 @@ void unpack(int blob, const std::string& staging, const std::string& diff_id, co
                       false, 0644);
   };
   if (!applied.owners.empty()) write("owners.json", applied.owners);
-  write("meta.json", {{"version", 1},
+  const bool own_ids = options.change_owner && (applied.other_owners || !applied.owners.empty());
+  write("meta.json", {{"version", 2},
                       {"diff_id", diff_id},
                       {"bytes", applied.bytes},
                       {"entries", applied.entries},
-                      {"own_ids", options.change_owner && applied.other_owners}});
+                      {"own_ids", own_ids},
+                      {"tree", overlay::tree_digest(dir.get(), overlay::DigestOf::metadata, own_ids)}});
   sys::syncfs(dir.get()) | or_throw("syncing '{}'", fs);
 }
 
@@ -90,6 +93,20 @@ std::string publish(const Places& places, const std::string& staging, const std:
 
 }  // namespace
 
+void ImageStore::unpack_layer(const Image& image, std::size_t number, const std::string& staging,
+                              const userns::KeptNamespace* range) {
+  const std::vector<std::string> chain = chain_ids(image.diff_ids);
+  overlay::ApplyOptions options{.change_owner = range != nullptr};
+  for (std::size_t below = number; below > 0; --below) {
+    options.lower.push_back(find_unpacked(places_, chain[below - 1].substr(7), range != nullptr));
+  }
+  const Fd blob = open_blob(places_, image, image.layers.at(number).digest);
+  sys::mkdirat(AT_FDCWD, staging.c_str(), 0700) | or_throw("creating '{}'", staging);
+  const auto fill = [&] { unpack(blob.get(), staging, image.diff_ids[number], options); };
+  if (range != nullptr) userns::run_in_namespace(range->user_ns.get(), fill);
+  else fill();
+}
+
 std::vector<std::string> ImageStore::ensure_unpacked(const Image& image, const userns::KeptNamespace* range) {
   const std::vector<std::string> chain = chain_ids(image.diff_ids);
   std::vector<std::string> directories;
@@ -98,13 +115,8 @@ std::vector<std::string> ImageStore::ensure_unpacked(const Image& image, const u
     std::string fs = find_unpacked(places_, hex, range != nullptr);
     if (fs.empty()) {
       prepare_store(places_);
-      const Fd blob = open_blob(places_, image, image.layers.at(i).digest);
       const Staged staging = stage();
-      sys::mkdirat(AT_FDCWD, staging.path().c_str(), 0700) | or_throw("creating '{}'", staging.path());
-      const overlay::ApplyOptions options{.change_owner = range != nullptr, .lower = {directories.rbegin(), directories.rend()}};
-      const auto fill = [&] { unpack(blob.get(), staging.path(), image.diff_ids[i], options); };
-      if (range != nullptr) userns::run_in_namespace(range->user_ns.get(), fill);
-      else fill();
+      unpack_layer(image, i, staging.path(), range);
       fs = publish(places_, staging.path(), hex) + "/fs";
     }
     directories.push_back(std::move(fs));

@@ -4,6 +4,7 @@ it. Other programs (skopeo, umoci, GNU tar) read what comes out."""
 import json
 import os
 import random
+import re
 import subprocess
 import tarfile
 import unittest
@@ -45,12 +46,12 @@ class Commit(SandboxCase):
         super().setUp()
         self.shipped = self.ok("images", "-q", "--no-trunc").split()
         archive = self.home + "/base.tar"
-        applets = ("find", "sort", "stat", "md5sum", "mkdir", "rm", "mv", "ln", "chmod", "mkfifo", "touch", "chown", "cp",
-                   "truncate", "sleep", "true", "echo", "test")
+        applets = "find sort stat md5sum mkdir rm mv ln chmod mkfifo touch chown cp truncate sleep true".split()
         below = [directory("a"), directory("b"), directory("b/sub"), directory("etc"), entry("a/x", "1"),
                  entry("a/y", type=tarfile.LNKTYPE, linkname="a/x"), entry("b/z", "3" * 70000), entry("b/sub/x", "4"),
                  entry("etc/x", "5")]
-        docker_archive(archive, "base", tools(*applets), below, Entrypoint=["/bin/sh"], Env=["ONE=1"], WorkingDir="/etc")
+        docker_archive(archive, "base", tools(*applets), below, Entrypoint=["/bin/sh"], Env=["ONE=1"],
+                       WorkingDir="/etc")
         self.ok("load", "-i", archive)
 
     def tearDown(self):
@@ -62,8 +63,8 @@ class Commit(SandboxCase):
 
     def run_in(self, image, script, *words, driver="overlay", name=None):
         keep = ["--name", name] if name else ["--rm"]
-        return self.ok("run", *keep, "--network", "none", "--storage-driver", driver, *words, "--entrypoint", "/bin/sh", image,
-                       "-c", script)
+        return self.ok("run", *keep, "--network", "none", "--storage-driver", driver, *words,
+                       "--entrypoint", "/bin/sh", image, "-c", script)
 
     def config(self, image):
         return json.loads(self.ok("inspect", image))[0]["Config"]
@@ -78,7 +79,8 @@ class Commit(SandboxCase):
                 self.ok("commit", name, f"made:{seed}")
                 self.assertEqual(self.run_in(f"made:{seed}", SURVEY, driver=other), before)
                 # The same changes on top of that image, committed by the way of the other driver.
-                again = self.run_in(f"made:{seed}", random_operations(seed + 100) + SURVEY, driver=other, name=name + "b")
+                more = random_operations(seed + 100) + SURVEY
+                again = self.run_in(f"made:{seed}", more, driver=other, name=name + "b")
                 self.ok("commit", name + "b", f"made:{seed}b")
                 self.assertEqual(self.run_in(f"made:{seed}b", SURVEY, driver=driver), again)
 
@@ -89,11 +91,11 @@ class Commit(SandboxCase):
             export = self.home + "/export.tar"
             self.ok("export", "-o", export, "box")
             copy = f"{self.home}/copy{driver}"
-            subprocess.run(["skopeo", "copy", "-q", "--insecure-policy", f"oci:{self.data}/images:docker.io/library/made:1",
-                            f"oci:{copy}:made"], check=True, timeout=60)
-            subprocess.run(["umoci", "unpack", "--rootless", "--image", f"{copy}:made", f"{self.home}/unpacked{driver}"],
-                           check=True, timeout=60, capture_output=True)
-            exported, unpacked = self.tree_of_archive(export), self.tree_of_directory(f"{self.home}/unpacked{driver}/rootfs")
+            store, unpacked = f"oci:{self.data}/images:docker.io/library/made:1", f"{self.home}/unpacked{driver}"
+            for words in (["skopeo", "copy", "-q", "--insecure-policy", store, f"oci:{copy}:made"],
+                          ["umoci", "unpack", "--rootless", "--image", f"{copy}:made", unpacked]):
+                subprocess.run(words, check=True, timeout=60, capture_output=True)
+            exported, unpacked = self.tree_of_archive(export), self.tree_of_directory(unpacked + "/rootfs")
             self.ok("rm", "box")
             for mount_point in ("dev", "proc", "sys", "etc/hosts", "etc/hostname", "etc/resolv.conf"):
                 del exported[mount_point]
@@ -141,7 +143,8 @@ class Commit(SandboxCase):
         self.assertRegex(first, "^sha256:[0-9a-f]{64}$")
         self.run_in("my/server:1", "echo serve > /bin/server; chmod 755 /bin/server", name="two")
         self.ok("commit", "-m", "server installed", "-c", 'ENTRYPOINT ["/bin/cat"]', "-c", "CMD /etc/packages", "-c",
-                "ENV TWO=$ONE' and a half' THREE=3", "-c", "LABEL who=ann", "-c", "EXPOSE 80 53/udp", "-c", "WORKDIR sub",
+                "ENV TWO=$ONE' and a half' THREE=3", "-c", "LABEL who=ann", "-c", "EXPOSE 80 53/udp", "-c",
+                "WORKDIR sub",
                 "-c", "USER 0", "-c", 'VOLUME ["/data"]', "two", "my/server:2")
         rows = self.ok("history", "my/server:2").splitlines()
         self.assertEqual(rows[0].split(), ["IMAGE", "CREATED", "CREATED", "BY", "SIZE", "COMMENT"])
@@ -161,7 +164,8 @@ class Commit(SandboxCase):
         self.ok("commit", "three", "my/server:3")
         config = self.config("my/server:3")
         self.assertEqual(config["Entrypoint"], ["/bin/sh"])
-        self.assertEqual((config["Cmd"], config["Env"], config["WorkingDir"]), (["-c", "cat z"], ["ONE=1", "FOUR=4"], "/b"))
+        self.assertEqual(config["Cmd"], ["-c", "cat z"])
+        self.assertEqual((config["Env"], config["WorkingDir"]), (["ONE=1", "FOUR=4"], "/b"))
         self.assertEqual(self.ok("run", "--rm", "--network", "none", "my/server:3"), "3" * 70000)
         # Without changes there is a step, and no layer.
         layers = json.loads(self.ok("inspect", "my/server:3"))[0]["RootFS"]["Layers"]
@@ -181,7 +185,7 @@ class Commit(SandboxCase):
     def test_a_running_container_is_committed_and_goes_on(self):
         for driver in DRIVERS:
             self.ok("run", "-d", "--name", driver, "--network", "none", "--storage-driver", driver, "base", "-c",
-                    "n=0; while :; do echo $n > /a/count; n=$((n+1)); sleep 0.01; done")
+                    "n=0; while :; do echo $n > /a/new; mv /a/new /a/count; n=$((n+1)); sleep 0.01; done")
             self.assertTrue(eventually(lambda: "/a/count" in self.ok("diff", driver)))
             self.ok("commit", driver, "made:" + driver)
             self.assertRegex(self.run_in("made:" + driver, "cat /a/count"), "^[0-9]+\n$")
@@ -202,14 +206,44 @@ class Commit(SandboxCase):
         self.ok("load", "-i", archive)
         self.run_in("large", "for i in 1 2 3 4 5 6 7 8 9 10; do echo $i > /many/$i; done", name="box")
         trace = self.home + "/trace"
-        done = subprocess.run(["strace", "-f", "-o", trace, "-e", "trace=open,openat,openat2", SANDBOX, "commit", "box", "made:1"],
-                              env=self.env, capture_output=True, text=True, timeout=120, check=False)
+        traced = ["strace", "-f", "-o", trace, "-e", "trace=open,openat,openat2", SANDBOX, "commit", "box", "made:1"]
+        done = subprocess.run(traced, env=self.env, capture_output=True, text=True, timeout=120, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(trace, encoding="utf-8") as calls:
             opened = [line for line in calls if " = -1 " not in line]
         numbers = [line for line in opened if any(f'"{i}"' in line for i in range(1000))]
         self.assertEqual(len(numbers), 10, numbers)
         self.assertLess(len(opened), 250)
+
+    def test_what_is_reported_is_on_the_disk(self):
+        """Each blob is synced before it has its name, the directory of blobs before the index names them; a layer is
+        synced once, as a whole, before it has its name."""
+        self.run_in("base", "echo x > /a/new", name="box")
+        trace = self.home + "/trace"
+        for words, syncs, layers in ((("commit", "box", "made:1"), 6, 0),
+                                     (("run", "--rm", "--network", "none", "made:1", "-c", "true"), 1, 1)):
+            traced = ["strace", "-f", "-y", "-o", trace, "-e", "trace=fsync,syncfs,rename,renameat,renameat2", SANDBOX]
+            subprocess.run([*traced, *words], env=self.env, capture_output=True, timeout=120, check=True)
+            with open(trace, encoding="utf-8") as file:
+                calls = [line.split(maxsplit=1)[1] for line in file if " = 0" in line and self.data in line]
+            synced, names = set(), []
+            for call in calls:
+                paths = [path for pair in re.findall(r'"([^"]+)"|<([^>]+)>', call) for path in pair if path]
+                if not call.startswith("rename"):
+                    synced.add(paths[0])
+                    continue
+                source, target = [path for path in paths if path.startswith(self.data)]
+                if "/blobs/" in target:
+                    self.assertIn(source, synced, call)
+                if target.endswith("/index.json"):
+                    self.assertIn(source, synced, call)
+                    self.assertIn(self.data + "/images/blobs/sha256", synced)
+                if "/layers/" in target:
+                    self.assertIn(source + "/fs", synced)
+                names.append(target)
+            self.assertEqual(sum(call.startswith("fsync") for call in calls), syncs, calls)
+            self.assertEqual(sum(call.startswith("syncfs") for call in calls), layers, calls)
+            self.assertTrue(any("/layers/" in name for name in names) if layers else names[-1].endswith("index.json"))
 
     def test_a_mount_point_is_no_change(self):
         os.mkdir(self.home + "/host")
@@ -230,8 +264,8 @@ class Commit(SandboxCase):
         self.ok("import", file, "flat")
         self.assertEqual(self.run_in("flat", SURVEY), before)
         with open(file, "rb") as content:
-            piped = subprocess.run([SANDBOX, "export", "box"], env=self.env, capture_output=True, check=True, timeout=60).stdout
-            self.assertEqual(piped, content.read())
+            piped = subprocess.run([SANDBOX, "export", "box"], env=self.env, capture_output=True, check=True, timeout=60)
+            self.assertEqual(piped.stdout, content.read())
 
 
 if __name__ == "__main__":

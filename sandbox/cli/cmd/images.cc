@@ -17,16 +17,7 @@ constexpr Option kOptions[] = {
 };
 
 std::vector<std::string> row(const image::Image& image, bool whole) {
-  std::string repository = "<none>", tag = "<none>";
-  if (!image.name.empty()) {
-    const image::Reference reference = image::parse_reference(image.name);
-    const std::string name = reference.familiar();
-    repository = name.substr(0, name.find('@'));
-    if (reference.digest.empty()) {
-      repository = name.substr(0, name.rfind(':'));
-      tag = reference.tag;
-    }
-  }
+  const auto [repository, tag] = name_cells(image.name);
   std::uint64_t size = 0;
   for (const auto& layer : image.layers) size += layer.size;
   const std::int64_t created = image.config_document.contains("created") && image.config_document["created"].is_string()

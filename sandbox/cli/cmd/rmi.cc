@@ -1,7 +1,7 @@
 // `rmi`: removes names, and what nothing reaches any more. An image of a container stays unless forced.
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
-#include "sandbox/cli/table.h"
+#include "sandbox/engine/image_users.h"
 #include "sandbox/image/image_store.h"
 
 namespace sandbox::cli {
@@ -9,22 +9,13 @@ namespace {
 
 constexpr Option kOptions[] = {{"force", 'f', nullptr, "Force removal of the image"}};
 
-std::vector<image::ImageUser> list_users(const Places& places) {
-  std::vector<image::ImageUser> users;
-  for (const auto& found : container::ContainerStore(places).list()) {
-    users.push_back({short_id(found.spec.id), found.spec.image_id, found.state.status == container::Status::running,
-                     found.spec.plan.root.lower});
-  }
-  return users;
-}
-
 int run(const Arguments& arguments) {
   const Places places = find_places();
   image::ImageStore store(places);
   int status = 0;
   for (const auto& name : arguments.positional) {
     try {
-      const auto lines = store.remove(name, arguments.flag("force"), [&] { return list_users(places); });
+      const auto lines = store.remove(name, arguments.flag("force"), [&] { return engine::image_users(places); });
       for (const auto& line : lines) print(line + "\n");
     } catch (const Error& error) {
       print_error(error.what(), error.hint());

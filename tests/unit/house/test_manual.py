@@ -9,6 +9,7 @@ import unittest
 
 SANDBOX = os.path.abspath(sys.argv.pop(1))
 PAGE = pathlib.Path(__file__).resolve().parents[3] / "man/sandbox.1"
+GROUPS = ("container", "image", "system")  # whose commands have names of two words
 OF_RUN = ("run", "create")  # whose options have a section of their own
 
 
@@ -40,7 +41,8 @@ def documented():
         if tag.startswith("-"):
             found[command] |= options_in(tag)
         else:
-            command = tag.split()[0]
+            words = tag.split()
+            command = " ".join(words[:2]) if words[0] in GROUPS else words[0]
             found[command] = set()
     shared = set().union(*map(options_in, tags(section("OPTIONS OF RUN AND CREATE"))))
     for command in OF_RUN:
@@ -54,10 +56,10 @@ def told_by_help(*words):
 
 def told():
     """The same, from --help."""
-    commands = re.findall(r"^  ([a-z]+)  ", told_by_help(), re.MULTILINE)
+    commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", told_by_help(), re.MULTILINE)
     found = {}
     for command in commands:
-        pairs = re.findall(r"^ +(?:(-\w), )?(--[a-z-]+)", told_by_help(command), re.MULTILINE)
+        pairs = re.findall(r"^ +(?:(-\w), )?(--[a-z-]+)", told_by_help(*command.split()), re.MULTILINE)
         found[command] = {word for pair in pairs for word in pair if word} - {"--help"}
     return found
 

@@ -69,7 +69,7 @@ TEST_CASE_FIXTURE(StoreFixture, "layers are unpacked once, under their chain ids
   CHECK(directories[0] == places.data + "/layers/" + upper.substr(7) + "/fs");
   CHECK(directories[1] == places.data + "/layers/" + image.diff_ids[0].substr(7) + "/fs");
   const Json meta = parse_json(read_file(places.data + "/layers/" + upper.substr(7) + "/meta.json"), "meta");
-  CHECK(meta.at("version") == 1);
+  CHECK(meta.at("version") == 2);
   CHECK(meta.at("diff_id") == image.diff_ids[1]);
   CHECK(store.ensure_unpacked(image, nullptr) == directories);
   CHECK(files_in("layers") == 2);

@@ -1,0 +1,91 @@
+// See disk_usage.h.
+#include "sandbox/engine/disk_usage.h"
+
+#include <fts.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include "sandbox/base/directory.h"
+#include "sandbox/base/error.h"
+#include "sandbox/base/file.h"
+#include "sandbox/base/sys.h"
+#include "sandbox/engine/container_archive.h"
+#include "sandbox/engine/image_users.h"
+
+namespace sandbox::engine {
+namespace {
+
+/// Of regular files, each once, however many names it has. Changes the working directory meanwhile (fts(3)).
+std::uint64_t bytes_below(std::string directory) {
+  char* const roots[] = {directory.data(), nullptr};
+  const std::unique_ptr<FTS, int (*)(FTS*)> walk(::fts_open(roots, FTS_PHYSICAL | FTS_XDEV, nullptr), ::fts_close);
+  if (!walk) throw SysError(Errno{errno}, fmt::format("reading '{}'", directory));
+  std::set<std::pair<dev_t, ino_t>> counted;
+  std::uint64_t bytes = 0;
+  while (const FTSENT* entry = ::fts_read(walk.get())) {
+    if (entry->fts_info != FTS_F) continue;
+    const struct stat& status = *entry->fts_statp;
+    if (status.st_nlink > 1 && !counted.emplace(status.st_dev, status.st_ino).second) continue;
+    bytes += static_cast<std::uint64_t>(status.st_size);
+  }
+  return bytes;
+}
+
+std::uint64_t count_as_owner(const Places& places, const container::Container& container,
+                             const std::string& directory) {
+  const Fd report(::memfd_create("bytes", MFD_CLOEXEC));
+  if (!report) throw SysError(Errno{errno}, "making a memory file");
+  try {
+    as_owner_of_files(places, container, [&] {
+      const std::uint64_t bytes = bytes_below(directory);
+      sys::write_all(report.get(), &bytes, sizeof bytes) | or_throw("reporting a size");
+    });
+  } catch (const Error&) {
+    return 0;
+  }
+  std::uint64_t bytes = 0;
+  const auto count = sys::pread(report.get(), &bytes, sizeof bytes, 0);
+  return count && *count == sizeof bytes ? bytes : 0;
+}
+
+std::vector<VolumeUsage> volume_usage(const Places& places, const std::vector<ContainerUsage>& containers) {
+  std::vector<VolumeUsage> volumes;
+  for (const std::string& name : list_directory(places.data + "/volumes")) {
+    const std::string directory = fmt::format("{}/volumes/{}", places.data, name);
+    VolumeUsage volume{name, bytes_below(directory), 0};
+    for (const ContainerUsage& one : containers) {
+      volume.containers +=
+          std::ranges::any_of(one.container.spec.plan.mounts,
+                              [&](const userns::MountOp& mount) { return mount.source.starts_with(directory + "/"); })
+              ? 1U
+              : 0U;
+    }
+    volumes.push_back(std::move(volume));
+  }
+  std::ranges::sort(volumes, {}, &VolumeUsage::name);
+  return volumes;
+}
+
+}  // namespace
+
+std::uint64_t writable_bytes(const Places& places, const container::Container& container) {
+  const std::string& upper = container.spec.plan.root.upper;
+  return upper.empty() ? 0 : count_as_owner(places, container, upper);
+}
+
+DiskUsage disk_usage(const Places& places) {
+  DiskUsage usage;
+  usage.images = image::ImageStore(places).usage(image_users(places));
+  for (auto& container : container::ContainerStore(places).list()) {
+    const std::uint64_t bytes = writable_bytes(places, container);
+    usage.containers.push_back({std::move(container), bytes});
+  }
+  usage.volumes = volume_usage(places, usage.containers);
+  return usage;
+}
+
+}  // namespace sandbox::engine

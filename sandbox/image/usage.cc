@@ -1,0 +1,69 @@
+// What the own store holds, and for whom. Readers take no lock: what goes meanwhile counts as nothing.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "sandbox/base/directory.h"
+#include "sandbox/base/error.h"
+#include "sandbox/base/file.h"
+#include "sandbox/image/layout.h"
+
+namespace sandbox::image {
+namespace {
+
+using Parts = std::map<std::string, std::uint64_t>;  ///< Path to bytes: blobs and unpacked layers.
+
+Parts all_parts(const Places& places) {
+  Parts parts;
+  const std::string blobs = own_layout(places) + "/blobs/sha256", layers = places.data + "/layers";
+  for (const std::string& name : list_directory(blobs)) parts[blobs + "/" + name] = file_bytes(blobs + "/" + name);
+  for (const std::string& name : list_directory(layers)) parts[layers + "/" + name] = layer_bytes(layers + "/" + name);
+  return parts;
+}
+
+std::set<std::string> parts_of(const Places& places, const Image& image, const Parts& all) {
+  std::set<std::string> parts;
+  const auto add = [&](const std::string& path) {
+    if (all.contains(path)) parts.insert(path);
+  };
+  for (const std::string& digest : {image.manifest.digest, image.config.digest})
+    add(blob_in(own_layout(places), digest));
+  for (const Descriptor& layer : image.layers) add(blob_in(own_layout(places), layer.digest));
+  for (const std::string& chain : chain_ids(image.diff_ids)) {
+    for (const char* suffix : {"", ".ids"}) add(fmt::format("{}/layers/{}{}", places.data, chain.substr(7), suffix));
+  }
+  return parts;
+}
+
+}  // namespace
+
+StoreUsage ImageStore::usage(const std::vector<ImageUser>& users) const {
+  const Parts all = all_parts(places_);
+  StoreUsage usage;
+  std::set<std::string> active;
+  std::map<std::string, std::set<std::string>> owners;  // of each part: ids of images
+  for (Image& image : list()) {
+    ImageUsage one{std::move(image), 0, 0, 0};
+    one.containers = static_cast<std::size_t>(
+        std::ranges::count_if(users, [&](const ImageUser& user) { return user.image_id == one.image.id(); }));
+    const auto parts = parts_of(places_, one.image, all);
+    for (const std::string& part : parts) owners[part].insert(one.image.id());
+    if (one.containers > 0) active.insert(parts.begin(), parts.end());
+    usage.images.push_back(std::move(one));
+  }
+  for (ImageUsage& one : usage.images) {
+    for (const std::string& part : parts_of(places_, one.image, all)) {
+      (owners[part].size() > 1 ? one.shared : one.unique) += all.at(part);
+    }
+  }
+  for (const ImageUser& user : users) {
+    for (const std::string& fs : user.layers) active.insert(fs.substr(0, fs.rfind("/fs")));
+  }
+  for (const auto& [path, bytes] : all) {
+    usage.total += bytes;
+    if (!active.contains(path)) usage.reclaimable += bytes;
+  }
+  return usage;
+}
+
+}  // namespace sandbox::image
