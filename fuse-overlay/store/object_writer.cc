@@ -40,7 +40,7 @@ void add_capability(ArchiveEntry& entry, const std::string& capability) {
 }
 
 std::string capability_of(const struct stat& status, const std::optional<ObjectRecord>& record, const OldObject* old) {
-  if (record) return record->capability;
+  if (record && !record->capability.empty()) return record->capability;
   // The kernel takes it from a file that is written to (capabilities(7)).
   return old != nullptr && old->record != nullptr && same_content(status, old->status) ? old->record->capability : "";
 }

@@ -4,6 +4,9 @@
 #include <signal.h>
 #include <sys/mman.h>
 
+#include <memory>
+
+#include "fuse-overlay/store/owner_record.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/json.h"
@@ -29,9 +32,33 @@ void require_layers(const container::Container& container) {
   throw Unsupported(fmt::format("container {} writes to a directory of the host", container.spec.name));
 }
 
+/// What the disk has now is newer than the mode on record, but for what it can't hold where the user keeps access.
+std::uint32_t true_mode(std::uint32_t disk, std::uint32_t recorded, bool directory) {
+  const std::uint32_t held = directory ? (recorded & 01777U) | 0700U : (recorded & 0777U) | 0600U;
+  return (disk & 07777U) == held ? recorded & 07777U : disk & 07777U;
+}
+
+/// The owners that processes of a namespace with one id have given.
+overlay::RecordedObject recorded_owners(const std::string& upper) {
+  const auto owners = std::make_shared<const overlay::RecordedOwners>(upper);
+  return [owners](const overlay::ObjectAt& object) -> std::optional<overlay::ObjectRecord> {
+    const auto found = owners->find(object.directory, object.name.c_str());
+    if (!found) return {};
+    overlay::ObjectRecord record{.uid = found->uid, .gid = found->gid, .capability = {}};
+    record.mode = true_mode(object.status.st_mode, found->mode, S_ISDIR(object.status.st_mode));
+    if (S_ISCHR(found->mode)) record.device = 'c';
+    if (S_ISBLK(found->mode)) record.device = 'b';
+    record.major = found->major;
+    record.minor = found->minor;
+    return record;
+  };
+}
+
+/// Called where the files can be read.
 overlay::ArchiveOptions options_for(const container::Container& container) {
   const userns::LaunchPlan& plan = container.spec.plan;
   overlay::ArchiveOptions options{.lower = plan.root.lower, .true_owners = plan.identity.nested};
+  if (!plan.identity.nested) options.record = recorded_owners(plan.root.upper);
   for (const auto& mount : plan.mounts) options.mounts.insert(mount.target.substr(1));
   return options;
 }
