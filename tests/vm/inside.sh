@@ -6,6 +6,7 @@ set -u
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 form=$(cat /bed/form)
 picture=
+case $form in power) exec sh /bed/source/tests/vm/power_inside.sh ;; esac
 case $form in picture-*) picture=${form#picture-} form=script ;; esac
 status=0
 
