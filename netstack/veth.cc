@@ -16,12 +16,10 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
-#include <array>
-#include <cstddef>
-#include <cstring>
 #include <string>
 
 #include "netstack/nic_setup.h"
+#include "netstack/route_message.h"
 #include "sandbox/base/sys.h"
 
 namespace sandbox::netstack {
@@ -31,85 +29,15 @@ constexpr const char* kOuter = "outer0";
 // Some large frames from each of many connections; the kernel cuts it to net.core.rmem_max.
 constexpr int kReceiveBuffer = 4 << 20;
 
-/// One rtnetlink(7) message in a buffer of fixed size. Attributes nest by open() and close().
-class LinkMessage {
- public:
-  explicit LinkMessage(std::uint16_t flags, int index = 0) {
-    header()->nlmsg_type = RTM_NEWLINK;
-    header()->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags);
-    ifinfomsg link{};
-    link.ifi_index = index;
-    size_ = NLMSG_HDRLEN;
-    append(&link, sizeof link);
-  }
-  LinkMessage& add(std::uint16_t type, const void* data, std::size_t size) {
-    const std::size_t at = open(type);
-    append(data, size);
-    close(at);
-    return *this;
-  }
-  LinkMessage& add(std::uint16_t type, std::uint32_t number) { return add(type, &number, sizeof number); }
-  LinkMessage& add(std::uint16_t type, const std::string& text) { return add(type, text.c_str(), text.size() + 1); }
-  std::size_t open(std::uint16_t type) {
-    const std::size_t at = size_;
-    const rtattr attribute{.rta_len = 0, .rta_type = type};
-    append(&attribute, sizeof attribute);
-    return at;
-  }
-  void close(std::size_t at) {
-    const auto length = static_cast<std::uint16_t>(size_ - at);
-    std::memcpy(buffer_.data() + at + offsetof(rtattr, rta_len), &length, sizeof length);
-    size_ = NLMSG_ALIGN(size_);
-  }
-  /// The header of a nested link description (VETH_INFO_PEER holds one before its attributes).
-  void append_link() {
-    const ifinfomsg link{};
-    append(&link, sizeof link);
-  }
-  /// Sends it and returns the kernel's answer.
-  Result<void> send(int socket);
-
- private:
-  nlmsghdr* header() { return reinterpret_cast<nlmsghdr*>(buffer_.data()); }
-  void append(const void* data, std::size_t size) {
-    if (size_ + size > buffer_.size()) throw Error("a link request is too large");  // names are bounded: never
-    std::memcpy(buffer_.data() + size_, data, size);
-    size_ += size;
-  }
-  alignas(nlmsghdr) std::array<char, 512> buffer_{};
-  std::size_t size_ = 0;
-};
-
-Result<void> LinkMessage::send(int socket) {
-  header()->nlmsg_len = static_cast<std::uint32_t>(size_);
-  if (auto sent = sys::write(socket, buffer_.data(), size_); !sent) return std::unexpected(sent.error());
-  alignas(nlmsghdr) std::array<char, 4096> answer{};
-  const auto size = sys::read(socket, answer.data(), answer.size());
-  if (!size) return std::unexpected(size.error());
-  nlmsghdr reply{};
-  nlmsgerr verdict{};
-  if (*size < NLMSG_HDRLEN + sizeof verdict) return std::unexpected(Errno{EBADMSG});
-  std::memcpy(&reply, answer.data(), sizeof reply);
-  std::memcpy(&verdict, answer.data() + NLMSG_HDRLEN, sizeof verdict);
-  if (reply.nlmsg_type != NLMSG_ERROR) return std::unexpected(Errno{EBADMSG});
-  if (verdict.error != 0) return std::unexpected(Errno{-verdict.error});
-  return {};
-}
-
-Fd route_socket() {
-  Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
-  if (!socket) throw SysError(Errno{errno}, "making a netlink socket");
-  return socket;
-}
-
 void make_pair(int socket, const std::string& inner, int inner_namespace, int mtu) {
-  LinkMessage message(NLM_F_CREATE | NLM_F_EXCL);
+  RouteMessage message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, ifinfomsg{});
   message.add(IFLA_IFNAME, kOuter).add(IFLA_MTU, static_cast<std::uint32_t>(mtu));
   const std::size_t info = message.open(IFLA_LINKINFO);
   message.add(IFLA_INFO_KIND, "veth");
   const std::size_t data = message.open(IFLA_INFO_DATA);
   const std::size_t peer = message.open(VETH_INFO_PEER);
-  message.append_link();
+  const ifinfomsg peer_link{};
+  message.append(&peer_link, sizeof peer_link);  // VETH_INFO_PEER holds one before its attributes
   message.add(IFLA_IFNAME, inner)
       .add(IFLA_MTU, static_cast<std::uint32_t>(mtu))
       .add(IFLA_NET_NS_FD, static_cast<std::uint32_t>(inner_namespace));
@@ -125,7 +53,9 @@ int index_of(int socket, const std::string& name) {
 
 /// No address of its own for the outer end: an answer from this side would come from nobody's stack.
 void silence_ipv6(int socket, int index) {
-  LinkMessage message(0, index);
+  ifinfomsg link{};
+  link.ifi_index = index;
+  RouteMessage message(RTM_NEWLINK, 0, link);
   const std::size_t families = message.open(IFLA_AF_SPEC);
   const std::size_t family = message.open(AF_INET6);
   const std::uint8_t mode = IN6_ADDR_GEN_MODE_NONE;

@@ -245,7 +245,8 @@ void make_cgroup_namespace(const LaunchHooks& hooks, int channel) {
   tell_parent();
 }
 
-void set_up_container(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks, int channel) {
+void set_up_container(const LaunchPlan& plan, const std::vector<Fd>& id_mapped, const StdioFds& stdio,
+                      const LaunchHooks& hooks, int channel) {
   expect_word(channel, Word::prepared);
   if (plan.namespaces.time) make_time_namespace(plan.namespaces.clock_offsets);
   ::prctl(PR_SET_DUMPABLE, 0);
@@ -262,7 +263,7 @@ void set_up_container(const LaunchPlan& plan, const StdioFds& stdio, const Launc
     const int fds[] = {device.get(), user_namespace.get()};
     send_word(channel, Word::root, fds);
   });
-  const std::vector<Fd> read_only_last = apply_mounts(root.get(), plan, propagating);
+  const std::vector<Fd> read_only_last = apply_mounts(root.get(), plan, propagating, id_mapped);
   if (hooks.before_root) {
     send_word(channel, Word::mounted);
     expect_word(channel, Word::prepared);
@@ -281,6 +282,7 @@ void set_up_container(const LaunchPlan& plan, const StdioFds& stdio, const Launc
   if (!plan.process.notifying.empty()) {
     user_namespace = sys::openat(AT_FDCWD, "/proc/self/ns/user", O_RDONLY) | or_throw("opening '/proc/self/ns/user'");
   }
+  set_exec_labels(plan.process);
   enter_root(root.get());
   const Fd top = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening '/'");
   if (user_namespace) {
@@ -324,13 +326,15 @@ void send_failure(int channel, int exit_code, std::string_view message, std::str
   (void)sys::write(channel, buffer, size);
 }
 
-void run_container_child(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks, int channel) noexcept {
-  run_guarded(channel, [&] { set_up_container(plan, stdio, hooks, channel); });
+void run_container_child(const LaunchPlan& plan, const std::vector<Fd>& id_mapped, const StdioFds& stdio,
+                         const LaunchHooks& hooks, int channel) noexcept {
+  run_guarded(channel, [&] { set_up_container(plan, id_mapped, stdio, hooks, channel); });
 }
 
 void run_joined_child(const ProcessPlan& process, const StdioFds& stdio, int channel) noexcept {
   run_guarded(channel, [&] {
     ::prctl(PR_SET_DUMPABLE, 0);
+    set_exec_labels(process);
     Fd terminal;
     if (process.terminal) {
       const Fd root = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening '/'");

@@ -8,8 +8,9 @@
 
 namespace sandbox::userns {
 
-[[noreturn]] void run_container_child(const LaunchPlan& plan, const StdioFds& stdio, const LaunchHooks& hooks,
-                                      int channel) noexcept;
+/// `id_mapped`: clone_id_mapped(plan.mounts).
+[[noreturn]] void run_container_child(const LaunchPlan& plan, const std::vector<Fd>& id_mapped,
+                                      const StdioFds& stdio, const LaunchHooks& hooks, int channel) noexcept;
 /// Child of join(): already in the container's namespaces.
 [[noreturn]] void run_joined_child(const ProcessPlan& process, const StdioFds& stdio, int channel) noexcept;
 

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <linux/magic.h>
 
+#include <initializer_list>
+#include <iterator>
 #include <string>
 
 #include "sandbox/base/sys.h"
@@ -39,6 +41,21 @@ std::string path_of(std::string name) {
   return name;
 }
 
+/// To the first of these files of the calling thread that this kernel has.
+void write_attribute(const std::string& value, std::initializer_list<const char*> names, const std::string& what) {
+  Fd file;
+  for (const char* name : names) {
+    const bool last = name == *std::prev(names.end());
+    try {
+      file = open_proc_file(fmt::format("thread-self/{}", name), O_WRONLY, what);
+      break;
+    } catch (const SysError& error) {
+      if (last || error.code() != ENOENT) throw;
+    }
+  }
+  sys::write_all(file.get(), value.data(), value.size()) | or_throw("{}", what);
+}
+
 }  // namespace
 
 void set_oom_score_adj(pid_t pid, std::int32_t value) {
@@ -63,6 +80,16 @@ void set_clock_offsets(const std::vector<ClockOffset>& offsets) {
     if (written) continue;
     throw SysError(written.error(), what,
                    written.error().value == ERANGE ? "no clock of the namespace may become negative, or overflow" : "");
+  }
+}
+
+void set_exec_labels(const ProcessPlan& process) {
+  if (const std::string& profile = process.apparmor_profile; !profile.empty()) {
+    write_attribute("exec " + profile, {"attr/apparmor/exec", "attr/exec"},
+                    fmt::format("applying the AppArmor profile '{}'", profile));
+  }
+  if (const std::string& label = process.selinux_label; !label.empty()) {
+    write_attribute(label, {"attr/exec"}, fmt::format("applying the SELinux label '{}'", label));
   }
 }
 

@@ -18,6 +18,10 @@ void set_oom_score_adj(pid_t pid, std::int32_t value);
 /// Of the caller's time namespace for children (time_namespaces(7)). Precondition: the process is dumpable.
 void set_clock_offsets(const std::vector<ClockOffset>& offsets);
 
+/// What the security modules AppArmor and SELinux are to make of the caller at its next execve(2), and of what it forks
+/// until then (proc_pid_attr(5)).
+void set_exec_labels(const ProcessPlan& process);
+
 /// Runs in the new process, in its namespaces, before the host's tree disappears.
 void write_sysctls(const std::vector<Sysctl>& sysctls);
 

@@ -15,6 +15,8 @@
 #include "userns/id_map.h"
 #include "userns/joined_namespaces.h"
 #include "userns/kernel_settings.h"
+#include "userns/mounts.h"
+#include "userns/pidfd.h"
 
 namespace sandbox::userns {
 namespace {
@@ -68,18 +70,6 @@ int namespaces_to_join(pid_t target) {
     if (a.st_ino != b.st_ino || a.st_dev != b.st_dev) flags |= kind.flag;
   }
   return flags;
-}
-
-/// The process id behind a pidfd, from /proc/self/fdinfo (pidfd_open(2)).
-pid_t pid_of(int pidfd) {
-  const std::string path = fmt::format("/proc/self/fdinfo/{}", pidfd);
-  const Fd fd = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY) | or_throw("opening '{}'", path);
-  char buffer[1024] = {};
-  (void)(sys::read(fd.get(), buffer, sizeof buffer - 1) | or_throw("reading '{}'", path));
-  const char* line = std::strstr(buffer, "Pid:");
-  const int pid = line != nullptr ? std::atoi(line + 4) : -1;
-  if (pid <= 0) throw Conflict("the container's first process is gone");
-  return pid;
 }
 
 /// A process between us and the new one, which has to be in other namespaces before it is made: `enter` moves, `run` is
@@ -215,9 +205,10 @@ Launched Launched::begin(const LaunchPlan& plan, const StdioFds& stdio, const La
   const std::string what =
       cgroup.directory >= 0 ? "creating the container's namespaces in its cgroup" : "creating the container's namespaces";
   const std::vector<OpenedNamespace> joined = open_namespaces(plan.namespaces.joined);
+  const std::vector<Fd> id_mapped = clone_id_mapped(plan.mounts);
   Launched launched;
   sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("socketpair");
-  const auto run = [&](int own_channel) { run_container_child(plan, stdio, hooks, own_channel); };
+  const auto run = [&](int own_channel) { run_container_child(plan, id_mapped, stdio, hooks, own_channel); };
   const Dumpable dumpable;  // the new process's /proc files must be ours while its maps are written
   if (joined.empty() && !cgroup.carry) {
     sys::Cloned cloned = sys::clone3(clone_flags(plan.namespaces), cgroup.directory) | or_throw("{}", what);
@@ -233,6 +224,7 @@ Launched Launched::begin(const LaunchPlan& plan, const StdioFds& stdio, const La
   launched.channel_ = std::move(channel.first);
   channel.second.reset();
   launched.receive(what, hooks, Until::named);
+  if (hooks.in_parent) hooks.in_parent(launched.pid_);
   if (plan.namespaces.user) write_id_maps(launched.pid_, plan.identity);
   if (plan.process.oom_score_adj) set_oom_score_adj(launched.pid_, *plan.process.oom_score_adj);
   send_word(launched.channel_.get(), Word::prepared);

@@ -31,6 +31,9 @@ struct LaunchHooks {
   /// and user namespace. The new process waits for it at its first access.
   std::function<void(Fd device, Fd user_namespace)> serve_root;
 
+  /// Called in the parent when the new process is in its namespaces, but for the cgroup and time namespaces, and has done
+  /// nothing yet.
+  std::function<void(pid_t)> in_parent;
   /// Called in the parent before and after the new process makes its cgroup namespace, whose root will be the cgroup
   /// that it is in then.
   std::function<void(pid_t)> at_cgroup_namespace;

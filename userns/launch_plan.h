@@ -85,6 +85,13 @@ struct MountAttributes {
   std::uint64_t set = 0, clear = 0;
 };
 
+/// Other ids on a mount than its file system has: `inside` is the file system's, `outside` what the mount shows, as the
+/// process has it that makes the mount: the launching one for a bind, else the container's own.
+struct MountIds {
+  std::vector<IdMapping> uid_map, gid_map;
+  bool of_tree = false;  ///< On the mounts below it, too.
+};
+
 /// One mount in the container, made in list order. `target` is absolute inside the root, resolved
 /// below it with RESOLVE_IN_ROOT, and created when absent (a file for a bind of a file).
 struct MountOp {
@@ -99,6 +106,7 @@ struct MountOp {
   MountAttributes tree;   ///< Of it and of every mount below it.
   std::uint64_t propagation = 0;    ///< MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE; 0: private.
   bool propagation_of_tree = false; ///< … of the mounts below it, too.
+  std::optional<MountIds> ids;
   bool copy_up = false;             ///< tmpfs: begins with what lies at the target.
 };
 
@@ -195,6 +203,7 @@ struct ProcessPlan {
   std::vector<std::byte> notifying;
   std::vector<Rlimit> rlimits;
   std::optional<TaskAttributes> attributes;
+  std::string apparmor_profile, selinux_label;  ///< From execve(2) on; empty: none is asked for.
   std::optional<std::int32_t> oom_score_adj;  ///< proc_pid_oom_score_adj(5); none: the caller's stays.
   bool terminal = false;           ///< A pseudo-terminal of the container's own devpts.
   std::optional<ConsoleSize> console_size;
@@ -213,6 +222,7 @@ struct LaunchPlan {
   std::vector<std::string> masked_paths, read_only_paths;
   std::vector<Sysctl> sysctls;
   std::string hostname, domainname;
+  std::string mount_label;  ///< SELinux context of what is in new file systems; empty: the kernel's choice.
   std::optional<NetworkInterface> network;
   ProcessPlan process;
 };

@@ -11,6 +11,7 @@
 #include "sandbox/base/sys.h"
 #include "userns/copy_up.h"
 #include "userns/devices.h"
+#include "userns/id_mapping.h"
 
 namespace sandbox::userns {
 namespace {
@@ -128,9 +129,9 @@ Fd clone_source(const MountOp& op) {
          or_throw("bind source '{}'", op.source);
 }
 
-/// `propagating`: the copy, when it has been made already.
-Fd apply_bind(int root, const MountOp& op, const Fd& propagating) {
-  Fd tree = propagating ? sys::dup(propagating.get()) | or_throw("bind source '{}'", op.source) : clone_source(op);
+/// `made`: the copy, when it has been made already.
+Fd apply_bind(int root, const MountOp& op, const Fd& made) {
+  Fd tree = made ? sys::dup(made.get()) | or_throw("bind source '{}'", op.source) : clone_source(op);
   sys::mount_setattr(tree.get(), attributes_of(op), 0, op.recursive) | or_throw("bind mount '{}'", op.source);
   set_attributes(tree.get(), op);
   const auto status = sys::fstat(tree.get()) | or_throw("bind source '{}'", op.source);
@@ -152,7 +153,14 @@ void configure_mode(int fs, const Result<Fd>& covered, const MountOp& op) {
   sys::fsconfig_string(fs, "mode", mode.c_str()) | or_throw("mount option 'mode={}' for '{}'", mode, op.target);
 }
 
-Fd apply_new(int root, const MountOp& op) {
+/// As in runc, which engines expect: the kernel's own file systems keep theirs.
+void configure_label(int fs, const std::string& label, const MountOp& op) {
+  const bool has_files = op.kind == MountKind::tmpfs || op.kind == MountKind::devpts || op.kind == MountKind::other;
+  if (label.empty() || !has_files) return;
+  sys::fsconfig_string(fs, "context", label.c_str()) | or_throw("SELinux context '{}' of '{}'", label, op.target);
+}
+
+Fd apply_new(int root, const MountOp& op, const std::string& label) {
   auto opened = sys::fsopen(file_system_of(op));
   if (!opened && opened.error().value == ENODEV && op.kind == MountKind::cgroup2) return {};  // a kernel without cgroups
   const Fd fs = std::move(opened) | or_throw("mounting {} on '{}'", file_system_of(op), op.target);
@@ -160,6 +168,7 @@ Fd apply_new(int root, const MountOp& op) {
     sys::fsconfig_string(fs.get(), "source", op.source.c_str()) | or_throw("mounting '{}' on '{}'", op.source, op.target);
   }
   configure(fs.get(), op.data, op.target);
+  configure_label(fs.get(), label, op);
   configure_mode(fs.get(), sys::openat2(root, op.target.c_str(), O_PATH | O_DIRECTORY, in_root), op);
   sys::fsconfig_create(fs.get()) | or_throw("mounting {} on '{}'", file_system_of(op), op.target);
   MountOp writable = op;
@@ -169,6 +178,7 @@ Fd apply_new(int root, const MountOp& op) {
   }
   Fd mount = sys::fsmount(fs.get(), static_cast<unsigned>(attributes_of(writable))) | or_throw("mounting on '{}'", op.target);
   set_attributes(mount.get(), writable);
+  if (op.ids) map_ids(mount.get(), *op.ids, fmt::format("the mount on '{}'", op.target));
   const Fd target = make_directory_in_root(root, op.target);
   if (op.copy_up) copy_up_tree(target.get(), mount.get());
   if (op.kind == MountKind::other || (op.kind == MountKind::tmpfs && op.target != "/dev" && !op.target.starts_with("/dev/"))) {
@@ -205,9 +215,9 @@ Fd make_empty_directory() {
 }
 
 /// The mount; none where there is nothing to mount.
-Fd apply_mount(int root, const MountOp& op, const Fd& propagating) {
-  if (op.kind == MountKind::bind) return apply_bind(root, op, propagating);
-  return op.kind == MountKind::remount ? apply_remount(root, op) : apply_new(root, op);
+Fd apply_mount(int root, const MountOp& op, const std::string& label, const Fd& made) {
+  if (op.kind == MountKind::bind) return apply_bind(root, op, made);
+  return op.kind == MountKind::remount ? apply_remount(root, op) : apply_new(root, op, label);
 }
 
 }  // namespace
@@ -253,17 +263,28 @@ std::vector<Fd> clone_propagating(const std::vector<MountOp>& mounts) {
   std::vector<Fd> copies;
   for (const MountOp& op : mounts) {
     const bool hears = op.kind == MountKind::bind && (op.propagation == MS_SLAVE || op.propagation == MS_SHARED);
-    copies.push_back(hears ? clone_source(op) : Fd());
+    copies.push_back(hears && !op.ids ? clone_source(op) : Fd());
   }
   return copies;
 }
 
-std::vector<Fd> apply_mounts(int root, const LaunchPlan& plan, const std::vector<Fd>& propagating) {
+std::vector<Fd> clone_id_mapped(const std::vector<MountOp>& mounts) {
+  std::vector<Fd> copies(mounts.size());
+  for (std::size_t i = 0; i < mounts.size(); ++i) {
+    const MountOp& op = mounts[i];
+    if (op.kind != MountKind::bind || !op.ids) continue;
+    copies[i] = clone_with_ids(op.source, op.recursive, *op.ids);
+  }
+  return copies;
+}
+
+std::vector<Fd> apply_mounts(int root, const LaunchPlan& plan, const std::vector<Fd>& propagating,
+                             const std::vector<Fd>& id_mapped) {
   std::vector<Fd> read_only_last;
   bool populated = !plan.populate_dev;
   for (std::size_t i = 0; i < plan.mounts.size(); ++i) {
     const MountOp& op = plan.mounts[i];
-    Fd mount = apply_mount(root, op, propagating[i]);
+    Fd mount = apply_mount(root, op, plan.mount_label, id_mapped[i] ? id_mapped[i] : propagating[i]);
     if (!mount) continue;
     set_propagation(mount.get(), op);
     if (op.kind == MountKind::tmpfs && (op.read_only || (op.own.set & MOUNT_ATTR_RDONLY) != 0)) {

@@ -19,11 +19,14 @@ Fd open_in_root(int root, const std::string& path, int flags);
 Fd make_directory_in_root(int root, const std::string& path);
 
 /// Copies of what is to be bound and goes on to hear of mounts on the host, one for each of `mounts`; none for the
-/// others. Precondition: the mounts of this namespace are as they were inherited.
+/// others, and for what has other ids. Precondition: the mounts of this namespace are as they were inherited.
 std::vector<Fd> clone_propagating(const std::vector<MountOp>& mounts);
-/// The plan's mounts in their order, and what belongs into /dev. Returns those that are to be closed to writers when
-/// everything has been put into them.
-[[nodiscard]] std::vector<Fd> apply_mounts(int root, const LaunchPlan& plan, const std::vector<Fd>& propagating);
+/// Copies of what is to be bound with other ids, in the same form. Runs in the launching process, whose ids they are.
+std::vector<Fd> clone_id_mapped(const std::vector<MountOp>& mounts);
+/// The plan's mounts in their order, and what belongs into /dev. The last two: copies that have been made. Returns those
+/// that are to be closed to writers when everything has been put into them.
+[[nodiscard]] std::vector<Fd> apply_mounts(int root, const LaunchPlan& plan, const std::vector<Fd>& propagating,
+                                           const std::vector<Fd>& id_mapped);
 void close_to_writers(const std::vector<Fd>& mounts);
 void mask_paths(int root, const std::vector<std::string>& paths);
 void make_paths_read_only(int root, const std::vector<std::string>& paths);

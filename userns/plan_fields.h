@@ -99,6 +99,13 @@ void describe(A& field, Described<MountAttributes> auto& attributes) {
 }
 
 template <class A>
+void describe(A& field, Described<MountIds> auto& ids) {
+  field("uid_map", ids.uid_map);
+  field("gid_map", ids.gid_map);
+  field("of_tree", ids.of_tree);
+}
+
+template <class A>
 void describe(A& field, Described<MountOp> auto& mount) {
   field("kind", mount.kind);
   field("type", mount.type);
@@ -114,6 +121,7 @@ void describe(A& field, Described<MountOp> auto& mount) {
   field("tree", mount.tree);
   field("propagation", mount.propagation);
   field("propagation_of_tree", mount.propagation_of_tree);
+  field.since(6, "ids", mount.ids);
   field("copy_up", mount.copy_up);
 }
 
@@ -214,6 +222,8 @@ void describe(A& field, Described<ProcessPlan> auto& process) {
   field("seccomp_flags", process.seccomp_flags);
   field("rlimits", process.rlimits);
   field.since(3, "attributes", process.attributes);
+  field.since(6, "apparmor_profile", process.apparmor_profile);
+  field.since(6, "selinux_label", process.selinux_label);
   field("oom_score_adj", process.oom_score_adj);
   field("terminal", process.terminal);
   field("console_size", process.console_size);
@@ -235,6 +245,7 @@ void describe(A& field, Described<LaunchPlan> auto& plan) {
   field("sysctls", plan.sysctls);
   field("hostname", plan.hostname);
   field("domainname", plan.domainname);
+  field.since(6, "mount_label", plan.mount_label);
   field("network", plan.network);
   field("process", plan.process);
 }

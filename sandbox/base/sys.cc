@@ -230,14 +230,24 @@ Result<Fd> open_tree(int dir, const char* path, unsigned flags) noexcept {
 Result<void> move_mount(int from, int to_dir, const char* to_path, unsigned flags) noexcept {
   return done(::syscall(SYS_move_mount, from, "", to_dir, to_path, flags | MOVE_MOUNT_F_EMPTY_PATH));
 }
-Result<void> mount_setattr(int fd, std::uint64_t set, std::uint64_t clear, bool recursive,
-                           std::uint64_t propagation) noexcept {
-  struct mount_attr attributes {};
-  attributes.attr_set = set;
-  attributes.attr_clr = clear;
-  attributes.propagation = propagation;
+namespace {
+
+Result<void> set_attributes(int fd, mount_attr attributes, bool recursive) noexcept {
   const unsigned flags = AT_EMPTY_PATH | (recursive ? static_cast<unsigned>(AT_RECURSIVE) : 0U);
   return done(::syscall(SYS_mount_setattr, fd, "", flags, &attributes, sizeof attributes));
+}
+
+}  // namespace
+
+Result<void> mount_setattr(int fd, std::uint64_t set, std::uint64_t clear, bool recursive,
+                           std::uint64_t propagation) noexcept {
+  return set_attributes(fd, {.attr_set = set, .attr_clr = clear, .propagation = propagation, .userns_fd = 0}, recursive);
+}
+Result<void> map_mount(int fd, int user_namespace, bool recursive) noexcept {
+  mount_attr attributes{};
+  attributes.attr_set = MOUNT_ATTR_IDMAP;
+  attributes.userns_fd = static_cast<std::uint64_t>(user_namespace);
+  return set_attributes(fd, attributes, recursive);
 }
 Result<void> mount(const char* source, const char* target, const char* type, unsigned long flags,
                    const char* data) noexcept {

@@ -96,6 +96,8 @@ using Bytes = std::span<const std::byte>;
 /// Sets and clears MOUNT_ATTR_* on the mount at `fd` (AT_RECURSIVE when `recursive`).
 [[nodiscard]] Result<void> mount_setattr(int fd, std::uint64_t set, std::uint64_t clear,
                                          bool recursive, std::uint64_t propagation = 0) noexcept;
+/// Gives the mount at `fd` the ids of a user namespace (MOUNT_ATTR_IDMAP).
+[[nodiscard]] Result<void> map_mount(int fd, int user_namespace, bool recursive) noexcept;
 [[nodiscard]] Result<void> mount(const char* source, const char* target, const char* type,
                                  unsigned long flags, const char* data) noexcept;
 [[nodiscard]] Result<void> umount2(const char* target, int flags) noexcept;

@@ -1,6 +1,7 @@
 #include "sandbox/runtime/caller.h"
 
 #include <linux/capability.h>
+#include <linux/magic.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,6 +28,16 @@ std::vector<userns::IdMapping> read_map(const char* path) {
   return map;
 }
 
+bool has_apparmor() {
+  const char* path = "/sys/module/apparmor/parameters/enabled";
+  return path_exists(path) && read_file(path).starts_with('Y');
+}
+
+bool has_selinux() {
+  const auto directory = sys::openat(AT_FDCWD, "/sys/fs/selinux", O_PATH | O_DIRECTORY);
+  return directory && sys::fstatfs_type(directory->get()).value_or(0) == SELINUX_MAGIC;
+}
+
 }  // namespace
 
 Caller survey_caller(const oci::Linux& part) {
@@ -34,6 +45,8 @@ Caller survey_caller(const oci::Linux& part) {
   caller.gid_map = read_map("/proc/self/gid_map");
   caller.initial_namespace = read_map("/proc/self/uid_map") == std::vector<userns::IdMapping>{{0, 0, UINT32_MAX}};
   caller.may_set_groups = !read_file("/proc/self/setgroups").starts_with("deny");
+  caller.apparmor = has_apparmor();
+  caller.selinux = has_selinux();
   if (caller.uid != 0 && part.uid_mappings.empty()) caller.ids = userns::read_subordinate_ids();
   return caller;
 }

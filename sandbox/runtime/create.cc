@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "netstack/device.h"
 #include "netstack/netstack.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
@@ -15,6 +16,7 @@
 #include "sandbox/runtime/caller.h"
 #include "sandbox/runtime/cgroup.h"
 #include "sandbox/runtime/hooks.h"
+#include "sandbox/runtime/intel_rdt.h"
 #include "sandbox/runtime/launching.h"
 #include "sandbox/runtime/lifecycle.h"
 #include "sandbox/runtime/seccomp.h"
@@ -36,10 +38,18 @@ std::string read_config(const std::string& bundle, const std::string& name) {
   return read_file(path);
 }
 
+void move_devices(const std::vector<NetworkDevice>& devices, pid_t pid) {
+  const std::string path = fmt::format("/proc/{}/ns/net", pid);
+  const Fd space = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY) | or_throw("opening '{}'", path);
+  for (const NetworkDevice& device : devices) netstack::move_device(device.host_name, space.get(), device.name);
+}
+
 /// The process of a container sees its own number, the runtime the host's (runtime-spec runtime.md, "State").
-userns::LaunchHooks launch_hooks(const oci::Hooks& hooks, const Record& record) {
+userns::LaunchHooks launch_hooks(const oci::Hooks& hooks, const std::vector<NetworkDevice>& devices,
+                                 const Record& record) {
   userns::LaunchHooks steps;
   steps.bring_up_loopback = [] { netstack::bring_up_loopback(); };
+  if (!devices.empty()) steps.in_parent = [&devices](pid_t pid) { move_devices(devices, pid); };
   if (!hooks.prestart.empty() || !hooks.create_runtime.empty()) {
     steps.before_root = [&hooks, &record](pid_t pid) {
       const std::string state = hook_state(record, Status::creating, pid);
@@ -78,6 +88,7 @@ Loaded load_bundle(const CreateRequest& request) {
   const PlanOptions options{request.no_new_keyring, listening, listening > 0};
   loaded.plan = plan_container(loaded.spec, loaded.bundle, survey_caller(loaded.spec.linux_part), options);
   loaded.cgroup = plan_cgroup(loaded.spec.linux_part, request.id, request.cgroup_manager, cgroup::survey());
+  if (loaded.plan.rdt) loaded.resctrl = find_resctrl();
   return loaded;
 }
 
@@ -105,6 +116,7 @@ void Creation::undo() noexcept {
   try {
     std::vector<std::string> warnings;
     remove_cgroup(record_, warnings);
+    remove_intel_rdt(record_, warnings);
     store_.remove(record_.id);
     if (!begun_) return;
     run_poststop(hooks_, record_, warnings);
@@ -132,11 +144,14 @@ void Creation::make(const CreateRequest& request, const Loaded& loaded) {
   userns::LaunchPlan plan = loaded.plan.launch;
   apply_seccomp(spec, plan.process, store_.filters());
   const userns::StdioFds stdio{0, 1, 2, loaded.preserved_fds, gate_.get()};
-  userns::LaunchHooks steps = launch_hooks(spec.hooks, record_);
+  userns::LaunchHooks steps = launch_hooks(spec.hooks, loaded.plan.network_devices, record_);
   steps.at_cgroup_namespace = cgroup.at_namespace();
   begun_ = true;
   launching([&] { launched_.emplace(userns::Launched::begin(plan, stdio, steps, cgroup.entry())); });
   cgroup.finish(launched_->pid());
+  if (loaded.plan.rdt) {
+    apply_intel_rdt(*loaded.plan.rdt, loaded.resctrl, launched_->pid(), record_, [&] { store_.write(record_); });
+  }
   if (!request.console_socket.empty()) send_console(request.console_socket, launched_->take_console());
   keep_line_ends(launched_->console());
   record_.pid = launched_->pid();

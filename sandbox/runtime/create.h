@@ -29,6 +29,7 @@ struct Loaded {
   oci::RuntimeSpec spec;
   Plan plan;
   CgroupPlan cgroup;
+  std::string resctrl;  ///< Where that is mounted, if the plan needs it.
   std::string bundle;  ///< Absolute.
   unsigned preserved_fds = 0;
 };

@@ -26,12 +26,12 @@ OrderedJson features_document() {
             {"capabilities", profiles::capability_names(profiles::all_capabilities())},
             {"seccomp", seccomp},
             {"cgroup", {{"v1", false}, {"v2", true}, {"systemd", true}, {"systemdUser", true}, {"rdma", true}}},
-            {"apparmor", {{"enabled", false}}},
-            {"selinux", {{"enabled", false}}},
+            {"apparmor", {{"enabled", true}}},
+            {"selinux", {{"enabled", true}}},
             {"memoryPolicy", {{"modes", memory_policy_modes()}, {"flags", memory_policy_flags()}}},
-            {"intelRdt", {{"enabled", false}}},
-            {"mountExtensions", {{"idmap", {{"enabled", false}}}}},
-            {"netDevices", {{"enabled", false}}}}}};
+            {"intelRdt", {{"enabled", true}, {"schemata", true}, {"monitoring", true}}},
+            {"mountExtensions", {{"idmap", {{"enabled", true}}}}},
+            {"netDevices", {{"enabled", true}}}}}};
 }
 
 }  // namespace sandbox::runtime

@@ -17,6 +17,7 @@
 #include "sandbox/oci/runtime_spec.h"
 #include "sandbox/runtime/cgroup.h"
 #include "sandbox/runtime/hooks.h"
+#include "sandbox/runtime/intel_rdt.h"
 #include "sandbox/runtime/launching.h"
 #include "sandbox/runtime/seccomp_agent.h"
 
@@ -96,6 +97,7 @@ oci::Hooks hooks_for_removal(const Store& store, const Record& record, std::vect
 void destroy(const Store& store, const Record& record, std::vector<std::string>& warnings) {
   kill_and_wait(record);
   remove_cgroup(record, warnings);
+  remove_intel_rdt(record, warnings);
   const oci::Hooks hooks = hooks_for_removal(store, record, warnings);
   store.remove(record.id);
   run_poststop(hooks, record, warnings);

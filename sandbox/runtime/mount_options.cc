@@ -90,7 +90,7 @@ MountOptions parse_mount_options(const std::vector<std::string>& words) {
 }
 
 std::vector<std::string> known_mount_options() {
-  std::vector<std::string> names{"bind", "rbind", "remount", "tmpcopyup"};
+  std::vector<std::string> names{"bind", "rbind", "remount", "tmpcopyup", "idmap", "ridmap"};
   for (const MountWord& word : kMountWords) {
     names.emplace_back(word.name);
     names.push_back(fmt::format("r{}", word.name));

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <set>
 #include <unordered_map>
 
 #include "profiles/capabilities.h"
 #include "sandbox/base/error.h"
+#include "sandbox/runtime/intel_rdt.h"
 #include "sandbox/runtime/mount_options.h"
 #include "sandbox/runtime/plan_attributes.h"
 #include "sandbox/runtime/plan_mounts.h"
@@ -52,8 +54,10 @@ NamespacePlan plan_namespaces(const oci::RuntimeSpec& spec, const Caller& caller
   bool mount = false;
   for (const oci::Namespace& space : spec.linux_part.namespaces) {
     if (space.type == "mount") {
-      mount = space.path.empty();
-      continue;
+      mount = true;
+      if (space.path.empty()) continue;
+      throw Unsupported("a mount namespace of others can't be joined: its root would become another for all in it",
+                        "leave the path out, and bind what the container needs of it");
     }
     const auto* word = std::ranges::find(namespace_words, space.type, &NamespaceWord::type);
     if (word == std::end(namespace_words)) {
@@ -65,7 +69,7 @@ NamespacePlan plan_namespaces(const oci::RuntimeSpec& spec, const Caller& caller
       plan.joined.push_back({word->kind, space.path});
     }
   }
-  if (!mount) throw Unsupported("a container without a mount namespace of its own is not supported");
+  if (!mount) throw Unsupported("a container without a mount namespace of its own would have the host's mounts changed");
   // Who has no rights over the present one makes a new one whatever was asked for; nothing else would work.
   if (caller.uid != 0 && !joins(plan, NamespaceKind::user)) plan.user = true;
   return plan;
@@ -89,14 +93,6 @@ std::vector<userns::ClockOffset> plan_clock_offsets(const oci::Linux& part, cons
                       "give the container a pid namespace of its own, or join a time namespace");
   }
   return offsets;
-}
-
-std::vector<IdMapping> to_map(const std::vector<oci::IdMap>& lines) {
-  constexpr std::size_t most_lines = 340;  // user_namespaces(7), Linux 4.15
-  if (lines.size() > most_lines) throw InvalidInput(fmt::format("a map of ids has more than {} lines", most_lines));
-  std::vector<IdMapping> map;
-  for (const oci::IdMap& line : lines) map.push_back({line.container_id, line.host_id, line.size});
-  return map;
 }
 
 userns::IdentityPlan plan_identity(const oci::Linux& part, const Caller& caller) {
@@ -237,9 +233,21 @@ std::vector<std::string> without_repetitions(const std::vector<std::string>& ent
   return kept;
 }
 
-void refuse_unsupported(const oci::Process& process) {
-  if (!process.apparmor_profile.empty()) throw Unsupported("AppArmor profiles are not supported");
-  if (!process.selinux_label.empty()) throw Unsupported("SELinux labels are not supported");
+/// A label that can't be applied is an error, since it was asked for as a protection.
+void plan_labels(const oci::Process& process, const Caller& caller, userns::ProcessPlan& plan) {
+  // Everything is unconfined where there is no AppArmor.
+  const bool confined =
+      !process.apparmor_profile.empty() && (caller.apparmor || process.apparmor_profile != "unconfined");
+  if (confined && !caller.apparmor) {
+    throw Unsupported(fmt::format("process.apparmorProfile '{}' can't be applied: AppArmor is not on here",
+                                  process.apparmor_profile));
+  }
+  if (!process.selinux_label.empty() && !caller.selinux) {
+    throw Unsupported(
+        fmt::format("process.selinuxLabel '{}' can't be applied: SELinux is not on here", process.selinux_label));
+  }
+  if (confined) plan.apparmor_profile = process.apparmor_profile;
+  plan.selinux_label = process.selinux_label;
 }
 
 // --- the rest ------------------------------------------------------------------------------------
@@ -299,11 +307,32 @@ void plan_names(const oci::RuntimeSpec& spec, LaunchPlan& launch) {
   }
 }
 
-void refuse_unsupported(const oci::RuntimeSpec& spec) {
-  const oci::Linux& part = spec.linux_part;
-  if (part.intel_rdt) throw Unsupported("linux.intelRdt is not supported");
-  if (part.net_devices && !part.net_devices->empty()) throw Unsupported("linux.netDevices is not supported");
-  if (!part.mount_label.empty()) throw Unsupported("SELinux labels are not supported");
+std::string plan_mount_label(const oci::Linux& part, const Caller& caller) {
+  if (part.mount_label.empty() || caller.selinux) return part.mount_label;
+  throw Unsupported(fmt::format("linux.mountLabel '{}' can't be applied: SELinux is not on here", part.mount_label));
+}
+
+/// Names as the kernel has them (dev_valid_name in net/core/dev.c); one in the container may be a template, "eth%d".
+void check_device_name(const std::string& name, const char* what) {
+  constexpr std::size_t longest = 15;  // IFNAMSIZ, with a NUL
+  const auto wrong = [](unsigned char c) { return c == '/' || c == ':' || std::isspace(c) != 0; };
+  if (name.empty() || name.size() > longest || name == "." || name == ".." || std::ranges::any_of(name, wrong)) {
+    throw InvalidInput(fmt::format("linux.netDevices: '{}' is not a name {}", name, what));
+  }
+}
+
+std::vector<NetworkDevice> plan_network_devices(const oci::Linux& part, const NamespacePlan& namespaces) {
+  std::vector<NetworkDevice> devices;
+  if (!part.net_devices) return devices;
+  for (const auto& [name, value] : oci::Value(*part.net_devices, "config.json", "linux.netDevices").members()) {
+    devices.push_back({name, value.text("name", name)});
+    check_device_name(devices.back().host_name, "of a network device");
+    check_device_name(devices.back().name, "for a network device");
+  }
+  if (!devices.empty() && !has_own(namespaces, NamespaceKind::network)) {
+    throw InvalidInput("unable to move network devices without a private network namespace");
+  }
+  return devices;
 }
 
 /// Private is what a root is without more words.
@@ -333,7 +362,6 @@ void check_device_rules(const oci::Linux& part, const LaunchPlan& launch, const 
 
 userns::ProcessPlan plan_process(const oci::Process& process, const LaunchPlan& launch, const Caller& caller,
                                  const PlanOptions& options, std::vector<std::string>& warnings) {
-  refuse_unsupported(process);
   if (process.args.empty()) throw InvalidInput("args must not be empty");
   userns::ProcessPlan plan;
   plan.argv = process.args;
@@ -347,6 +375,7 @@ userns::ProcessPlan plan_process(const oci::Process& process, const LaunchPlan& 
   plan_capabilities(process, own_rights ? profiles::all_capabilities() : caller.capabilities, plan, warnings);
   plan.no_new_privs = process.no_new_privileges;
   plan.rlimits = plan_rlimits(process);
+  plan_labels(process, caller, plan);
   plan.oom_score_adj = process.oom_score_adj;
   plan.terminal = process.terminal;
   if (process.terminal && process.console_size) {
@@ -366,7 +395,6 @@ std::vector<std::string> namespace_types() {
 
 Plan plan_container(const oci::RuntimeSpec& spec, const std::string& bundle, const Caller& caller,
                     const PlanOptions& options) {
-  refuse_unsupported(spec);
   Plan plan;
   LaunchPlan& launch = plan.launch;
   launch.namespaces = plan_namespaces(spec, caller);
@@ -381,6 +409,9 @@ Plan plan_container(const oci::RuntimeSpec& spec, const std::string& bundle, con
   launch.read_only_paths = spec.linux_part.readonly_paths;
   launch.sysctls = plan_sysctls(spec, launch.namespaces);
   plan_names(spec, launch);
+  launch.mount_label = plan_mount_label(spec.linux_part, caller);
+  plan.rdt = plan_intel_rdt(spec.linux_part);
+  plan.network_devices = plan_network_devices(spec.linux_part, launch.namespaces);
   if (!spec.process) throw InvalidInput("process property must not be empty");
   launch.process = plan_process(*spec.process, launch, caller, options, plan.warnings);
   launch.process.attributes = plan_attributes(*spec.process, spec.linux_part);

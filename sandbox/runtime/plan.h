@@ -19,6 +19,7 @@ struct Caller {
   std::uint64_t capabilities = 0;  ///< Permitted.
   bool initial_namespace = false;  ///< It is the host's own user namespace, in which root can make device nodes.
   bool may_set_groups = true;      ///< /proc/self/setgroups
+  bool apparmor = false, selinux = false;  ///< The kernel's security modules that are on.
   std::vector<userns::IdMapping> gid_map;  ///< Of its user namespace.
   userns::SubordinateIds ids;              ///< Its ranges.
 };
@@ -30,8 +31,22 @@ struct PlanOptions {
   bool listen_fds = false;
 };
 
+/// One of the host's network that goes into the container's.
+struct NetworkDevice {
+  std::string host_name, name;
+};
+
+/// Groups of the resctrl file system (intel_rdt.h).
+struct RdtPlan {
+  std::string group;                  ///< Name of a control group; "/": the default one; empty: the container's own.
+  std::vector<std::string> schemata;  ///< Lines of the group's file of that name, in the order of writing.
+  bool monitored = false;             ///< In a monitoring group of the container's own.
+};
+
 struct Plan {
   userns::LaunchPlan launch;
+  std::optional<RdtPlan> rdt;
+  std::vector<NetworkDevice> network_devices;
   std::vector<std::string> warnings;  ///< What could not be granted and need not be (capabilities).
 };
 

@@ -59,6 +59,13 @@ Json plan_document(const Plan& plan, const CgroupPlan& cgroup, const oci::Hooks&
   Json document = JsonWriter::encode(plan.launch);
   document["process"]["seccomp"] = describe_seccomp(plan.launch.process.seccomp);
   document["cgroup"] = describe_cgroup(cgroup);
+  document["networkDevices"] = Json::object();
+  for (const NetworkDevice& device : plan.network_devices) document["networkDevices"][device.host_name] = device.name;
+  document["intelRdt"] = nullptr;
+  if (plan.rdt) {
+    document["intelRdt"] = {
+        {"group", plan.rdt->group}, {"schemata", plan.rdt->schemata}, {"monitored", plan.rdt->monitored}};
+  }
   document["hooks"] = {{"prestart", describe_hooks(hooks.prestart)},
                        {"createRuntime", describe_hooks(hooks.create_runtime)},
                        {"createContainer", describe_hooks(hooks.create_container)},

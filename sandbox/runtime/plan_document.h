@@ -8,8 +8,8 @@
 
 namespace sandbox::runtime {
 
-/// The fields of userns::LaunchPlan, and "cgroup", "hooks" and "warnings". Of the seccomp filter, which is to be in
-/// `plan` already, there is its size and digest.
+/// The fields of userns::LaunchPlan, and "cgroup", "networkDevices", "intelRdt", "hooks" and "warnings". Of the seccomp
+/// filter, which is to be in `plan` already, there is its size and digest.
 Json plan_document(const Plan& plan, const CgroupPlan& cgroup, const oci::Hooks& hooks);
 
 }  // namespace sandbox::runtime

@@ -12,6 +12,7 @@
 namespace sandbox::runtime {
 namespace {
 
+using userns::IdMapping;
 using userns::LaunchPlan;
 using userns::MountKind;
 using userns::MountOp;
@@ -99,13 +100,58 @@ std::string bind_source(const oci::Mount& mount, const std::string& bundle) {
   return mount.source.starts_with('/') ? mount.source : bundle + "/" + mount.source;
 }
 
+/// Ids of the launching process as its new user namespace has them.
+std::vector<IdMapping> as_inside(const std::vector<IdMapping>& map, const std::vector<IdMapping>& space,
+                                 const std::string& where) {
+  std::vector<IdMapping> inside;
+  for (const IdMapping& line : map) {
+    for (std::uint32_t done = 0; done < line.count;) {
+      const std::uint64_t id = std::uint64_t{line.outside} + done;
+      const auto part = std::ranges::find_if(
+          space, [&](const IdMapping& each) { return id >= each.outside && id - each.outside < each.count; });
+      if (part == space.end()) throw InvalidInput(fmt::format("{}: the container has no id for {}", where, id));
+      const auto offset = static_cast<std::uint32_t>(id - part->outside);
+      const std::uint32_t count = std::min(line.count - done, part->count - offset);
+      inside.push_back({line.inside + done, part->inside + offset, count});
+      done += count;
+    }
+  }
+  return inside;
+}
+
+/// What is bound is mapped by the launching process, which may have the power over its file system. A file system that
+/// is mounted in a user namespace can be mapped only there, into the ids that are there.
+std::optional<userns::MountIds> plan_ids(const oci::Mount& mount, const MountOptions& options, MountKind kind,
+                                         const LaunchPlan& launch) {
+  if (!options.id_mapped && mount.uid_mappings.empty()) return std::nullopt;
+  const std::string where = fmt::format("id mapping of the mount on '{}'", mount.destination);
+  userns::MountIds ids{to_map(mount.uid_mappings), to_map(mount.gid_mappings), options.id_mapped_tree};
+  if (ids.uid_map.empty()) {
+    if (!launch.namespaces.user) {
+      throw InvalidInput(fmt::format("{}: it has no uidMappings, and the container no new user namespace", where));
+    }
+    ids.uid_map = launch.identity.uid_map;
+    ids.gid_map = launch.identity.gid_map;
+  }
+  if (kind == MountKind::bind) return ids;
+  if (kind != MountKind::tmpfs && kind != MountKind::other) {
+    throw InvalidInput(fmt::format("{}: a file system of the kernel's own has no other ids", where));
+  }
+  if (joins(launch, NamespaceKind::user)) {
+    throw Unsupported(fmt::format("{} can't be done in a user namespace of others", where));
+  }
+  if (launch.namespaces.user) {
+    ids.uid_map = as_inside(ids.uid_map, launch.identity.uid_map, where);
+    ids.gid_map = as_inside(ids.gid_map, launch.identity.gid_map, where);
+  }
+  return ids;
+}
+
 MountOp plan_mount(const oci::Mount& mount, const std::string& bundle, const Caller& caller, Plan& plan) {
   const MountOptions options = parse_mount_options(mount.options);
-  if (options.id_mapped || !mount.uid_mappings.empty()) {
-    throw Unsupported(fmt::format("mount on '{}': id-mapped mounts are not supported", mount.destination));
-  }
   MountOp op;
   op.kind = kind_of(mount, options);
+  op.ids = plan_ids(mount, options, op.kind, plan.launch);
   op.target = checked_target(mount.destination);
   if (op.target == "/proc" && op.kind != MountKind::proc && op.kind != MountKind::bind) {
     throw InvalidInput(fmt::format("mount on '/proc' is of type '{}', not proc", mount.type));
@@ -170,6 +216,14 @@ userns::DevicePlan plan_device(const oci::Device& device) {
 }
 
 }  // namespace
+
+std::vector<IdMapping> to_map(const std::vector<oci::IdMap>& lines) {
+  constexpr std::size_t most_lines = 340;  // user_namespaces(7), Linux 4.15
+  if (lines.size() > most_lines) throw InvalidInput(fmt::format("a map of ids has more than {} lines", most_lines));
+  std::vector<IdMapping> map;
+  for (const oci::IdMap& line : lines) map.push_back({line.container_id, line.host_id, line.size});
+  return map;
+}
 
 void plan_mounts(const oci::RuntimeSpec& spec, const std::string& bundle, const Caller& caller, Plan& plan) {
   LaunchPlan& launch = plan.launch;

@@ -9,6 +9,9 @@
 
 namespace sandbox::runtime {
 
+/// Throws InvalidInput for more lines than the kernel takes.
+std::vector<userns::IdMapping> to_map(const std::vector<oci::IdMap>& lines);
+
 /// Fills mounts, populate_dev and devices. Precondition: launch.namespaces and launch.identity are planned.
 void plan_mounts(const oci::RuntimeSpec& spec, const std::string& bundle, const Caller& caller, Plan& plan);
 

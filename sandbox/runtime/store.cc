@@ -36,6 +36,8 @@ void describe(A& field, Described<Record> auto& record) {
   field("scope", record.scope);
   field("scopeBus", record.scope_bus);
   field("hasLaterSteps", record.has_later_steps);
+  field("rdtGroup", record.rdt_group);
+  field("rdtMonitor", record.rdt_monitor);
 }
 
 namespace {

@@ -34,6 +34,7 @@ struct Record {
   std::uint64_t creator_start = 0;
   std::string cgroup;            ///< Directory; empty: that of the caller.
   std::string scope, scope_bus;  ///< Of systemd, that `cgroup` is in; empty: none.
+  std::string rdt_group, rdt_monitor;  ///< Directories of resctrl that go with the container; empty: none.
   std::map<std::string, std::string> annotations;
   bool has_later_steps = false;  ///< Whether `start` or `delete` have something to read in config.json.
 };

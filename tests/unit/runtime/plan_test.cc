@@ -86,6 +86,86 @@ TEST_CASE("namespaces by path are joined, and joining a user namespace makes non
   CHECK(plan.launch.namespaces.joined[0].kind == NamespaceKind::network);
 }
 
+TEST_CASE("a bind mount's other ids are the launching process's, those of a new file system the container's") {
+  Case c;
+  c.caller.ids = {{{100000, 65536}}, {{200000, 65536}}};
+  const char* maps = R"("uidMappings":[{"containerID":7,"hostID":1000,"size":1},{"containerID":8,"hostID":100000,"size":9}],
+      "gidMappings":[{"containerID":0,"hostID":200005,"size":3}])";
+  c.add_mount(fmt::format(R"({{"destination":"/a","source":"/x","options":["bind","ridmap"],{}}})", maps).c_str());
+  c.add_mount(fmt::format(R"({{"destination":"/b","type":"tmpfs",{}}})", maps).c_str());
+  c.add_mount(R"({"destination":"/c","source":"/x","options":["bind","idmap"]})");
+  using Map = std::vector<userns::IdMapping>;
+  const auto mounts = c.plan().launch.mounts;
+  REQUIRE(mounts[0].ids);
+  CHECK(mounts[0].ids->of_tree);
+  CHECK(mounts[0].ids->uid_map == Map{{7, 1000, 1}, {8, 100000, 9}});
+  REQUIRE(mounts[1].ids);
+  CHECK_FALSE(mounts[1].ids->of_tree);
+  CHECK(mounts[1].ids->uid_map == Map{{7, 0, 1}, {8, 1, 9}});
+  CHECK(mounts[1].ids->gid_map == Map{{0, 6, 3}});
+  REQUIRE(mounts[2].ids);
+  CHECK(mounts[2].ids->uid_map == c.plan().launch.identity.uid_map);
+}
+
+TEST_CASE("ids of mounts that can't be") {
+  const char* maps = R"("uidMappings":[{"containerID":0,"hostID":5,"size":1}],"gidMappings":[{"containerID":0,"hostID":5,"size":1}])";
+  const auto failure = [&](const std::string& mount, bool root) {
+    Case c;
+    if (root) c.as_root();
+    c.add_mount(mount.c_str());
+    return c.failure();
+  };
+  CHECK(failure(fmt::format(R"({{"destination":"/a","type":"tmpfs",{}}})", maps), false) ==
+        "id mapping of the mount on '/a': the container has no id for 5");
+  CHECK(failure(R"({"destination":"/a","type":"tmpfs","options":["idmap"]})", true) ==
+        "id mapping of the mount on '/a': it has no uidMappings, and the container no new user namespace");
+  CHECK(failure(fmt::format(R"({{"destination":"/p","type":"proc",{}}})", maps), true) ==
+        "id mapping of the mount on '/p': a file system of the kernel's own has no other ids");
+}
+
+TEST_CASE("labels of security modules that are off are refused by name") {
+  Case c;
+  c.document["process"]["apparmorProfile"] = "unconfined";
+  CHECK(c.plan().launch.process.apparmor_profile.empty());
+  c.document["process"]["apparmorProfile"] = "moon";
+  CHECK(c.failure() == "process.apparmorProfile 'moon' can't be applied: AppArmor is not on here");
+  c.caller.apparmor = true;
+  CHECK(c.plan().launch.process.apparmor_profile == "moon");
+  c.document["process"]["selinuxLabel"] = "a:b:c:d";
+  CHECK(c.failure() == "process.selinuxLabel 'a:b:c:d' can't be applied: SELinux is not on here");
+  c.caller.selinux = true;
+  c.document["linux"]["mountLabel"] = "a:b:c:s0:c1,c2";
+  CHECK(c.plan().launch.process.selinux_label == "a:b:c:d");
+  CHECK(c.plan().launch.mount_label == "a:b:c:s0:c1,c2");
+  c.caller.selinux = false;
+  c.document["process"].erase("selinuxLabel");
+  CHECK(c.failure() == "linux.mountLabel 'a:b:c:s0:c1,c2' can't be applied: SELinux is not on here");
+}
+
+TEST_CASE("network devices need a network namespace, and names that the kernel takes") {
+  Case c;
+  c.document["linux"]["netDevices"] = Json::parse(R"({"eth0":{},"eth1":{"name":"net%d"}})");
+  CHECK(c.failure() == "unable to move network devices without a private network namespace");
+  c.add_namespace(R"({"type":"network"})");
+  const auto devices = c.plan().network_devices;
+  REQUIRE(devices.size() == 2);
+  CHECK(devices[0].name == "eth0");
+  CHECK(devices[1].host_name == "eth1");
+  CHECK(devices[1].name == "net%d");
+  for (const char* name : {"", ".", "..", "a/b", "a:b", "a b", "0123456789abcdef"}) {
+    c.document["linux"]["netDevices"] = {{"eth0", {{"name", name}}}};
+    CHECK(c.failure() == fmt::format("linux.netDevices: '{}' is not a name for a network device", name));
+  }
+}
+
+TEST_CASE("a mount namespace is always the container's own") {
+  Case c;
+  c.document["linux"]["namespaces"] = Json::parse(R"([{"type":"mount","path":"/proc/1/ns/mnt"}])");
+  CHECK_THROWS_AS(c.plan(), Unsupported);
+  c.document["linux"]["namespaces"] = Json::parse(R"([{"type":"pid"}])");
+  CHECK_THROWS_AS(c.plan(), Unsupported);
+}
+
 TEST_CASE("clocks of a new time namespace") {
   Case c;
   c.document["linux"]["timeOffsets"] = Json::parse(R"({"boottime":{"secs":-5,"nanosecs":7},"monotonic":{"secs":3}})");
@@ -225,14 +305,4 @@ TEST_CASE("of several values of a variable the last one counts") {
   Case c;
   c.document["process"]["env"] = {"A=1", "AB=2", "A=3", "NAKED", "A=4"};
   CHECK(c.plan().launch.process.env == std::vector<std::string>{"A=4", "AB=2", "NAKED"});
-}
-
-TEST_CASE("what is not supported is refused by name") {
-  const auto with = [](const char* pointer, const char* text) {
-    Case c;
-    c.document[Json::json_pointer(pointer)] = Json::parse(text);
-    return c.failure();
-  };
-  CHECK(with("/linux/intelRdt", R"({"closID":"x"})") == "linux.intelRdt is not supported");
-  CHECK(with("/process/apparmorProfile", R"("x")") == "AppArmor profiles are not supported");
 }
