@@ -283,7 +283,7 @@ void set_up_container(const LaunchPlan& plan, const std::vector<Fd>& id_mapped, 
     user_namespace = sys::openat(AT_FDCWD, "/proc/self/ns/user", O_RDONLY) | or_throw("opening '/proc/self/ns/user'");
   }
   set_exec_labels(plan.process);
-  enter_root(root.get());
+  enter_root(root.get(), plan.root.no_pivot);
   const Fd top = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening '/'");
   if (user_namespace) {
     // The kernel shows them to nobody as long as this process isn't the container's program (proc(5), "dumpable").

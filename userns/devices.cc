@@ -58,36 +58,23 @@ mode_t type_of(DeviceKind kind) {
   return S_IFIFO;
 }
 
-}  // namespace
-
-bool is_character_device(int fd, unsigned major, unsigned minor) {
-  const auto status = sys::fstat(fd);
-  return status && S_ISCHR(status->st_mode) && status->st_rdev == makedev(major, minor);
+/// On a mount without devices a node would mean nothing.
+bool may_hold_nodes(int directory) {
+  const auto status = sys::fstatvfs(directory);
+  return status && (status->f_flag & ST_NODEV) == 0;
 }
 
-void populate_dev(int root) {
-  const Fd place = make_directory_in_root(root, "/dev");
-  const Fd dev = sys::openat(place.get(), ".", O_RDONLY | O_DIRECTORY) | or_throw("opening '/dev' in the container");
-  for (const Device& device : devices) {
-    bind_device(dev, device.name, fmt::format("/dev/{}", device.name), S_IFCHR, makedev(device.major, device.minor));
-  }
-  struct Link {
-    const char* name;
-    const char* target;
-  };
-  constexpr Link links[] = {{"fd", "/proc/self/fd"},       {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
-                            {"stderr", "/proc/self/fd/2"}, {"core", "/proc/kcore"},      {"ptmx", "pts/ptmx"}};
-  for (const Link& link : links) link_device(dev, link.name, link.target);
-}
-
-void make_device(int root, const DevicePlan& device) {
-  const Fd place = make_directory_in_root(root, parent_of(device.path));
-  const Fd directory =
-      sys::openat(place.get(), ".", O_RDONLY | O_DIRECTORY) | or_throw("opening the place of '{}'", device.path);
+/// The node itself where that is allowed: the mode of the host's own is not for a container to change. Elsewhere the
+/// host's is bound, the one at the same path.
+void place_device(const Fd& directory, const DevicePlan& device) {
   const std::string name = name_of(device.path);
   const mode_t type = type_of(device.kind);
-  const dev_t number = device.kind == DeviceKind::fifo ? 0 : makedev(device.major, device.minor);
-  const auto made = sys::mknodat(directory.get(), name.c_str(), type | device.mode, number);
+  const bool is_fifo = device.kind == DeviceKind::fifo;
+  const dev_t number = is_fifo ? 0 : makedev(device.major, device.minor);
+  Result<void> made = std::unexpected(Errno{EPERM});
+  if (is_fifo || may_hold_nodes(directory.get())) {
+    made = sys::mknodat(directory.get(), name.c_str(), type | device.mode, number);
+  }
   if (made) {
     sys::fchownat(directory.get(), name.c_str(), device.uid, device.gid, AT_SYMLINK_NOFOLLOW) |
         or_throw("giving device '{}' to its owner", device.path);
@@ -104,6 +91,35 @@ void make_device(int root, const DevicePlan& device) {
     throw SysError(made.error(), fmt::format("making device '{}'", device.path));
   }
   bind_device(directory, name, device.path, type, number);
+}
+
+}  // namespace
+
+bool is_character_device(int fd, unsigned major, unsigned minor) {
+  const auto status = sys::fstat(fd);
+  return status && S_ISCHR(status->st_mode) && status->st_rdev == makedev(major, minor);
+}
+
+void populate_dev(int root) {
+  const Fd place = make_directory_in_root(root, "/dev");
+  const Fd dev = sys::openat(place.get(), ".", O_RDONLY | O_DIRECTORY) | or_throw("opening '/dev' in the container");
+  for (const Device& device : devices) {
+    place_device(dev, {.path = fmt::format("/dev/{}", device.name), .major = device.major, .minor = device.minor});
+  }
+  struct Link {
+    const char* name;
+    const char* target;
+  };
+  constexpr Link links[] = {{"fd", "/proc/self/fd"},       {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
+                            {"stderr", "/proc/self/fd/2"}, {"core", "/proc/kcore"},      {"ptmx", "pts/ptmx"}};
+  for (const Link& link : links) link_device(dev, link.name, link.target);
+}
+
+void make_device(int root, const DevicePlan& device) {
+  const Fd place = make_directory_in_root(root, parent_of(device.path));
+  const Fd directory =
+      sys::openat(place.get(), ".", O_RDONLY | O_DIRECTORY) | or_throw("opening the place of '{}'", device.path);
+  place_device(directory, device);
 }
 
 void bind_console(int root, int slave) {

@@ -6,9 +6,9 @@
 namespace sandbox::userns {
 
 bool is_character_device(int fd, unsigned major, unsigned minor);
-/// Binds the host's harmless devices and makes the standard links in the container's /dev.
+/// The harmless devices and the standard links in the container's /dev.
 void populate_dev(int root);
-/// In the initial user namespace by mknod(2), which makes it what is asked for; elsewhere the host's own node.
+/// Where it may be and means something by mknod(2), which makes it what is asked for; elsewhere the host's own node.
 void make_device(int root, const DevicePlan& device);
 /// Binds the terminal `slave` on /dev/console.
 void bind_console(int root, int slave);

@@ -69,6 +69,8 @@ struct RootPlan {
   std::string directory;           ///< A root directory used as it is (--rootfs PATH).
   bool read_only = false;
   bool no_suid = true;             ///< Set-user-ID bits and file capabilities in it mean nothing.
+  bool no_pivot = false;           ///< Moved over the host's tree, where that is a ramfs, which pivot_root(2) refuses.
+  bool no_dev = true;              ///< Device nodes in it mean nothing.
   RootDriver driver = RootDriver::automatic;  ///< Of a merge.
   bool lower_may_change = false;              ///< Others write to the lower directories (a host's own tree).
   std::uint64_t propagation = 0;    ///< Of a `directory`: MS_SHARED, MS_SLAVE or MS_UNBINDABLE; 0: private.

@@ -268,6 +268,12 @@ std::vector<Fd> clone_propagating(const std::vector<MountOp>& mounts) {
   return copies;
 }
 
+std::vector<Fd> clone_sources(const std::vector<MountOp>& mounts) {
+  std::vector<Fd> copies;
+  for (const MountOp& op : mounts) copies.push_back(op.kind == MountKind::bind ? clone_source(op) : Fd());
+  return copies;
+}
+
 std::vector<Fd> clone_id_mapped(const std::vector<MountOp>& mounts) {
   std::vector<Fd> copies(mounts.size());
   for (std::size_t i = 0; i < mounts.size(); ++i) {
@@ -323,6 +329,8 @@ void mask_paths(int root, const std::vector<std::string>& paths) {
     // The host's device, checked, never the image's /dev/null (CVE-2025-31133).
     const Fd null = sys::open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE) | or_throw("masking '{}'", path);
     if (!is_character_device(null.get(), 1, 3)) throw Error("'/dev/null' of the host is not the null device");
+    // Its mode belongs to the host: not even a container's root that is the host's may change it here.
+    sys::mount_setattr(null.get(), MOUNT_ATTR_RDONLY, 0, false) | or_throw("masking '{}'", path);
     attach(null.get(), target.get(), path);
   }
 }

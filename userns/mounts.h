@@ -21,6 +21,8 @@ Fd make_directory_in_root(int root, const std::string& path);
 /// Copies of what is to be bound and goes on to hear of mounts on the host, one for each of `mounts`; none for the
 /// others, and for what has other ids. Precondition: the mounts of this namespace are as they were inherited.
 std::vector<Fd> clone_propagating(const std::vector<MountOp>& mounts);
+/// The same of everything that is to be bound.
+std::vector<Fd> clone_sources(const std::vector<MountOp>& mounts);
 /// Copies of what is to be bound with other ids, in the same form. Runs in the launching process, whose ids they are.
 std::vector<Fd> clone_id_mapped(const std::vector<MountOp>& mounts);
 /// The plan's mounts in their order, and what belongs into /dev. The last two: copies that have been made. Returns those

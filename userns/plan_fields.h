@@ -90,6 +90,8 @@ void describe(A& field, Described<RootPlan> auto& root) {
   field("lower_may_change", root.lower_may_change);
   field.since(2, "propagation", root.propagation);
   field.since(2, "propagation_of_tree", root.propagation_of_tree);
+  field.since(6, "no_dev", root.no_dev);
+  field.since(6, "no_pivot", root.no_pivot);
 }
 
 template <class A>

@@ -20,7 +20,8 @@ Fd open_directory(const std::string& path) {
 std::string fd_path(const Fd& fd) { return fmt::format("/proc/self/fd/{}", fd.get()); }
 
 unsigned attributes_of(const RootPlan& root) {
-  return static_cast<unsigned>(MOUNT_ATTR_NODEV) | (root.no_suid ? static_cast<unsigned>(MOUNT_ATTR_NOSUID) : 0U);
+  return (root.no_dev ? static_cast<unsigned>(MOUNT_ATTR_NODEV) : 0U) |
+         (root.no_suid ? static_cast<unsigned>(MOUNT_ATTR_NOSUID) : 0U);
 }
 
 struct OverlayDirectories {
@@ -36,7 +37,8 @@ Fd mount_overlay_legacy(const OverlayDirectories& directories, const std::string
     data += ",upperdir=" + fd_path(directories.upper) + ",workdir=" + fd_path(directories.work);
     if (root.upper_is_volatile) data += ",volatile";
   }
-  const unsigned long flags = root.no_suid ? MS_NODEV | MS_NOSUID : MS_NODEV;
+  const unsigned long flags =
+      (root.no_dev ? static_cast<unsigned long>(MS_NODEV) : 0UL) | (root.no_suid ? static_cast<unsigned long>(MS_NOSUID) : 0UL);
   if (const auto mounted = sys::mount("overlay", staging.c_str(), "overlay", flags, data.c_str()); !mounted) {
     throw SysError(mounted.error(), "mounting overlayfs",
                    mounted.error().value == EINVAL
@@ -169,8 +171,14 @@ void set_root_propagation(const RootPlan& root) {
   sys::mount_setattr(top.get(), 0, 0, root.propagation_of_tree, root.propagation) | or_throw("propagation of the root");
 }
 
-void enter_root(int root) {
+void enter_root(int root, bool no_pivot) {
   if (::fchdir(root) < 0) throw SysError(Errno{errno}, "entering the root");
+  if (no_pivot) {
+    // The host's tree stays mounted beneath, out of reach of names: ".." of "/" is what is mounted last there.
+    sys::mount(".", "/", nullptr, MS_MOVE, nullptr) | or_throw("moving the root over '/'");
+    if (::chroot(".") < 0 || ::chdir("/") < 0) throw SysError(Errno{errno}, "chroot");
+    return;
+  }
   // pivot_root(2), "pivot_root(".", ".")": the old root is stacked on the new one and detached.
   sys::pivot_root(".", ".") | or_throw("pivot_root");
   sys::umount2(".", MNT_DETACH) | or_throw("detaching the host's tree");

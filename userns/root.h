@@ -17,8 +17,9 @@ Fd make_fuse_mount(unsigned attributes, const HandOver& hand_over);
 
 /// Makes all mounts private, mounts the root and returns an O_PATH descriptor of it.
 Fd mount_root(const RootPlan& root, const HandOver& hand_over);
-/// pivot_root(2) into the root; the host's tree is gone afterwards.
-void enter_root(int root);
+/// pivot_root(2) into the root; the host's tree is gone afterwards. Without that call it lies beneath, out of reach of
+/// names (RootPlan::no_pivot).
+void enter_root(int root, bool no_pivot);
 
 /// As the plan has it. After enter_root(), which takes no shared root (pivot_root(2)).
 void set_root_propagation(const RootPlan& root);

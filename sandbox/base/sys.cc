@@ -1,6 +1,7 @@
 #include "sandbox/base/sys.h"
 
 #include <errno.h>
+#include <linux/bpf.h>
 #include <linux/mount.h>
 #include <linux/sched.h>
 #include <string.h>
@@ -43,6 +44,11 @@ Result<Fd> made(long fd) noexcept {
 Result<std::size_t> counted(long count) noexcept {
   if (count < 0) return failed();
   return static_cast<std::size_t>(count);
+}
+
+/// Every descriptor that bpf(2) makes is close-on-exec.
+long bpf(int command, bpf_attr& attributes) noexcept {
+  return ::syscall(SYS_bpf, command, &attributes, sizeof attributes);
 }
 
 template <class Call>
@@ -292,6 +298,52 @@ Result<int> wait_pidfd(int pidfd) noexcept {
   if (retrying([&] { return ::waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED); }) < 0) return failed();
   if (info.si_code == CLD_EXITED) return info.si_status << 8;
   return info.si_status | (info.si_code == CLD_DUMPED ? 0x80 : 0);
+}
+
+Result<Fd> bpf_load_program(unsigned type, Bytes program, const char* name) noexcept {
+  bpf_attr attributes{};
+  attributes.prog_type = type;
+  attributes.insns = reinterpret_cast<std::uintptr_t>(program.data());
+  attributes.insn_cnt = static_cast<std::uint32_t>(program.size() / sizeof(bpf_insn));
+  attributes.license = reinterpret_cast<std::uintptr_t>("Apache-2.0");
+  ::strncpy(attributes.prog_name, name, sizeof attributes.prog_name - 1);
+  return made(bpf(BPF_PROG_LOAD, attributes));
+}
+Result<void> bpf_attach_program(int cgroup, int program, unsigned attach_type, int replaced) noexcept {
+  bpf_attr attributes{};
+  attributes.target_fd = static_cast<std::uint32_t>(cgroup);
+  attributes.attach_bpf_fd = static_cast<std::uint32_t>(program);
+  attributes.attach_type = attach_type;
+  attributes.attach_flags = BPF_F_ALLOW_MULTI;
+  if (replaced >= 0) {
+    attributes.attach_flags |= BPF_F_REPLACE;
+    attributes.replace_bpf_fd = static_cast<std::uint32_t>(replaced);
+  }
+  return done(bpf(BPF_PROG_ATTACH, attributes));
+}
+Result<std::vector<std::uint32_t>> bpf_attached_programs(int cgroup, unsigned attach_type) noexcept {
+  std::array<std::uint32_t, 64> ids{};  // BPF_CGROUP_MAX_PROGS
+  bpf_attr attributes{};
+  attributes.query.target_fd = static_cast<std::uint32_t>(cgroup);
+  attributes.query.attach_type = attach_type;
+  attributes.query.prog_ids = reinterpret_cast<std::uintptr_t>(ids.data());
+  attributes.query.prog_cnt = ids.size();
+  if (bpf(BPF_PROG_QUERY, attributes) < 0) return failed();
+  return std::vector<std::uint32_t>(ids.begin(), ids.begin() + attributes.query.prog_cnt);
+}
+Result<Fd> bpf_open_program(std::uint32_t id) noexcept {
+  bpf_attr attributes{};
+  attributes.prog_id = id;
+  return made(bpf(BPF_PROG_GET_FD_BY_ID, attributes));
+}
+Result<std::string> bpf_program_name(int program) noexcept {
+  bpf_prog_info info{};
+  bpf_attr attributes{};
+  attributes.info.bpf_fd = static_cast<std::uint32_t>(program);
+  attributes.info.info_len = sizeof info;
+  attributes.info.info = reinterpret_cast<std::uintptr_t>(&info);
+  if (bpf(BPF_OBJ_GET_INFO_BY_FD, attributes) < 0) return failed();
+  return std::string(info.name, ::strnlen(info.name, sizeof info.name));
 }
 
 Result<Pair> socketpair(int type) noexcept {

@@ -123,6 +123,16 @@ struct Cloned {
 /// Waits for the child of `pidfd`; returns a wait status as waitpid(2) gives it.
 [[nodiscard]] Result<int> wait_pidfd(int pidfd) noexcept;
 
+// --- BPF programs of cgroups (bpf(2)) ------------------------------------------------------------
+/// `program`: struct bpf_insn[]. `name`: at most 15 bytes.
+[[nodiscard]] Result<Fd> bpf_load_program(unsigned type, Bytes program, const char* name) noexcept;
+/// As one of several (BPF_F_ALLOW_MULTI); `replaced` ≥ 0: in place of that attached one (Linux 5.6).
+[[nodiscard]] Result<void> bpf_attach_program(int cgroup, int program, unsigned attach_type, int replaced) noexcept;
+/// Ids of those that the cgroup itself has, at most 64.
+[[nodiscard]] Result<std::vector<std::uint32_t>> bpf_attached_programs(int cgroup, unsigned attach_type) noexcept;
+[[nodiscard]] Result<Fd> bpf_open_program(std::uint32_t id) noexcept;
+[[nodiscard]] Result<std::string> bpf_program_name(int program) noexcept;
+
 // --- sockets -----------------------------------------------------------------------------------
 struct Pair {
   Fd first, second;

@@ -87,7 +87,34 @@ Result<void> write_setting(int directory, const Setting& setting) {
   return written;
 }
 
+void take_back_all(int directory, uid_t owner, int depth) {
+  if (depth > kMaximalDepth) return;
+  auto again = sys::openat(directory, ".", O_RDONLY | O_DIRECTORY) | or_throw("opening a cgroup");
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(again.get()), ::closedir);
+  if (!stream) throw SysError(Errno{errno}, "reading a cgroup");
+  (void)again.release();
+  while (const dirent* entry = ::readdir(stream.get())) {
+    const std::string name = entry->d_name;
+    const auto status = sys::fstatat(directory, name.c_str(), AT_SYMLINK_NOFOLLOW);
+    if (name == ".." || !status) continue;
+    const mode_t least = S_ISDIR(status->st_mode) ? 0700 : S_IRUSR;
+    const bool was_given = status->st_uid != owner;
+    if (was_given)
+      sys::fchownat(directory, name.c_str(), owner, static_cast<gid_t>(-1), AT_SYMLINK_NOFOLLOW) |
+          or_throw("taking '{}' back", name);
+    if (was_given || (status->st_mode & least) != least)
+      sys::fchmodat(directory, name.c_str(), (status->st_mode & 0777) | 0600 | least) |
+          or_throw("taking '{}' back", name);
+    if (name == "." || !S_ISDIR(status->st_mode)) continue;
+    if (const auto child = open_child(directory, name)) take_back_all(child->get(), owner, depth + 1);
+  }
+}
+
 }  // namespace
+
+void take_back(const std::string& path, uid_t owner) {
+  if (const auto found = Directory::find(path)) take_back_all(found->fd(), owner, 0);
+}
 
 Directory Directory::make(const std::string& path) {
   sys::mkdirat(AT_FDCWD, path.c_str(), 0755) | or_throw("creating cgroup '{}'", path);
@@ -109,6 +136,24 @@ void Directory::apply(const std::vector<Setting>& settings) const {
   for (const Setting& setting : settings) {
     write_setting(fd(), setting) |
         or_throw("{}: writing '{}' to '{}' of the cgroup", setting.option, setting.value, setting.file);
+  }
+}
+
+void Directory::give_to(uid_t user) const {
+  constexpr const char* kList = "/sys/kernel/cgroup/delegate";
+  // COMPAT(linux<4.15): the list is the kernel's of then.
+  const std::vector<std::string> files =
+      path_exists(kList) ? split_words(read_file(kList))
+                         : std::vector<std::string>{"cgroup.procs", "cgroup.subtree_control", "cgroup.threads"};
+  const auto give = [&](const std::string& file) {
+    const auto given = sys::fchownat(fd(), file.c_str(), user, static_cast<gid_t>(-1), AT_SYMLINK_NOFOLLOW);
+    // Of a controller that is not enabled here.
+    if (!given && given.error().value != ENOENT)
+      throw SysError(given.error(), fmt::format("giving '{}' of cgroup '{}' to user {}", file, path_, user));
+  };
+  give(".");
+  for (const std::string& file : files) {
+    if (file.find('/') == std::string::npos) give(file);
   }
 }
 

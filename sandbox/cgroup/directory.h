@@ -31,6 +31,9 @@ class Directory {
 
   /// Throws SysError naming the option of the setting that the kernel refuses.
   void apply(const std::vector<Setting>& settings) const;
+  /// Gives the user what a cgroup is delegated with: the directory and the files that the kernel names for that in
+  /// /sys/kernel/cgroup/delegate (cgroups(7)). Throws SysError.
+  void give_to(uid_t user) const;
   /// Moves a process here. Costs milliseconds: the kernel waits for all its processors.
   Result<void> enter(pid_t pid) const;
   /// Whether the kernel lets us move processes of the cgroup `from` here: that and the first cgroup above both must be
@@ -51,6 +54,10 @@ class Directory {
   std::string path_;
   Fd fd_;
 };
+
+/// As root of a user namespace that has them all: makes `owner` the owner again of a cgroup, those below and their
+/// files, whatever those in there have made of owners and modes. Throws SysError.
+void take_back(const std::string& path, uid_t owner);
 
 /// The number behind a word at the beginning of a line ("oom_kill 3"); 0 without such a line.
 std::uint64_t value_of(std::string_view text, std::string_view key);

@@ -187,6 +187,12 @@ Process parse_process(const Value& value) {
   return process;
 }
 
+std::vector<Mount> parse_mounts(const Value& list) {
+  std::vector<Mount> mounts;
+  for (const Value& mount : list.items()) mounts.push_back(parse_mount(mount));
+  return mounts;
+}
+
 RuntimeSpec parse_runtime_spec(Json document, std::string_view what) {
   const Value value(document, what);
   RuntimeSpec spec;
@@ -198,7 +204,7 @@ RuntimeSpec parse_runtime_spec(Json document, std::string_view what) {
   if (spec.root.path.empty()) root.at("path").fail("is empty");
   spec.hostname = value.text("hostname");
   spec.domainname = value.text("domainname");
-  for (const Value& mount : value.items("mounts")) spec.mounts.push_back(parse_mount(mount));
+  if (const auto mounts = value.find("mounts")) spec.mounts = parse_mounts(*mounts);
   if (const auto hooks = value.find("hooks")) {
     spec.hooks = {parse_hooks(*hooks, "prestart"),        parse_hooks(*hooks, "createRuntime"),
                   parse_hooks(*hooks, "createContainer"), parse_hooks(*hooks, "startContainer"),

@@ -110,6 +110,8 @@ struct RuntimeSpec {
 
 /// Throws InvalidInput naming what is wrong, with `what` as the document's name.
 RuntimeSpec parse_runtime_spec(Json document, std::string_view what);
+/// A list of mounts alone, as `mounts add` has it.
+std::vector<Mount> parse_mounts(const Value& list);
 /// A process alone, as `exec --process FILE` has it.
 Process parse_process(const Value& value);
 

@@ -6,13 +6,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
+#include "sandbox/base/places.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/cgroup/container_cgroup.h"
+#include "sandbox/cgroup/device_program.h"
 #include "sandbox/cgroup/survey.h"
 #include "sandbox/cgroup/systemd_scope.h"
+#include "userns/kept_namespace.h"
+#include "userns/subordinate_ids.h"
 
 namespace sandbox::runtime {
 
@@ -134,6 +139,33 @@ bool needs_systemd(const Directory& place, const Record& record) {
   return own.empty() || !place.is_open_from(own);
 }
 
+/// Root of a container can give its cgroup away to any other of its ids (cgroups(7), "Delegation": chown(2) is all that
+/// it takes). They are all the user's, too, in the user's own namespace. Root is not kept out by owners.
+void regain(const std::string& path) {
+  const userns::SubordinateIds ids = userns::read_subordinate_ids();
+  if (::geteuid() == 0 || !ids.complete()) return;
+  try {
+    const Places places = find_places();
+    make_places(places);
+    const userns::KeptNamespace kept = userns::keep_namespace(places.runtime, ids);
+    userns::run_in_namespace(kept.user_ns.get(), [&] { cgroup::take_back(path, 0); });
+  } catch (const Error&) {
+    // It was somebody else's from the beginning; what is wanted of it says whether it can be had.
+  }
+}
+
+/// What the caller names. No symbolic links are in cgroup v2, and ".." of the container's cgroup is that itself.
+Directory named_below(const Directory& cgroup, const std::string& word) {
+  if (word.find(':') != std::string::npos) {
+    throw UsageError(fmt::format("cgroup '{}': controllers have no cgroups of their own in cgroup v2", word));
+  }
+  std::string path = cgroup.path() + std::filesystem::path("/" + word).lexically_normal().string();
+  while (path.ends_with('/')) path.pop_back();
+  auto found = Directory::find(path);
+  if (!found) throw NotFound(fmt::format("cgroup '{}' does not exist in that of the container", word));
+  return std::move(*found);
+}
+
 userns::CgroupEntry entry_into(const Directory& place, const Record& record) {
   if (!needs_systemd(place, record)) return {place.fd(), {}};
   const auto scope = place.path().find("/" + record.scope + "/");
@@ -154,11 +186,14 @@ CgroupMaking::CgroupMaking(const CgroupPlan& plan, Record& record, const std::fu
       make_directory(record, save, plan.top, plan.directory);
     }
     if (cgroup_ && plan.late_entry && !nursery_) make_nursery(record.cgroup);
+    if (cgroup_) load_device_program();
+    if (cgroup_ && plan.owner) cgroup_->give_to(*plan.owner);
   } catch (const Error&) {
     if (plan.asked_for) throw;
     std::vector<std::string> warnings;
     remove_cgroup(record, warnings);
     cgroup_.reset();
+    device_program_.reset();
     record.cgroup.clear();  // the container shares ours
     save();
   }
@@ -204,6 +239,18 @@ void CgroupMaking::make_in_scope(Record& record, const std::function<void()>& sa
   make_directory(record, save, directory, record.cgroup);
 }
 
+/// A machine, or what we are in ourselves, may deny it to root, too: then it depends on what the rules are for.
+void CgroupMaking::load_device_program() {
+  if (plan_.device_program.empty()) return;
+  auto loaded = cgroup::load_device_program(plan_.device_program);
+  if (loaded) {
+    device_program_ = std::move(*loaded);
+  } else if (plan_.devices_required || loaded.error().value != EPERM) {
+    throw SysError(loaded.error(), "linux.resources.devices: loading a BPF program",
+                   "leave CAP_MKNOD out of the container's bounding set, or give it a user namespace");
+  }
+}
+
 void CgroupMaking::make_nursery(const std::string& cgroup) { nursery_ = make_or_take(cgroup + while_made); }
 
 void CgroupMaking::end_nursery() noexcept {
@@ -228,20 +275,28 @@ std::function<void(pid_t)> CgroupMaking::at_namespace() {
 
 void CgroupMaking::finish(pid_t pid) {
   if (!cgroup_) return;
+  if (device_program_) cgroup::attach_device_program(cgroup_->fd(), device_program_.get());
   cgroup_->apply(plan_.settings);
   if (plan_.late_entry) cgroup_->enter(pid) | or_throw("moving the container's process into '{}'", cgroup_->path());
   end_nursery();
 }
 
 std::optional<Directory> cgroup_of(const Record& record) {
-  return record.cgroup.empty() ? std::nullopt : Directory::find(record.cgroup);
+  if (record.cgroup.empty()) return std::nullopt;
+  const auto status = sys::fstatat(AT_FDCWD, record.cgroup.c_str(), AT_SYMLINK_NOFOLLOW);
+  if (status && status->st_uid != ::geteuid()) regain(record.cgroup);
+  return Directory::find(record.cgroup);
 }
 
 void remove_cgroup(const Record& record, std::vector<std::string>& warnings) {
+  if (record.cgroup.empty()) return;  // then there is no scope, either
   for (const char* suffix : {while_made, ""}) {
-    const auto directory = record.cgroup.empty() ? std::nullopt : Directory::find(record.cgroup + suffix);
+    const auto directory = *suffix == '\0' ? cgroup_of(record) : Directory::find(record.cgroup + suffix);
     if (!directory) continue;
     directory->kill();
+    directory->remove();
+    if (!Directory::find(directory->path())) continue;
+    regain(directory->path());
     directory->remove();
     if (Directory::find(directory->path()))
       warnings.push_back(fmt::format("the cgroup '{}' can't be removed", directory->path()));
@@ -265,14 +320,25 @@ void make_room_for(const std::vector<Setting>& settings, const Directory& cgroup
   check_controllers(settings, surroundings.layout, cgroup.path());
 }
 
-Entrance::Entrance(const Record& record) : record_(record), cgroup_(cgroup_of(record)) {
+Entrance::Entrance(const Record& record, const std::string& below) : record_(record), cgroup_(cgroup_of(record)) {
+  // Rather no process than one without the container's limits.
+  if (!cgroup_ && path_exists(record.cgroup)) {
+    throw Conflict(fmt::format("the cgroup '{}' has been closed from inside of the container", record.cgroup));
+  }
+  if (!cgroup_ && !below.empty()) {
+    throw Unsupported(fmt::format("container '{}' has no cgroup of its own, so none below it", record.id));
+  }
   if (!cgroup_) return;
   late_ = is_tight(cgroup_->text("memory.max"));
+  if (!below.empty()) {
+    cgroup_ = named_below(*cgroup_, below);
+    return;
+  }
   // A container that hands controllers down, as systemd in one does, has left its own cgroup for one below.
   if (cgroup::split_words(cgroup_->text("cgroup.subtree_control")).empty()) return;
   const auto mount = cgroup::survey().mount;
-  const std::string below = mount ? cgroup_of_process(*mount, record.pid) : std::string();
-  if (below.starts_with(record.cgroup + "/")) cgroup_ = Directory::find(below);
+  const std::string place = mount ? cgroup_of_process(*mount, record.pid) : std::string();
+  if (place.starts_with(record.cgroup + "/")) cgroup_ = Directory::find(place);
 }
 
 userns::CgroupEntry Entrance::entry() const {

@@ -32,6 +32,10 @@ class CgroupMaking {
   CgroupMaking(const CgroupMaking&) = delete;
   CgroupMaking& operator=(const CgroupMaking&) = delete;
 
+  /// Whether the container has one of its own; otherwise it shares the caller's.
+  bool is_own() const { return cgroup_.has_value(); }
+  /// Whether the container's processes will reach no other devices than its rules allow.
+  bool guards_devices() const { return static_cast<bool>(device_program_); }
   /// Of the container's process.
   userns::CgroupEntry entry() const;
   /// For LaunchHooks::at_cgroup_namespace: moves a process that enters late in, and out again.
@@ -43,16 +47,18 @@ class CgroupMaking {
   void make_in_scope(Record& record, const std::function<void()>& save);
   void make_directory(Record& record, const std::function<void()>& save, const std::string& top,
                       const std::string& path);
+  void load_device_program();
   void make_nursery(const std::string& cgroup);
   void end_nursery() noexcept;
   const CgroupPlan& plan_;
   const Record& record_;
   std::optional<cgroup::Directory> cgroup_, nursery_;
   std::unique_ptr<Placeholder> placeholder_;
+  Fd device_program_;
   bool visiting_ = false;
 };
 
-/// The cgroup of a container; none when it has none of its own.
+/// The cgroup of a container; none when it has none of its own, or those in there have closed it to its owner for good.
 std::optional<cgroup::Directory> cgroup_of(const Record& record);
 /// Kills what is in it and removes it, with its scope. What can't be done becomes a warning.
 void remove_cgroup(const Record& record, std::vector<std::string>& warnings);
@@ -64,7 +70,9 @@ void make_room_for(const std::vector<cgroup::Setting>& settings, const cgroup::D
 /// The way of a further process into the container's cgroup.
 class Entrance {
  public:
-  explicit Entrance(const Record& record);
+  /// `below`: a path below the container's cgroup that exists; empty: where it usually goes. Throws UsageError,
+  /// NotFound, Unsupported.
+  Entrance(const Record& record, const std::string& below);
   userns::CgroupEntry entry() const;
   /// When everything else is done, before the process may run anything.
   void finish(pid_t pid) const;

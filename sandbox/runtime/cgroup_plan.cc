@@ -18,11 +18,17 @@ constexpr std::uint64_t least_for_making = 16U << 20;
 
 constexpr const char* system_bus = "/run/dbus/system_bus_socket";
 
+/// What can't be had without a cgroup, by its name; nullptr: nothing.
+const char* first_asked(const CgroupPlan& plan) {
+  if (!plan.settings.empty()) return plan.settings[0].option;
+  return plan.devices_required ? "linux.resources.devices" : nullptr;
+}
+
 /// Nothing can be made: an error if something was asked for.
 void refuse_if_asked(const oci::Linux& part, const CgroupPlan& plan, const std::string& reason,
                      const std::string& hint = {}) {
-  if (!plan.settings.empty())
-    throw Unsupported(fmt::format("{} can't be applied: {}", plan.settings[0].option, reason), hint);
+  if (const char* option = first_asked(plan); option != nullptr)
+    throw Unsupported(fmt::format("{} can't be applied: {}", option, reason), hint);
   if (!part.cgroups_path.empty())
     throw Unsupported(fmt::format("linux.cgroupsPath '{}' can't be made: {}", part.cgroups_path, reason), hint);
 }
@@ -127,12 +133,13 @@ CgroupManager parse_cgroup_manager(const std::string& word) {
 }
 
 CgroupPlan plan_cgroup(const oci::Linux& part, const std::string& id, CgroupManager manager,
-                       const Surroundings& surroundings) {
+                       const Surroundings& surroundings, const CgroupUse& use) {
   CgroupPlan plan;
   plan.layout = surroundings.layout;
   plan.mount = surroundings.mount;
   if (surroundings.writable) plan.own = surroundings.directory;
   if (part.resources) plan.settings = for_new_cgroup(plan_resources(*part.resources, "config.json").settings);
+  plan.devices_required = use.devices.required;
   switch (manager) {
     case CgroupManager::systemd:
       plan.scope = plan_scope(part, id, surroundings);
@@ -141,12 +148,16 @@ CgroupPlan plan_cgroup(const oci::Linux& part, const std::string& id, CgroupMana
       plan_directory(part, id, surroundings, plan);
       break;
     case CgroupManager::disabled:
-      if (!plan.settings.empty()) {
-        throw Unsupported(fmt::format("{} can't be applied: cgroups are disabled", plan.settings[0].option));
+      if (const char* option = first_asked(plan); option != nullptr) {
+        throw Unsupported(fmt::format("{} can't be applied: cgroups are disabled", option));
       }
       break;
   }
-  plan.asked_for = plan.scope || !plan.settings.empty() || !part.cgroups_path.empty();
+  plan.asked_for = plan.scope || first_asked(plan) != nullptr || !part.cgroups_path.empty();
+  if (plan.scope || !plan.directory.empty()) {
+    if (!use.devices.rules.empty()) plan.device_program = cgroup::compile_device_rules(use.devices.rules);
+    plan.owner = use.owner;
+  }
   plan.late_entry = std::ranges::any_of(plan.settings, [](const cgroup::Setting& setting) {
     return setting.file == "memory.max" && is_tight(setting.value);
   });

@@ -1,12 +1,18 @@
 #include "sandbox/runtime/control.h"
 
+#include <errno.h>
+
 #include <charconv>
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/json.h"
+#include "sandbox/cgroup/device_program.h"
 #include "sandbox/cgroup/survey.h"
+#include "sandbox/runtime/caller.h"
 #include "sandbox/runtime/cgroup.h"
+#include "sandbox/runtime/device_rules.h"
+#include "sandbox/runtime/plan.h"
 #include "sandbox/runtime/resources.h"
 
 namespace sandbox::runtime {
@@ -44,6 +50,24 @@ void check_memory(const Directory& directory, const Resources& resources) {
   }
 }
 
+/// The program for new rules; none when there are none, or when nothing of the container's is against them anyway. Who
+/// can't load it may do without where `create` could (device_rules.h).
+std::optional<Fd> load_device_rules(const Store& store, const Record& record, const Json& resources,
+                                    std::string_view what, bool has_cgroup) {
+  if (!resources.is_object() || !resources.contains("devices")) return std::nullopt;
+  const std::string path = store.config(record.id);
+  const oci::RuntimeSpec spec = oci::parse_runtime_spec(parse_json(read_file(path), path), path);
+  const Caller caller = survey_caller(spec.linux_part);
+  const Plan container = plan_container(spec, record.bundle, caller, {});
+  const DeviceGuard guard = plan_device_guard(resources, what, container.launch, caller);
+  if (!guard.asked_for || (!has_cgroup && !guard.required)) return std::nullopt;
+  auto loaded = cgroup::load_device_program(cgroup::compile_device_rules(
+      guard.rules.empty() ? std::vector<cgroup::DeviceRule>{{.allow = true}} : guard.rules));
+  if (loaded) return std::move(*loaded);
+  if (loaded.error().value == EPERM && !guard.required) return std::nullopt;
+  throw SysError(loaded.error(), "linux.resources.devices: loading a BPF program");
+}
+
 }  // namespace
 
 void pause(const Store& store, const std::string& id) {
@@ -75,10 +99,12 @@ void update(const Store& store, const std::string& id, const Json& resources, st
   // Before the refusal of a container without a cgroup: a member that is wrong is wrong everywhere.
   const auto directory = cgroup_of(record);
   const Resources planned = plan_resources(resources, what, directory ? present_limits(*directory) : PresentLimits{});
-  if (planned.settings.empty()) return;
+  const std::optional<Fd> devices = load_device_rules(store, record, resources, what, directory.has_value());
+  if (planned.settings.empty() && !devices) return;
   const Directory own = own_cgroup(record, "limited");
   make_room_for(planned.settings, own, cgroup::survey());
   check_memory(own, planned);
+  if (devices) cgroup::attach_device_program(own.fd(), devices->get());
   own.apply(planned.settings);
 }
 

@@ -1,6 +1,7 @@
 #include "sandbox/runtime/create.h"
 
 #include <errno.h>
+#include <linux/mount.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -44,6 +45,15 @@ void move_devices(const std::vector<NetworkDevice>& devices, pid_t pid) {
   for (const NetworkDevice& device : devices) netstack::move_device(device.host_name, space.get(), device.name);
 }
 
+/// What a container without a cgroup of its own sees there is the caller's, which it must not change (CVE-2023-25809).
+void close_cgroups(std::vector<userns::MountOp>& mounts) {
+  for (userns::MountOp& op : mounts) {
+    if (op.kind != userns::MountKind::cgroup2) continue;
+    op.own.set |= MOUNT_ATTR_RDONLY;
+    op.own.clear &= ~std::uint64_t{MOUNT_ATTR_RDONLY};
+  }
+}
+
 /// The process of a container sees its own number, the runtime the host's (runtime-spec runtime.md, "State").
 userns::LaunchHooks launch_hooks(const oci::Hooks& hooks, const std::vector<NetworkDevice>& devices,
                                  const Record& record) {
@@ -85,9 +95,10 @@ Loaded load_bundle(const CreateRequest& request) {
   loaded.spec = oci::parse_runtime_spec(parse_json(loaded.text, name), name);
   const unsigned listening = listen_fds();
   loaded.preserved_fds = request.preserve_fds + listening;
-  const PlanOptions options{request.no_new_keyring, listening, listening > 0};
+  const PlanOptions options{request.no_new_keyring, request.no_pivot, listening, listening > 0};
   loaded.plan = plan_container(loaded.spec, loaded.bundle, survey_caller(loaded.spec.linux_part), options);
-  loaded.cgroup = plan_cgroup(loaded.spec.linux_part, request.id, request.cgroup_manager, cgroup::survey());
+  loaded.cgroup =
+      plan_cgroup(loaded.spec.linux_part, request.id, request.cgroup_manager, cgroup::survey(), loaded.plan.cgroup);
   if (loaded.plan.rdt) loaded.resctrl = find_resctrl();
   return loaded;
 }
@@ -142,6 +153,8 @@ void Creation::make(const CreateRequest& request, const Loaded& loaded) {
   CgroupMaking cgroup(loaded.cgroup, record_, [&] { store_.write(record_); });
 
   userns::LaunchPlan plan = loaded.plan.launch;
+  if (cgroup.guards_devices()) plan.root.no_dev = false;
+  if (!cgroup.is_own()) close_cgroups(plan.mounts);
   apply_seccomp(spec, plan.process, store_.filters());
   const userns::StdioFds stdio{0, 1, 2, loaded.preserved_fds, gate_.get()};
   userns::LaunchHooks steps = launch_hooks(spec.hooks, loaded.plan.network_devices, record_);

@@ -19,7 +19,7 @@ struct CreateRequest {
   std::string pid_file, console_socket;
   unsigned preserve_fds = 0;  ///< Beside those of LISTEN_FDS.
   CgroupManager cgroup_manager = CgroupManager::cgroupfs;
-  bool no_new_keyring = false;
+  bool no_new_keyring = false, no_pivot = false;
   bool detach = true;  ///< Nobody here stays to serve a terminal.
 };
 

@@ -103,7 +103,7 @@ userns::Launched exec(const Store& store, const ExecRequest& request, std::vecto
   const unsigned listening = listen_fds(), preserved = request.preserve_fds + listening;
   check_preserved(preserved);
   const Caller caller = survey_caller(spec.linux_part);
-  const PlanOptions options{false, listening, listening > 0};
+  const PlanOptions options{.preserved_fds = listening, .listen_fds = listening > 0};
   const Plan container = plan_container(spec, record.bundle, caller, options);
   userns::ProcessPlan plan = plan_process(process, container.launch, caller, options, warnings);
   plan.attributes = plan_attributes(process, spec.linux_part);
@@ -113,7 +113,7 @@ userns::Launched exec(const Store& store, const ExecRequest& request, std::vecto
   }
   apply_seccomp(spec, plan, store.filters());
 
-  const Entrance entrance(record);
+  const Entrance entrance(record, request.cgroup);
   return launching([&] {
     userns::Launched launched = join(store, record, plan, {0, 1, 2, preserved}, entrance.entry());
     entrance.finish(launched.pid());

@@ -25,6 +25,7 @@ struct ExecRequest {
   unsigned preserve_fds = 0;  ///< Beside those of LISTEN_FDS.
   bool detach = false;        ///< Nobody here stays to serve a terminal.
   bool ignore_paused = false;
+  std::string cgroup;  ///< Below the container's own; empty: that one, or where its first process has gone.
 };
 
 /// Starts the process; returns when its program has been executed. Throws Conflict when the container has stopped,

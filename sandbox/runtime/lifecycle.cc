@@ -26,6 +26,7 @@ namespace {
 
 constexpr int kill_patience = 10'000;  // milliseconds until a killed process must be gone
 constexpr int kill_step = 20;
+constexpr int set_up_failed = 125;  // userns::LaunchError::exit_code()
 
 /// Whether nothing in its pid namespace can run any more, though the container's first process has not ended: it waits
 /// there for the end of all others, and those that came by `exec` end when their parent outside has reaped them
@@ -152,7 +153,13 @@ void start(const Store& store, const std::string& id, std::vector<std::string>& 
   if (!connection) throw Conflict("cannot start a container that has stopped");
   const oci::RuntimeSpec spec = spec_for_later(store, record);
   const userns::TakeListener take = connect_agent(spec.linux_part, record, Status::created, record.pid);
-  start_process(connection->get(), take, record);
+  try {
+    start_process(connection->get(), take, record);
+  } catch (const userns::LaunchError& error) {
+    // A program that can't be executed leaves a container that has stopped; a startContainer hook that failed none.
+    if (error.exit_code() == set_up_failed) destroy(store, record, warnings);
+    throw;
+  }
   try {
     run_poststart(spec.hooks, record);
   } catch (const Error&) {

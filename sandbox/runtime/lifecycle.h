@@ -18,8 +18,9 @@ OrderedJson decided_state(const Record& record, Status status, int pid);
 /// Its text.
 std::string hook_state(const Record& record, Status status, int pid);
 
-/// Lets a created container's program run, and runs the poststart hooks; when one fails the container is destroyed
-/// (runtime-spec runtime.md, "Lifecycle", 9). Throws Conflict in any other state, userns::LaunchError.
+/// Lets a created container's startContainer hooks and program run, then the poststart hooks; when a hook fails the
+/// container is destroyed (runtime-spec runtime.md, "Lifecycle", 7 and 9). Throws Conflict in any other state,
+/// userns::LaunchError.
 void start(const Store& store, const std::string& id, std::vector<std::string>& warnings);
 /// Runs them when the program has been started; the container doesn't outlive the failure of one.
 void run_poststart(const oci::Hooks& hooks, const Record& record);

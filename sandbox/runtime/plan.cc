@@ -1,5 +1,6 @@
 #include "sandbox/runtime/plan.h"
 
+#include <linux/mount.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 
@@ -11,6 +12,7 @@
 
 #include "profiles/capabilities.h"
 #include "sandbox/base/error.h"
+#include "sandbox/runtime/device_rules.h"
 #include "sandbox/runtime/intel_rdt.h"
 #include "sandbox/runtime/mount_options.h"
 #include "sandbox/runtime/plan_attributes.h"
@@ -345,17 +347,21 @@ void plan_root_propagation(const std::string& word, userns::RootPlan& root) {
   root.propagation_of_tree = options.propagation_of_tree;
 }
 
-/// The rules of linux.resources.devices. They need no enforcement where none of the container's processes can make a
-/// device node, in a user namespace (user_namespaces(7)) or without CAP_MKNOD: then the devices
-/// are those that were put into its /dev, which the configuration itself names, as nodes of the image mean nothing (its
-/// root is mounted nodev). Elsewhere a BPF program would have to decide.
-void check_device_rules(const oci::Linux& part, const LaunchPlan& launch, const Caller& caller) {
-  const bool makes_nodes = caller.initial_namespace && !has_own(launch.namespaces, NamespaceKind::user) &&
-                           (launch.process.capabilities & profiles::capability_bit("CAP_MKNOD")) != 0;
-  if (!part.resources || !makes_nodes) return;
-  if (oci::Value(*part.resources, "config.json", "linux.resources").items("devices").empty()) return;
-  throw Unsupported("linux.resources.devices can't be applied to a container that can make device nodes",
-                    "leave CAP_MKNOD out of its bounding set, or give it a user namespace");
+/// "Cgroup ownership" of config-linux.md: the user that executes the process, as the host knows it, where the container
+/// sees its cgroup alone and may write there. A caller who is no root owns it already, and could give it to nobody.
+std::optional<std::uint32_t> plan_cgroup_owner(const LaunchPlan& launch, const Caller& caller) {
+  const auto is_writable = [](const userns::MountOp& op) {
+    return op.kind == userns::MountKind::cgroup2 && ((op.own.set | op.tree.set) & MOUNT_ATTR_RDONLY) == 0;
+  };
+  if (caller.uid != 0 || !launch.namespaces.cgroup || joins(launch.namespaces, NamespaceKind::user))
+    return std::nullopt;
+  if (std::ranges::none_of(launch.mounts, is_writable)) return std::nullopt;
+  const std::uint32_t inside = launch.process.uid;
+  if (!launch.namespaces.user) return inside;
+  const auto& map = launch.identity.uid_map;
+  const auto line =
+      std::ranges::find_if(map, [&](const auto& l) { return inside >= l.inside && inside - l.inside < l.count; });
+  return line->outside + (inside - line->inside);  // plan_user() has refused one that is not mapped
 }
 
 }  // namespace
@@ -403,6 +409,7 @@ Plan plan_container(const oci::RuntimeSpec& spec, const std::string& bundle, con
   launch.root.directory = spec.root.path.starts_with('/') ? spec.root.path : bundle + "/" + spec.root.path;
   launch.root.read_only = spec.root.read_only;
   launch.root.no_suid = false;
+  launch.root.no_pivot = options.no_pivot;
   plan_root_propagation(spec.linux_part.rootfs_propagation, launch.root);
   plan_mounts(spec, bundle, caller, plan);
   launch.masked_paths = spec.linux_part.masked_paths;
@@ -416,7 +423,9 @@ Plan plan_container(const oci::RuntimeSpec& spec, const std::string& bundle, con
   launch.process = plan_process(*spec.process, launch, caller, options, plan.warnings);
   launch.process.attributes = plan_attributes(*spec.process, spec.linux_part);
   (void)plan_exec_cpus(*spec.process);  // is for those who join later, and must be right now
-  check_device_rules(spec.linux_part, launch, caller);
+  plan.cgroup.devices = plan_device_guard(spec.linux_part.resources.value_or(Json()), "config.json", launch, caller);
+  plan.cgroup.owner = plan_cgroup_owner(launch, caller);
+  launch.root.no_dev = !plan.cgroup.devices.open;
   return plan;
 }
 

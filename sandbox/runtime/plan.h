@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sandbox/oci/runtime_spec.h"
+#include "sandbox/runtime/cgroup_plan.h"
 #include "userns/launch_plan.h"
 #include "userns/subordinate_ids.h"
 
@@ -26,7 +27,7 @@ struct Caller {
 
 /// What the command line adds.
 struct PlanOptions {
-  bool no_new_keyring = false;
+  bool no_new_keyring = false, no_pivot = false;
   unsigned preserved_fds = 0;  ///< Announced to the process as LISTEN_FDS when the caller got them so.
   bool listen_fds = false;
 };
@@ -45,6 +46,7 @@ struct RdtPlan {
 
 struct Plan {
   userns::LaunchPlan launch;
+  CgroupUse cgroup;
   std::optional<RdtPlan> rdt;
   std::vector<NetworkDevice> network_devices;
   std::vector<std::string> warnings;  ///< What could not be granted and need not be (capabilities).

@@ -24,11 +24,19 @@ Json describe_setting(const cgroup::Setting& setting) {
   return document;
 }
 
+Json describe_program(const std::vector<std::byte>& program) {
+  if (program.empty()) return nullptr;
+  const std::string_view bytes(reinterpret_cast<const char*>(program.data()), program.size());
+  return sha256_digest(bytes);
+}
+
 Json describe_cgroup(const CgroupPlan& plan) {
   Json document{
       {"layout", word_of(plan.layout)}, {"directory", plan.directory}, {"top", plan.top},           {"own", plan.own},
       {"late_entry", plan.late_entry},  {"asked_for", plan.asked_for}, {"settings", Json::array()}, {"scope", nullptr}};
   for (const cgroup::Setting& setting : plan.settings) document["settings"].push_back(describe_setting(setting));
+  document["owner"] = plan.owner ? Json(*plan.owner) : Json();
+  document["devices"] = {{"rules", describe_program(plan.device_program)}, {"required", plan.devices_required}};
   if (plan.scope) {
     document["scope"] = {{"bus", plan.scope->bus}, {"unit", plan.scope->unit}, {"slice", plan.scope->slice}};
   }

@@ -238,4 +238,21 @@ void plan_mounts(const oci::RuntimeSpec& spec, const std::string& bundle, const 
   }
 }
 
+std::vector<MountOp> plan_late_mounts(const std::vector<oci::Mount>& mounts, const std::string& bundle,
+                                      const Caller& caller, Plan& plan) {
+  std::vector<MountOp> ops;
+  for (const oci::Mount& mount : mounts) {
+    ops.push_back(plan_mount(mount, bundle, caller, plan));
+    const MountKind kind = ops.back().kind;
+    if (ops.back().ids)
+      throw Unsupported(
+          fmt::format("mount on '{}': other ids are for a container that is being made", ops.back().target));
+    if (kind != MountKind::bind && kind != MountKind::tmpfs && kind != MountKind::remount) {
+      throw Unsupported(fmt::format("mount on '{}': into a running container only binds and tmpfs can be mounted",
+                                    ops.back().target));
+    }
+  }
+  return ops;
+}
+
 }  // namespace sandbox::runtime

@@ -274,14 +274,33 @@ class Hooks(OciCase):
                     file.write(good)
         self.assertEqual([note.split()[0] for note in self.notes()], ["poststop"] * 10)
 
-    def test_a_failure_after_start_destroys_the_container(self):
+    def test_a_failure_at_start_destroys_the_container(self):
         self.program("sleep", "1000")
-        self.hook("poststart", "exit 3")
-        self.hook("poststop", self.note("poststop"))
+        for kind in ("poststart", "startContainer"):
+            with self.config() as config:
+                config.pop("hooks", None)
+            self.hook(kind, "exit 3")
+            self.hook("poststop", self.note("poststop"))
+            self.done("create", "c")
+            self.refused(re.compile(f"^error running {kind} hook #0: exit status 3"), "start", "c")
+            self.assertEqual(os.listdir(self.root), [])
+        self.assertEqual([note.split()[0] for note in self.notes()], ["poststop"] * 2)
+
+    def test_a_program_that_can_t_be_executed_leaves_a_stopped_container(self):
+        self.program("/tmp/gone")
+        with self.config() as config:
+            config["root"]["readonly"] = False
+        shutil.copy("/bin/busybox", self.rootfs + "/tmp/gone")
         self.done("create", "c")
-        self.refused(re.compile("^error running poststart hook #0: exit status 3"), "start", "c")
-        self.assertEqual(os.listdir(self.root), [])
-        self.assertEqual([note.split()[0] for note in self.notes()], ["poststop"])
+        os.unlink(self.rootfs + "/tmp/gone")
+        self.refused(re.compile("unable to start container process: exec: .*no such file"), "start", "c")
+        self.becomes("c", "stopped")
+
+    def test_a_relative_path_is_refused(self):
+        self.program("true")
+        with self.config() as config:
+            config["hooks"] = {"poststop": [{"path": "bin/sh"}]}
+        self.refused("run failed: config.json: hooks.poststop[0].path is not an absolute path", "run", "c")
 
     def test_one_that_takes_too_long_is_killed(self):
         self.program("true")

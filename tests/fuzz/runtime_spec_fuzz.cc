@@ -81,7 +81,7 @@ void plan_for(const runtime::Caller& caller, const oci::RuntimeSpec& spec) {
   check_process(runtime::plan_process(*spec.process, plan.launch, caller, of_exec, warnings), plan.launch);
   for (const auto manager : {runtime::CgroupManager::cgroupfs, runtime::CgroupManager::systemd}) {
     fuzz::attempt([&] {
-      const runtime::CgroupPlan cgroup = runtime::plan_cgroup(spec.linux_part, "box", manager, surroundings());
+      const runtime::CgroupPlan cgroup = runtime::plan_cgroup(spec.linux_part, "box", manager, surroundings(), plan.cgroup);
       check_cgroup(cgroup);
       static_cast<void>(runtime::plan_document(plan, cgroup, spec.hooks).dump());
     });

@@ -46,6 +46,14 @@ as_user() {
   ) </dev/null || { echo "BED: '$*' as $user failed"; status=1; }
 }
 
+# Root itself, in its own cgroup.
+as_root() {
+  rung=delegated
+  if [ "$form" = systemd ]; then rung=scope; fi
+  env -i HOME=/root PATH="$PATH" LANG=C.UTF-8 BED_RUNG="$rung" PYTHONDONTWRITEBYTECODE=1 "$@" </dev/null ||
+    { echo "BED: '$*' as root failed"; status=1; }
+}
+
 wait_for_bus() {
   for _ in $(seq 120); do
     if [ -S "/run/user/$(id -u "$1")/bus" ]; then return; fi
@@ -77,6 +85,7 @@ else
     as_user "$user" python3 /bed/source/tests/vm/oci_limits_test.py /bed/build/bin/sandbox
   done
 fi
+if [ -z "$picture" ]; then as_root python3 /bed/source/tests/vm/oci_rootful_test.py /bed/build/bin/sandbox; fi
 if [ "$form" = script ] && [ -z "$picture" ]; then
   as_user range /bed/build/tests/unit/cgroup/test_cgroup_delegated
   as_user one /bed/build/tests/unit/userns/test_userns

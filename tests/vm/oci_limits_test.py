@@ -26,7 +26,7 @@ class OciLimits(unittest.TestCase):
         for name in ("bin", "proc", "sys", "dev", "tmp"):
             os.makedirs(f"{self.bundle}/rootfs/{name}")
         shutil.copy("/bin/busybox", self.bundle + "/rootfs/bin/busybox")
-        for name in ("sh", "cat", "dd", "sleep", "true", "echo"):
+        for name in ("sh", "cat", "dd", "sleep", "true", "echo", "chown", "chmod", "mkdir"):
             os.symlink("busybox", f"{self.bundle}/rootfs/bin/{name}")
         self.done("spec", "--rootless")
         path = {"cgroupsPath": ":sbx:box"} if RUNG == "scope" else {}
@@ -169,6 +169,31 @@ class OciLimits(unittest.TestCase):
         self.assertIn("frozen 1", self.values("cgroup.events")[0])
         self.done("kill", "c", "KILL")
         self.assertTrue(eventually(lambda: json.loads(self.done("state", "c"))["status"] == "stopped"))
+
+    def test_what_its_root_gives_away_comes_back(self):
+        """Delegated files given to another id of the range neither free it from the runtime nor outlive it."""
+        if os.environ["USER"] != "range":
+            return self.assertEqual(os.environ["USER"], "one")  # who has no other id to give to
+        self.configure(["sh", "-c", "cd /sys/fs/cgroup; mkdir -p a/b; chown 33 a a/b cgroup.procs .; chmod 0 a cgroup.procs .; sleep 1000"])
+        file = pathlib.Path(self.bundle + "/config.json")
+        config = json.loads(file.read_text())
+        del config["linux"]["uidMappings"], config["linux"]["gidMappings"]  # all ids of the range
+        for names in config["process"]["capabilities"].values():
+            names += ["CAP_CHOWN", "CAP_FOWNER"]
+        mount, = [mount for mount in config["mounts"] if mount["destination"] == "/sys/fs/cgroup"]
+        mount.update(type="cgroup", source="cgroup", options=["rw", "nosuid", "noexec", "nodev"])
+        file.write_text(json.dumps(config))
+        self.done("run", "--detach", "--pid-file", self.home + "/pid", "c")  # `state` would take it back already
+        line, = [line for line in pathlib.Path(f"/proc/{pathlib.Path(self.home + '/pid').read_text()}/cgroup").read_text().splitlines()
+                 if line.startswith("0::")]
+        directory = pathlib.Path(str(CGROUPS) + line[3:])
+        self.assertTrue(eventually(lambda: directory.stat().st_mode & 0o777 == 0))
+        self.assertNotEqual(directory.stat().st_uid, os.getuid())
+        self.assertEqual(self.done("exec", "c", "cat", "/proc/self/cgroup"), "0::/\n")
+        self.assertEqual(directory.stat().st_uid, os.getuid())
+        self.done("pause", "c")
+        self.done("delete", "--force", "c")
+        self.assertFalse(directory.exists())
 
     def test_a_runtime_that_is_killed_leaves_what_delete_removes(self):
         self.configure(["sleep", "1000"], resources={"memory": {"limit": 512 * KIB}})

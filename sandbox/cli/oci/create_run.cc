@@ -17,7 +17,7 @@ constexpr Option kCreateOptions[] = {
     {"config", 'f', "FILE", "Another name for config.json"},
     {"console-socket", '\0', "PATH", "Socket that gets the terminal's descriptor"},
     {"pid-file", '\0', "FILE", "Write the process id there"},
-    {"no-pivot", '\0', nullptr, "Refused: the root is always pivoted into"},
+    {"no-pivot", '\0', nullptr, "Move the root over that of the host, where it can't be pivoted into"},
     {"no-new-keyring", '\0', nullptr, "Keep the caller's session keyring"},
     {"preserve-fds", '\0', "N", "Pass the N descriptors from 3 on"},
     {"no-subreaper", '\0', nullptr, "Accepted for compatibility"},
@@ -29,7 +29,7 @@ constexpr Option kRunOptions[] = {
     {"config", 'f', "FILE", "Another name for config.json"},
     {"console-socket", '\0', "PATH", "Socket that gets the terminal's descriptor"},
     {"pid-file", '\0', "FILE", "Write the process id there"},
-    {"no-pivot", '\0', nullptr, "Refused: the root is always pivoted into"},
+    {"no-pivot", '\0', nullptr, "Move the root over that of the host, where it can't be pivoted into"},
     {"no-new-keyring", '\0', nullptr, "Keep the caller's session keyring"},
     {"preserve-fds", '\0', "N", "Pass the N descriptors from 3 on"},
     {"no-subreaper", '\0', nullptr, "Accepted for compatibility"},
@@ -39,8 +39,6 @@ constexpr Option kRunOptions[] = {
 };
 
 runtime::CreateRequest request_of(const Arguments& arguments, const OciContext& context) {
-  if (arguments.flag("no-pivot"))
-    throw UsageError("--no-pivot is not supported: it would leave the host's tree reachable");
   runtime::CreateRequest request;
   request.id = arguments.positional[0];
   request.bundle = arguments.text("bundle");
@@ -50,6 +48,7 @@ runtime::CreateRequest request_of(const Arguments& arguments, const OciContext& 
   request.preserve_fds = parse_number("preserve-fds", arguments.text("preserve-fds", "0"));
   request.cgroup_manager = context.cgroup_manager;
   request.no_new_keyring = arguments.flag("no-new-keyring");
+  request.no_pivot = arguments.flag("no-pivot");
   runtime::check_id(request.id);
   return request;
 }

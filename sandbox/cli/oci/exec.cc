@@ -26,6 +26,7 @@ constexpr Option kExecOptions[] = {
     {"no-new-privs", '\0', nullptr, "No gain of privileges by execve(2)"},
     {"cap", 'c', "CAP", "Add a capability"},
     {"preserve-fds", '\0', "N", "Pass the N descriptors from 3 on"},
+    {"cgroup", '\0', "PATH", "Cgroup below the container's own, which exists"},
     {"ignore-paused", '\0', nullptr, "Also in a container that is paused"},
     {"no-subreaper", '\0', nullptr, "Accepted for compatibility"},
 };
@@ -53,6 +54,7 @@ runtime::ExecRequest request_of(const Arguments& arguments) {
   request.process_label = arguments.text("process-label");
   request.preserve_fds = parse_number("preserve-fds", arguments.text("preserve-fds", "0"));
   request.detach = arguments.flag("detach");
+  request.cgroup = arguments.text("cgroup");
   request.ignore_paused = arguments.flag("ignore-paused");
   if (request.args.empty() && request.process_file.empty()) throw UsageError("process args cannot be empty");
   return request;

@@ -20,6 +20,7 @@ namespace {
 
 constexpr Option kKillOptions[] = {
     {"all", 'a', nullptr, "Every process of the container"},
+    {"regex", 'r', nullptr, "Every container whose id the extended regular expression ID matches"},
 };
 constexpr Option kDeleteOptions[] = {
     {"force", 'f', nullptr, "Kill it first if it runs; no error when there is none"},
@@ -51,20 +52,6 @@ int run_state(const Arguments& arguments, const OciContext& context) {
   return 0;
 }
 
-int run_kill(const Arguments& arguments, const OciContext& context) {
-  const runtime::Store& store = context.store;
-  const std::string& id = arguments.positional[0];
-  const runtime::Record record = store.load(id);
-  const int signal = runtime::parse_signal_word(arguments.positional.size() > 1 ? arguments.positional[1] : "SIGTERM");
-  try {
-    arguments.flag("all") ? runtime::signal_all(record, signal) : runtime::kill(store, id, signal);
-  } catch (const Conflict&) {
-    // runc and its callers: to signal all of none is no error.
-    if (!arguments.flag("all")) throw;
-  }
-  return 0;
-}
-
 std::vector<std::string> matching_ids(const runtime::Store& store, const std::string& pattern) {
   regex_t compiled;
   if (::regcomp(&compiled, pattern.c_str(), REG_EXTENDED | REG_NOSUB) != 0)
@@ -75,23 +62,46 @@ std::vector<std::string> matching_ids(const runtime::Store& store, const std::st
   return ids;
 }
 
-int run_delete(const Arguments& arguments, const OciContext& context) {
+/// Does it to every container that the word means. Of several one that fails doesn't keep the others from it.
+template <class Act>
+int for_named(const Arguments& arguments, const runtime::Store& store, const Act& act) {
   const std::string& word = arguments.positional[0];
-  const bool force = arguments.flag("force");
-  std::vector<std::string> warnings;
-  int status = 0;
-  if (arguments.flag("regex")) {
-    for (const std::string& id : matching_ids(context.store, word)) {
-      try {
-        runtime::remove(context.store, id, force, warnings);
-      } catch (const Error& error) {
-        print_error(error.what());
-        status = 1;
-      }
-    }
-  } else {
-    runtime::remove(context.store, word, force, warnings);
+  if (!arguments.flag("regex")) {
+    act(word);
+    return 0;
   }
+  int status = 0;
+  for (const std::string& id : matching_ids(store, word)) {
+    try {
+      act(id);
+    } catch (const Error& error) {
+      print_error(error.what());
+      status = 1;
+    }
+  }
+  return status;
+}
+
+int run_kill(const Arguments& arguments, const OciContext& context) {
+  const runtime::Store& store = context.store;
+  const bool all = arguments.flag("all");
+  return for_named(arguments, store, [&](const std::string& id) {
+    const runtime::Record record = store.load(id);
+    const int signal =
+        runtime::parse_signal_word(arguments.positional.size() > 1 ? arguments.positional[1] : "SIGTERM");
+    try {
+      all ? runtime::signal_all(record, signal) : runtime::kill(store, id, signal);
+    } catch (const Conflict&) {
+      if (!all) throw;  // runc and its callers: to signal all of none is no error
+    }
+  });
+}
+
+int run_delete(const Arguments& arguments, const OciContext& context) {
+  std::vector<std::string> warnings;
+  const int status = for_named(arguments, context.store, [&](const std::string& id) {
+    runtime::remove(context.store, id, arguments.flag("force"), warnings);
+  });
   context.warn(warnings);
   return status;
 }

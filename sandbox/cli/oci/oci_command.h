@@ -42,6 +42,7 @@ unsigned parse_number(const char* option, const std::string& word);
 int oci_main(std::span<char* const> words);
 
 extern const OciCommand kOciCreate, kOciStart, kOciState, kOciKill, kOciDelete, kOciRun, kOciExec, kOciPs, kOciList,
-    kOciSpec, kOciFeatures, kOciPause, kOciResume, kOciUpdate, kOciEvents, kOciStats;
+    kOciSpec, kOciFeatures, kOciPause, kOciResume, kOciUpdate, kOciEvents, kOciStats,
+    kOciMounts;
 
 }  // namespace sandbox::cli

@@ -11,18 +11,20 @@
 namespace sandbox::cli {
 namespace {
 
-constexpr const OciCommand* kOciCommands[] = {&kOciCreate, &kOciStart, &kOciState, &kOciKill, &kOciDelete,  &kOciRun,
-                                              &kOciExec,   &kOciList,  &kOciPs,    &kOciPause, &kOciResume, &kOciUpdate,
-                                              &kOciEvents, &kOciStats, &kOciSpec,  &kOciFeatures};
+constexpr const OciCommand* kOciCommands[] = {
+    &kOciCreate, &kOciStart,  &kOciState,  &kOciKill,   &kOciDelete, &kOciRun,  &kOciExec,     &kOciList,  &kOciPs,
+    &kOciPause,  &kOciResume, &kOciUpdate, &kOciEvents, &kOciStats,  &kOciSpec, &kOciFeatures, &kOciMounts};
 
 constexpr Option kGlobalOptions[] = {
     {"root", '\0', "DIR", "Directory of the containers' state (default: oci in the runtime directory)"},
     {"log", '\0', "FILE", "Write messages to this file (default: standard error)"},
     {"log-format", '\0', "FORMAT", "text or json"},
+    {"log-level", '\0', "LEVEL", "error, warning or debug (default: warning)"},
     {"debug", '\0', nullptr, "Accepted for compatibility"},
     {"rootless", '\0', "WORD", "Accepted for compatibility: what the caller may do decides"},
     {"systemd-cgroup", '\0', nullptr, "cgroupsPath has the form slice:prefix:name"},
     {"cgroup-manager", '\0', "WORD", "cgroupfs, systemd or disabled"},
+    {"criu", '\0', "PATH", "Accepted for compatibility: nothing is checkpointed"},
     {"version", 'v', nullptr, "Print the version"},
 };
 
@@ -56,6 +58,13 @@ runtime::CgroupManager cgroup_manager_of(const Arguments& globals) {
   return runtime::parse_cgroup_manager(globals.text("cgroup-manager"));
 }
 
+[[noreturn]] void refuse_checkpoints(const std::string& command) {
+  throw Unsupported(
+      fmt::format("{} is not supported: to write down and make again the processes of a container takes rights over "
+                  "the whole machine",
+                  command));
+}
+
 int fail(const OciLog& log, const std::string& message, int status) {
   log.write("error", message);
   if (!log.to_stderr()) print_error(message);  // engines read one of the two
@@ -78,7 +87,7 @@ int oci_main(std::span<char* const> words) {
   const OciCommand* command = nullptr;  // once it has been understood
   try {
     const Arguments globals = parse_arguments(kGlobalOptions, false, words);
-    log.emplace(globals.text("log"), globals.text("log-format"));
+    log.emplace(globals.text("log"), globals.text("log-format"), globals.text("log-level"));
     if (globals.flag("version")) {
       print(fmt::format("sandbox-runtime version {}\nspec: {}\n", SANDBOX_VERSION, oci::kSpecVersion));
       return 0;
@@ -86,11 +95,12 @@ int oci_main(std::span<char* const> words) {
     if (globals.help || globals.positional.empty()) return print_help();
     const std::string& name = globals.positional[0];
     const auto* found = std::ranges::find_if(kOciCommands, [&](const OciCommand* each) { return name == each->name; });
+    if (name == "checkpoint" || name == "restore") refuse_checkpoints(name);
     if (found == std::end(kOciCommands)) throw UsageError(fmt::format("unknown command {}", name));
     // parse_arguments() has stopped at the first word that is no option: the command's own begin behind it.
     // Where arguments end in the words of another program, so do the command's options; else they may follow.
-    const Arguments arguments = parse_arguments((*found)->options, (*found)->max_arguments >= 0,
-                                                words.last(globals.positional.size() - 1));
+    const Arguments arguments =
+        parse_arguments((*found)->options, (*found)->max_arguments >= 0, words.last(globals.positional.size() - 1));
     if (arguments.help) {
       print_help_of(**found);
       return 0;
@@ -99,11 +109,11 @@ int oci_main(std::span<char* const> words) {
     command = *found;
     return command->run(arguments, {runtime::Store(globals.text("root")), *log, cgroup_manager_of(globals)});
   } catch (const Error& error) {
-    if (!log) log.emplace("", "text");
+    if (!log) log.emplace("", "text", "");
     return fail(*log, with_hint(command != nullptr ? command->failure : "", error),
                 command != nullptr ? command->failure_status : 1);
   } catch (const std::exception& error) {
-    if (!log) log.emplace("", "text");
+    if (!log) log.emplace("", "text", "");
     return fail(*log, fmt::format("internal error: {}", error.what()), 1);
   }
 }

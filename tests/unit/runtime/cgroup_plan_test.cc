@@ -154,3 +154,27 @@ TEST_CASE("with little memory the process enters when everything is made") {
   CHECK_FALSE(is_tight("max\n"));
   CHECK(is_tight("65536\n"));
 }
+
+TEST_CASE(
+    "rules for devices are a program where there is a cgroup, and an error where they must hold and there is none") {
+  Case c;
+  CgroupUse use{.devices = {.rules = {{}}, .asked_for = true}, .owner = 1000};
+  const auto plan = [&] { return plan_cgroup(c.part, "box", c.manager, c.surroundings, use); };
+  CHECK(plan().device_program == cgroup::compile_device_rules({{}}));
+  CHECK(plan().owner == 1000);
+  CHECK_FALSE(plan().asked_for);
+  use.devices.required = true;
+  CHECK(plan().asked_for);
+  CHECK(plan().devices_required);
+  c.manager = CgroupManager::disabled;
+  CHECK_THROWS_WITH(plan(), "linux.resources.devices can't be applied: cgroups are disabled");
+  c.manager = CgroupManager::cgroupfs;
+  c.surroundings.mount.reset();
+  c.surroundings.layout = Layout::legacy;
+  CHECK_THROWS_WITH(plan(),
+                    "linux.resources.devices can't be applied: this machine has cgroup v1 only, and v2 is what this "
+                    "runtime knows");
+  use.devices.required = false;
+  CHECK(plan().device_program.empty());
+  CHECK_FALSE(plan().owner.has_value());
+}

@@ -50,7 +50,8 @@ CgroupManager manager_for(const oci::Linux& part) {
 Json document_of(const std::string& name, const std::string& text) try {
   const auto spec = oci::parse_runtime_spec(parse_json(text, name), name);
   Plan plan = plan_container(spec, "/bundle", caller_for(name), {});
-  const CgroupPlan cgroup = plan_cgroup(spec.linux_part, "box", manager_for(spec.linux_part), surroundings_for(name));
+  const CgroupPlan cgroup =
+      plan_cgroup(spec.linux_part, "box", manager_for(spec.linux_part), surroundings_for(name), plan.cgroup);
   apply_seccomp(spec, plan.launch.process);
   Json document = plan_document(plan, cgroup, spec.hooks);
   Json& filter = document["process"]["seccomp"];

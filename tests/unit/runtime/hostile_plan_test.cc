@@ -29,7 +29,7 @@ Json plan_of(const Json& config) {
   const Caller user{.uid = 1000, .gid = 1000, .gid_map = {{0, 0, UINT32_MAX}}};
   Plan plan = plan_container(spec, "/bundle", user, {});
   apply_seccomp(spec, plan.launch.process);
-  const CgroupPlan cgroup = plan_cgroup(spec.linux_part, "box", CgroupManager::cgroupfs, {});
+  const CgroupPlan cgroup = plan_cgroup(spec.linux_part, "box", CgroupManager::cgroupfs, {}, plan.cgroup);
   return plan_document(plan, cgroup, spec.hooks);
 }
 

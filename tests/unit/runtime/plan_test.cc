@@ -275,19 +275,6 @@ TEST_CASE("kernel parameters need a namespace of the container's own") {
   CHECK(sysctl("net/ipv4/ip_forward") == "none");
 }
 
-TEST_CASE("rules for devices are moot where nobody can make a device, and refused elsewhere") {
-  Case c;
-  c.document["linux"]["resources"] = Json::parse(R"({"devices":[{"allow":false,"access":"rwm"}],"memory":{}})");
-  CHECK(c.failure() == "none");
-  c.as_root();
-  c.caller.initial_namespace = true;
-  CHECK(c.failure() == "none");
-  c.document["process"]["capabilities"]["bounding"] = {"CAP_MKNOD"};
-  CHECK(c.failure() == "linux.resources.devices can't be applied to a container that can make device nodes");
-  c.document["linux"]["resources"]["devices"] = Json::array();
-  CHECK(c.failure() == "none");
-}
-
 TEST_CASE("the domain name as a kernel parameter is set as one") {
   Case c;
   c.add_namespace(R"({"type":"uts"})");
@@ -305,4 +292,25 @@ TEST_CASE("of several values of a variable the last one counts") {
   Case c;
   c.document["process"]["env"] = {"A=1", "AB=2", "A=3", "NAKED", "A=4"};
   CHECK(c.plan().launch.process.env == std::vector<std::string>{"A=4", "AB=2", "NAKED"});
+}
+
+TEST_CASE("the cgroup belongs to the process's user where it sees its own alone and may write there") {
+  Case c;
+  c.as_root();
+  const auto owner = [&] { return c.plan().cgroup.owner; };
+  c.document["process"]["user"] = {{"uid", 33}, {"gid", 33}};
+  c.add_mount(R"({"destination":"/sys/fs/cgroup","type":"cgroup","source":"cgroup"})");
+  CHECK_FALSE(owner().has_value());
+  c.add_namespace(R"({"type":"cgroup"})");
+  CHECK(owner() == 33);
+  c.add_namespace(R"({"type":"user"})");
+  for (const char* key : {"uidMappings", "gidMappings"}) {
+    c.document["linux"][key] = {{{"containerID", 0}, {"hostID", 5000}, {"size", 100}}};
+  }
+  CHECK(owner() == 5033);
+  c.document["mounts"][0]["options"] = {"ro"};
+  CHECK_FALSE(owner().has_value());
+  c.document["mounts"][0]["options"] = {"rw"};
+  c.caller.uid = 1000;
+  CHECK_FALSE(owner().has_value());
 }
