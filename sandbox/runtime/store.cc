@@ -43,6 +43,7 @@ void describe(A& field, Described<Record> auto& record) {
 namespace {
 
 constexpr std::size_t id_limit = 255;  // NAME_MAX
+constexpr int record_version = 1;
 constexpr const char* removed_prefix = ".removed-";
 
 /// An address that reaches `path` however long it is: relative to a descriptor of its directory.
@@ -130,15 +131,13 @@ Record Store::load(const std::string& id) const {
   const std::string path = record_file(id);
   if (!path_exists(path)) throw NotFound("container does not exist");
   check_private(root_);
-  const Json document = parse_json(read_file(path), path);
-  Record record;
-  JsonReader(document, path, "").decode(document, "", record);
+  const auto record = read_versioned<Record>(parse_json(read_file(path), path), path, record_version);
   if (record.id != id) throw InvalidInput(fmt::format("'{}' is the record of another container", path));
   return record;
 }
 
 void Store::write(const Record& record) const {
-  const std::string text = JsonWriter::encode(record).dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string text = write_versioned(record, record_version).dump(-1, ' ', false, Json::error_handler_t::replace);
   write_file_atomic(record_file(record.id), text, false);
 }
 

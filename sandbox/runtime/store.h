@@ -8,8 +8,8 @@
 // and <root>/.filters/ compiled seccomp filters (filter_cache.h).
 //
 // What is being removed has a name that begins with ".removed-". A directory without a readable state.json is what a
-// killed `create` has left; `delete --force` removes it. The root may be a directory of strangers, so it is used only when it
-// belongs to the caller alone.
+// killed `create` has left; `delete --force` removes it. The root may be a directory of strangers, so it is used only
+// when it belongs to the caller alone.
 #pragma once
 
 #include <cstdint>

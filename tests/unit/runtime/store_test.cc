@@ -48,6 +48,18 @@ TEST_CASE("a record is read back as it was written") {
   CHECK_THROWS_AS((void)place.store.load("c"), NotFound);
 }
 
+TEST_CASE("a record of a newer program is refused with that reason") {
+  Place place;
+  place.store.create("c");
+  place.store.write(record_of("c"));
+  const std::string path = place.path + "/c/state.json";
+  std::string text = read_file(path);
+  const std::string version = "\"version\":";
+  text.insert(text.find(version) + version.size(), "9");
+  write_file_atomic(path, text, false);
+  CHECK_THROWS_WITH_AS((void)place.store.load("c"), doctest::Contains("of a newer sandbox"), InvalidInput);
+}
+
 TEST_CASE("a container whose creator has died has stopped; while it lives it is being created") {
   Place place;
   place.store.create("c");
