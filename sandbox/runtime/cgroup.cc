@@ -24,14 +24,12 @@ namespace sandbox::runtime {
 using cgroup::Directory;
 using cgroup::Setting;
 
+constexpr unsigned placeholder_rest = 3;  // seconds
+
 /// A process that does nothing: a scope of systemd's begins with one, and ends with its last.
 class Placeholder {
  public:
-  Placeholder() : process_(sys::clone3(0) | or_throw("forking")) {
-    if (process_.pid != 0) return;
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    for (;;) ::pause();
-  }
+  Placeholder() : Placeholder(::getpid()) {}
   ~Placeholder() {
     (void)sys::pidfd_send_signal(process_.pidfd.get(), SIGKILL);
     (void)sys::wait_pidfd(process_.pidfd.get());
@@ -41,6 +39,24 @@ class Placeholder {
   pid_t pid() const { return process_.pid; }
 
  private:
+  explicit Placeholder(pid_t maker) : process_(sys::clone3(0) | or_throw("forking")) {
+    if (process_.pid == 0) outlive(maker);
+  }
+
+  /// It stays a moment longer than a maker that is killed: a process that has just ended is moved without a word and
+  /// without effect (cgroup_migrate_add_task() in the kernel's kernel/cgroup/cgroup.c), and systemd would wait for the
+  /// end of a scope that never had a process.
+  [[noreturn]] static void outlive(pid_t maker) noexcept {
+    sigset_t hangup;
+    ::sigemptyset(&hangup);
+    ::sigaddset(&hangup, SIGHUP);
+    ::sigprocmask(SIG_BLOCK, &hangup, nullptr);
+    ::prctl(PR_SET_PDEATHSIG, SIGHUP);
+    if (::getppid() == maker) (void)::sigwaitinfo(&hangup, nullptr);
+    ::sleep(placeholder_rest);
+    ::_exit(0);
+  }
+
   sys::Cloned process_;
 };
 
