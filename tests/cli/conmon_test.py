@@ -141,7 +141,7 @@ class Conmon(OciCase):
         self.assertEqual(self.exit_code("c"), 0)
 
     def test_a_terminal(self):
-        self.program("sh", "-c", "tty; read word; stty size; echo $word", terminal=True)
+        self.program("sh", "-c", "tty; while read word; do stty size; echo $word; done", terminal=True)
         self.creates("c", "--terminal", "--stdin")
         connection = self.attached()
         self.done("start", "c")
