@@ -127,27 +127,6 @@ void park_process(const std::string& record, const IdentityPlan& identity, const
   }
 }
 
-void send_error(int pipe, const char* message, const std::string& hint) noexcept {
-  (void)sys::write_all(pipe, message, std::char_traits<char>::length(message));
-  (void)sys::write_all(pipe, "\0", 1);
-  (void)sys::write_all(pipe, hint.data(), hint.size());
-}
-
-[[noreturn]] void act_in_namespace(const std::function<void()>& enter, const std::function<void()>& act, int pipe) noexcept {
-  try {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    enter();
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // the change of ids has cleared it (prctl(2))
-    act();
-    ::_exit(0);
-  } catch (const Error& error) {
-    send_error(pipe, error.what(), error.hint());
-  } catch (const std::exception& error) {
-    send_error(pipe, error.what(), {});
-  }
-  ::_exit(1);
-}
-
 }  // namespace
 
 KeptNamespace keep_namespace(const std::string& runtime, const SubordinateIds& ids) {
@@ -176,19 +155,13 @@ void enter_namespace(int user_ns) {
 namespace {
 
 void run_in_child(const std::function<void()>& enter, const std::function<void()>& act) {
-  sys::Pair pipe = sys::pipe() | or_throw("making a pipe");
-  sys::Cloned child = sys::clone3(0) | or_throw("starting a process in your user namespace");
-  if (child.pid == 0) {
-    pipe.first.reset();
-    act_in_namespace(enter, act, pipe.second.get());
-  }
-  pipe.second.reset();
-  const std::string answer = read_to_end(pipe.first.get(), "the answer of a child process");
-  const int status = sys::wait_pidfd(child.pidfd.get()) | or_throw("waiting for a process in your user namespace");
-  if (status == 0) return;
-  if (answer.empty()) throw Error(fmt::format("a process in your user namespace ended with wait status {}", status));
-  const auto end = std::min(answer.find('\0'), answer.size());
-  throw Error(answer.substr(0, end), end < answer.size() ? answer.substr(end + 1) : std::string());
+  (void)ask_child([&]() -> std::string {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    enter();
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // the change of ids has cleared it (prctl(2))
+    act();
+    return {};
+  });
 }
 
 void enter_own_namespace() {

@@ -4,13 +4,12 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
 #include "userns/mounts.h"
 
 namespace sandbox::userns {
 namespace {
-
-constexpr std::size_t max_message = 4096;
 
 Fd open_namespace(pid_t process, const char* name) {
   const std::string path = fmt::format("/proc/{}/ns/{}", process, name);
@@ -46,29 +45,16 @@ Fd enter_mounts(const Fd& mount_namespace) {
   return sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening the container's root");
 }
 
-/// `act(user, mounts)` in a child, which ends as nothing but its error comes back.
+/// `act(user, mounts)` in a child, with the container's namespaces; its error comes back.
 template <class Act>
 void in_child(pid_t container, const Act& act) {
   const Fd user = open_namespace(container, "user"), mounts = open_namespace(container, "mnt");
-  sys::Pair pipe = sys::pipe() | or_throw("making a pipe");
-  const sys::Cloned child = sys::clone3(0) | or_throw("forking");
-  if (child.pid == 0) {
+  (void)ask_child([&]() -> std::string {
     ::prctl(PR_SET_DUMPABLE, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    try {
-      act(user, mounts);
-      ::_exit(0);
-    } catch (const std::exception& error) {
-      const std::string_view words = error.what();
-      (void)sys::write_all(pipe.second.get(), words.data(), std::min(words.size(), max_message));
-    }
-    ::_exit(1);
-  }
-  pipe.second.reset();
-  char words[max_message];
-  const std::size_t size = sys::read(pipe.first.get(), words, sizeof words).value_or(0);
-  const int status = sys::wait_pidfd(child.pidfd.get()) | or_throw("waiting for the process that mounts");
-  if (status != 0) throw Error(size > 0 ? std::string(words, size) : "the process that mounts has died");
+    act(user, mounts);
+    return {};
+  });
 }
 
 }  // namespace

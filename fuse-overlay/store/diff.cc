@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "fuse-overlay/store/archive_walk.h"
 #include "fuse-overlay/store/attributes.h"
 #include "fuse-overlay/store/entry_path.h"
 #include "fuse-overlay/store/merged_layers.h"
@@ -185,15 +186,9 @@ class DiffWalk {
 
 WrittenArchive write_diff(const std::string& upper, int archive_fd, const ArchiveOptions& options) {
   const Fd top = sys::openat(AT_FDCWD, upper.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening layer '{}'", upper);
-  WrittenArchive result;
-  LayerSink sink(archive_fd, options.compression);
-  ArchiveWriter archive(sink);
-  DiffWalk(archive, options, result).run(top.get());
-  archive.finish();
-  result.written = sink.finish();
-  result.entries = archive.entries();
-  result.bytes = archive.bytes();
-  return result;
+  return write_archive(archive_fd, options, [&](ArchiveWriter& archive, WrittenArchive& result) {
+    DiffWalk(archive, options, result).run(top.get());
+  });
 }
 
 }  // namespace sandbox::overlay

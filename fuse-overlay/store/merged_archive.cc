@@ -1,4 +1,5 @@
 // The merged tree as an archive; see write_merged in diff.h.
+#include "fuse-overlay/store/archive_walk.h"
 #include "fuse-overlay/store/attributes.h"
 #include "fuse-overlay/store/diff.h"
 #include "fuse-overlay/store/entry_path.h"
@@ -110,15 +111,9 @@ class MergedWalk {
 }  // namespace
 
 WrittenArchive write_merged(const std::string& upper, int archive_fd, const ArchiveOptions& options) {
-  WrittenArchive result;
-  LayerSink sink(archive_fd, options.compression);
-  ArchiveWriter archive(sink);
-  MergedWalk(archive, upper, options, result).run();
-  archive.finish();
-  result.written = sink.finish();
-  result.entries = archive.entries();
-  result.bytes = archive.bytes();
-  return result;
+  return write_archive(archive_fd, options, [&](ArchiveWriter& archive, WrittenArchive& result) {
+    MergedWalk(archive, upper, options, result).run();
+  });
 }
 
 }  // namespace sandbox::overlay
