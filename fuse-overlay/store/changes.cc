@@ -9,8 +9,6 @@
 namespace sandbox::overlay {
 namespace {
 
-constexpr int max_depth = 1000;
-
 /// Looks at the lower layers by name, and lists them only where an upper directory hides them.
 class Comparison {
  public:
@@ -25,8 +23,8 @@ class Comparison {
   };
 
   /// Adds what the directory `upper` changes of the lower layers' `parts`.
-  void compare(int upper, const MergedLayers::Parts& parts, const std::string& path, int depth) {
-    if (depth > max_depth) throw InvalidInput(fmt::format("'{}' is too deep", printable(path)));
+  void compare(int upper, const MergedLayers::Parts& parts, const std::string& path, std::size_t depth) {
+    if (depth > kMaxDepth) throw InvalidInput(fmt::format("'{}' is too deep", printable(path)));
     const std::string prefix = path.empty() ? "" : path + "/";
     for (const Subdirectory& next : compare_entries(upper, lower_.open(path, parts), prefix)) {
       const Fd directory = sys::openat(upper, next.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW) |

@@ -16,7 +16,8 @@ struct Change {
 };
 
 /// Sorted by path. `lower`: the layers' fs/ directories, top-most first; `upper`: in the format of kernel overlayfs. A
-/// directory in which something has changed is changed. Throws SysError; InvalidInput for a tree deeper than 1000 levels.
+/// directory in which something has changed is changed. Throws SysError; InvalidInput for a tree deeper than kMaxDepth
+/// (entry_path.h).
 std::vector<Change> changes_of(const std::vector<std::string>& lower, const std::string& upper);
 
 }  // namespace sandbox::overlay

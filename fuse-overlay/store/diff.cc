@@ -14,7 +14,6 @@
 namespace sandbox::overlay {
 namespace {
 
-constexpr int kMaxDepth = 1000;
 constexpr const char* kWhiteoutPrefix = ".wh.";
 constexpr const char* kOpaqueName = ".wh..wh..opq";
 

@@ -31,7 +31,7 @@ struct WrittenArchive {
 
 /// Writes to `archive_fd`, from its current position; does not sync. Entries are sorted, each directory before what it
 /// holds. Nothing that changes while it is read makes it fail, but for a file that becomes shorter (Conflict). Throws
-/// SysError; InvalidInput for a tree deeper than 1000 levels.
+/// SysError; InvalidInput for a tree deeper than kMaxDepth (entry_path.h).
 WrittenArchive write_diff(const std::string& upper, int archive_fd, const ArchiveOptions& options);
 
 /// The merged tree of upper directory and lower layers as an archive, without whiteouts. An empty `upper`: of the lower

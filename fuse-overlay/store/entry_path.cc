@@ -9,7 +9,6 @@
 namespace sandbox::overlay {
 
 std::string normalize_entry_path(std::string_view name) {
-  constexpr std::size_t max_components = 1000;
   if (name.empty()) throw InvalidInput("layer archive: an entry has an empty name");
   std::string path;
   std::size_t components = 0;
@@ -21,9 +20,9 @@ std::string normalize_entry_path(std::string_view name) {
     if (component == "..") {
       throw InvalidInput(fmt::format("layer archive: entry '{}': '..' in a name", printable(name)));
     }
-    if (++components > max_components) {
+    if (++components > kMaxDepth) {
       throw InvalidInput(
-          fmt::format("layer archive: entry '{}': more than {} directories deep", printable(name), max_components));
+          fmt::format("layer archive: entry '{}': more than {} directories deep", printable(name), kMaxDepth));
     }
     if (!path.empty()) path += '/';
     path += component;

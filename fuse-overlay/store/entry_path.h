@@ -1,13 +1,17 @@
 // Names inside a layer archive: from a stranger's bytes to a path relative to the layer's root.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 namespace sandbox::overlay {
 
+/// Components of a path in a layer, and so levels of its tree.
+inline constexpr std::size_t kMaxDepth = 1000;
+
 /// `name` without leading "/" and "./", empty and "." components: "a/b". "" is the root itself.
-/// Throws InvalidInput for an empty name, a ".." component, more than 1000 components or a path
+/// Throws InvalidInput for an empty name, a ".." component, more than kMaxDepth components or a path
 /// that the kernel couldn't take whole (PATH_MAX).
 std::string normalize_entry_path(std::string_view name);
 

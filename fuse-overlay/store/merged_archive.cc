@@ -10,8 +10,6 @@
 namespace sandbox::overlay {
 namespace {
 
-constexpr int kMaxDepth = 1000;
-
 std::vector<std::string> all_layers(const std::string& upper, const std::vector<std::string>& lower) {
   std::vector<std::string> layers = lower;
   if (!upper.empty()) layers.insert(layers.begin(), upper);
@@ -57,7 +55,7 @@ class MergedWalk {
     return OldObject{records_[old->layer].find(path.empty() ? name : path + "/" + name), old->status};
   }
 
-  void walk(const std::string& path, const MergedLayers::Parts& parts, int depth) {
+  void walk(const std::string& path, const MergedLayers::Parts& parts, std::size_t depth) {
     if (depth > kMaxDepth) throw InvalidInput(fmt::format("'{}' is too deep", printable(path)));
     std::vector<Item> subdirectories;
     {

@@ -11,8 +11,6 @@
 namespace sandbox::overlay {
 namespace {
 
-constexpr int kMaxDepth = 1000;
-
 class TreeDigest {
  public:
   TreeDigest(DigestOf what, bool owners) : what_(what), owners_(owners) {}
@@ -23,7 +21,7 @@ class TreeDigest {
   }
 
  private:
-  void walk(int directory, const std::string& path, int depth) {
+  void walk(int directory, const std::string& path, std::size_t depth) {
     if (depth > kMaxDepth) throw InvalidInput(fmt::format("'{}' is too deep", printable(path)));
     for (const std::string& name : sorted_names(directory)) {
       const std::string whole = path.empty() ? name : path + "/" + name;

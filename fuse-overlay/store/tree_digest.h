@@ -11,7 +11,7 @@ enum class DigestOf {
 };
 
 /// "sha256:…" of everything below `directory`. `owners`: of who owns it, too, as this process sees it. Throws SysError;
-/// InvalidInput for a tree deeper than 1000 levels.
+/// InvalidInput for a tree deeper than kMaxDepth (entry_path.h).
 std::string tree_digest(int directory, DigestOf what, bool owners);
 
 }  // namespace sandbox::overlay
