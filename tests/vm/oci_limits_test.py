@@ -9,25 +9,17 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 import unittest
 
-from bed import CGROUPS, RUNG, SANDBOX, eventually
+from bed import CGROUPS, RUNG, SANDBOX, RuntimeCase, eventually
 
 KIB, MIB = 1 << 10, 1 << 20
 
 
-class OciLimits(unittest.TestCase):
+class OciLimits(RuntimeCase):
     def setUp(self):
-        self.home = tempfile.mkdtemp(prefix="oci-", dir=os.environ["HOME"])
-        self.bundle = self.home + "/bundle"
-        os.makedirs(self.bundle)
-        for name in ("bin", "proc", "sys", "dev", "tmp"):
-            os.makedirs(f"{self.bundle}/rootfs/{name}")
-        shutil.copy("/bin/busybox", self.bundle + "/rootfs/bin/busybox")
-        for name in ("sh", "cat", "dd", "sleep", "true", "echo", "chown", "chmod", "mkdir"):
-            os.symlink("busybox", f"{self.bundle}/rootfs/bin/{name}")
+        self.make_bundle(os.environ["HOME"], ("sh", "cat", "dd", "sleep", "true", "echo", "chown", "chmod", "mkdir"))
         self.done("spec", "--rootless")
         path = {"cgroupsPath": ":sbx:box"} if RUNG == "scope" else {}
         self.configure(["sleep", "1000"], **path)
@@ -37,20 +29,6 @@ class OciLimits(unittest.TestCase):
             self.done("delete", "--force", name)
         self.assertTrue(eventually(lambda: not self.cgroups()), self.cgroups())
         shutil.rmtree(self.home)
-
-    def oci(self, *words, before=()):
-        manager = ["--systemd-cgroup"] if RUNG == "scope" else []
-        with tempfile.TemporaryFile("w+") as output:  # a detached container may hold it open
-            done = subprocess.run([*before, SANDBOX, "oci", "--root", self.home + "/state", *manager, *words], cwd=self.bundle,
-                                  stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, timeout=120, check=False)
-            output.seek(0)
-            done.stdout = output.read()
-        return done
-
-    def done(self, *words):
-        done = self.oci(*words)
-        self.assertEqual(done.returncode, 0, (words, done.stdout))
-        return done.stdout
 
     def configure(self, args, **linux):
         file = pathlib.Path(self.bundle + "/config.json")

@@ -7,27 +7,19 @@ import os
 import pathlib
 import shutil
 import stat
-import subprocess
-import tempfile
 import unittest
 
-from bed import CGROUPS, RUNG, SANDBOX, eventually
+from bed import CGROUPS, RUNG, RuntimeCase, eventually
 
 APPLETS = ("sh", "cat", "dd", "sleep", "echo", "ls", "mknod", "stat", "id", "chmod", "hostname", "grep", "mkdir",
            "readlink", "rm", "test", "true")
 MIB = 1 << 20
 
 
-class Rootful(unittest.TestCase):
+class Rootful(RuntimeCase):
     def setUp(self):
-        self.home = tempfile.mkdtemp(prefix="rootful-", dir="/var/tmp")  # not where a mount forbids devices
+        self.make_bundle("/var/tmp", APPLETS)  # not where a mount forbids devices
         os.chmod(self.home, 0o755)
-        self.bundle = self.home + "/bundle"
-        for name in ("bin", "proc", "sys", "dev", "tmp", "etc"):
-            os.makedirs(f"{self.bundle}/rootfs/{name}")
-        shutil.copy("/bin/busybox", self.bundle + "/rootfs/bin/busybox")
-        for name in APPLETS:
-            os.symlink("busybox", f"{self.bundle}/rootfs/bin/{name}")
         self.done("spec")
         self.config = json.loads(pathlib.Path(self.bundle + "/config.json").read_text())
         self.config["root"]["readonly"] = False
@@ -40,20 +32,10 @@ class Rootful(unittest.TestCase):
         self.assertTrue(eventually(lambda: not [*CGROUPS.glob("sbx/*/"), *CGROUPS.glob("system.slice/sbx-*")]))
         shutil.rmtree(self.home)
 
-    def oci(self, *words):
-        pathlib.Path(self.bundle + "/config.json").write_text(json.dumps(self.config)) if words[0] != "spec" else None
-        manager = ["--systemd-cgroup"] if RUNG == "scope" else []
-        with tempfile.TemporaryFile("w+") as output:  # a detached container may hold it open
-            done = subprocess.run([SANDBOX, "oci", "--root", self.home + "/state", *manager, *words], cwd=self.bundle,
-                                  stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, timeout=120, check=False)
-            output.seek(0)
-            done.stdout = output.read()
-        return done
-
-    def done(self, *words):
-        done = self.oci(*words)
-        self.assertEqual(done.returncode, 0, (words, done.stdout))
-        return done.stdout
+    def oci(self, *words, before=()):
+        if words[0] != "spec":
+            pathlib.Path(self.bundle + "/config.json").write_text(json.dumps(self.config))
+        return super().oci(*words, before=before)
 
     def grant(self, *names):
         for names_of_set in self.config["process"]["capabilities"].values():
