@@ -184,7 +184,8 @@ void Workers::run(int channel) {
     const int size = ::fuse_session_receive_buf(session_, &buffer);
     --reading_;
     (void)answers_.load(std::memory_order_acquire);
-    if (size == -EINTR || size == -ENOMEM) continue;
+    // EAGAIN: another thread made this channel non-blocking, where the channels are duplicates of one description.
+    if (size == -EINTR || size == -EAGAIN || size == -ENOMEM) continue;
     // 0: the file system has been unmounted. Nothing is kept in memory that would have to be written.
     if (size <= 0) ::_exit(size < 0 ? 1 : 0);
     counts_.count(wire::begin(buffer.mem, static_cast<std::size_t>(size)));
