@@ -320,9 +320,7 @@ std::optional<FileLock> ImageStore::hold_layers(const std::vector<std::string>& 
   const std::string own = places_.data + "/layers/";
   if (std::ranges::none_of(directories, [&](const auto& path) { return path.starts_with(own); })) return std::nullopt;
   FileLock lock(store_lock(places_));
-  for (const std::string& directory : directories) {
-    if (!path_exists(directory)) throw NotFound(fmt::format("layer '{}' was removed meanwhile", directory));
-  }
+  require_present(directories);
   return lock;
 }
 

@@ -103,6 +103,8 @@ std::uint64_t layer_bytes(const std::string& layer);  ///< Of an unpacked layer'
 
 /// Makes the store's directories and its oci-layout file.
 void prepare_store(const Places& places);
+/// Throws NotFound when another command has removed one of these layers' directories.
+void require_present(const std::vector<std::string>& directories);
 std::string store_lock(const Places& places);
 std::string own_layout(const Places& places);
 

@@ -48,7 +48,9 @@ std::string find_unpacked(const Places& places, const std::string& hex, bool ran
 Fd open_blob(const Places& places, const Image& image, const std::string& digest) {
   if (auto fd = sys::openat(AT_FDCWD, blob_in(own_layout(places), digest).c_str(), O_RDONLY)) return std::move(*fd);
   const std::string path = blob_in(image.layout, digest);
-  return sys::openat(AT_FDCWD, path.c_str(), O_RDONLY) | or_throw("opening layer '{}'", path);
+  auto fd = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY);
+  if (!fd && fd.error().value == ENOENT) throw NotFound(fmt::format("layer '{}' was removed meanwhile", path));
+  return std::move(fd) | or_throw("opening layer '{}'", path);
 }
 
 /// Fills the new directory `staging`.
@@ -93,6 +95,12 @@ std::string publish(const Places& places, const std::string& staging, const std:
 
 }  // namespace
 
+void require_present(const std::vector<std::string>& directories) {
+  for (const std::string& directory : directories) {
+    if (!path_exists(directory)) throw NotFound(fmt::format("layer '{}' was removed meanwhile", directory));
+  }
+}
+
 void ImageStore::unpack_layer(const Image& image, std::size_t number, const std::string& staging,
                               const userns::KeptNamespace* range) {
   const std::vector<std::string> chain = chain_ids(image.diff_ids);
@@ -116,7 +124,12 @@ std::vector<std::string> ImageStore::ensure_unpacked(const Image& image, const u
     if (fs.empty()) {
       prepare_store(places_);
       const Staged staging = stage();
-      unpack_layer(image, i, staging.path(), range);
+      try {
+        unpack_layer(image, i, staging.path(), range);
+      } catch (const Error&) {
+        require_present(directories);  // those below it are looked at while it is applied
+        throw;
+      }
       fs = publish(places_, staging.path(), hex) + "/fs";
     }
     directories.push_back(std::move(fs));
