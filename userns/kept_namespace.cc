@@ -154,14 +154,17 @@ void enter_namespace(int user_ns) {
 
 namespace {
 
-void run_in_child(const std::function<void()>& enter, const std::function<void()>& act) {
-  (void)ask_child([&]() -> std::string {
+std::string ask_beyond(const std::function<void()>& enter, const std::function<std::string()>& act) {
+  return ask_child([&] {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     enter();
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // the change of ids has cleared it (prctl(2))
-    act();
-    return {};
+    return act();
   });
+}
+
+std::function<std::string()> without_answer(const std::function<void()>& act) {
+  return [&act] { return act(), std::string(); };
 }
 
 void enter_own_namespace() {
@@ -172,11 +175,19 @@ void enter_own_namespace() {
 
 }  // namespace
 
-void run_in_namespace(int user_ns, const std::function<void()>& act) {
-  run_in_child([user_ns] { enter_namespace(user_ns); }, act);
+std::string ask_in_namespace(int user_ns, const std::function<std::string()>& act) {
+  return ask_beyond([user_ns] { enter_namespace(user_ns); }, act);
 }
 
-void run_in_own_namespace(const std::function<void()>& act) { run_in_child(enter_own_namespace, act); }
+std::string ask_in_own_namespace(const std::function<std::string()>& act) {
+  return ask_beyond(enter_own_namespace, act);
+}
+
+void run_in_namespace(int user_ns, const std::function<void()>& act) {
+  (void)ask_in_namespace(user_ns, without_answer(act));
+}
+
+void run_in_own_namespace(const std::function<void()>& act) { (void)ask_in_own_namespace(without_answer(act)); }
 
 void remove_tree_of_all_ids(const std::string& path) {
   try {

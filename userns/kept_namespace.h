@@ -29,12 +29,14 @@ KeptNamespace keep_namespace(const std::string& runtime, const SubordinateIds& i
 /// Joins it and becomes root in it. Precondition: one thread. The caller's descriptors stay as they are.
 void enter_namespace(int user_ns);
 
-/// Runs `act` in a child that has entered the namespace, and waits. An exception comes back as Error with its message
-/// and hint. What `act` changes in memory is lost.
+/// Runs `act` in a child that has entered the namespace, and returns what it returned there (ask_child). What it
+/// changes in memory is lost.
+std::string ask_in_namespace(int user_ns, const std::function<std::string()>& act);
 void run_in_namespace(int user_ns, const std::function<void()>& act);
 
 /// The same with the caller's own ids alone, in a user namespace made for it: root there may read what belongs to the
 /// caller, whatever its mode says.
+std::string ask_in_own_namespace(const std::function<std::string()>& act);
 void run_in_own_namespace(const std::function<void()>& act);
 
 /// remove_tree for what containers and layers have left: files of subordinate ids are removed inside the user's

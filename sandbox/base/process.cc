@@ -34,6 +34,7 @@ std::uint64_t numeric_field(const std::string& stat, int number) {
 constexpr std::uint64_t kExiting = 0x4;
 
 constexpr char kAnswer = 'A', kFailure = 'F';
+constexpr std::size_t kLargestAnswer = 1U << 30;
 
 /// What a child writes: a letter, and its answer or its error's message and hint with a NUL between them.
 std::string framed_answer(const std::function<std::string()>& act) {
@@ -67,7 +68,7 @@ std::string ask_child(const std::function<std::string()>& act) {
     ::_exit(sys::write_all(pipe.second.get(), answer.data(), answer.size()) ? 0 : 1);
   }
   pipe.second.reset();
-  const std::string answer = read_to_end(pipe.first.get(), "the answer of a child process");
+  const std::string answer = read_to_end(pipe.first.get(), "the answer of a child process", kLargestAnswer);
   const int status = sys::wait_pidfd(child.pidfd.get()) | or_throw("waiting for a child");
   if (status != 0 || answer.empty()) throw Error(fmt::format("a child ended with wait status {}", status));
   if (answer[0] == kAnswer) return answer.substr(1);

@@ -17,7 +17,8 @@ std::uint64_t process_start_time(int pid);
 bool is_process_stopped(int pid);
 
 /// Runs `act` in a child process and returns what it returned there: namespaces that it enters, mounts and cgroups that
-/// it makes end with it. An exception comes back as Error with its message and hint. Precondition: one thread.
+/// it makes end with it. At most 1 GiB. An exception comes back as Error with its message and hint.
+/// Precondition: one thread.
 std::string ask_child(const std::function<std::string()>& act);
 
 }  // namespace sandbox

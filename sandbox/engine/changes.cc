@@ -1,20 +1,14 @@
 // See changes.h.
 #include "sandbox/engine/changes.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <set>
 
 #include "sandbox/base/error.h"
-#include "sandbox/base/file.h"
-#include "sandbox/base/sys.h"
 #include "sandbox/engine/container_archive.h"
 
 namespace sandbox::engine {
 namespace {
-
-constexpr std::size_t kLargestReport = 1U << 30;
 
 /// Paths may be any bytes, which JSON has no strings for: "<kind><path>\0" for each.
 std::string encode(const std::vector<overlay::Change>& changes) {
@@ -39,13 +33,8 @@ std::vector<overlay::Change> decode(std::string_view text) {
 
 std::vector<overlay::Change> changes_as_owner(const Places& places, const container::Container& container) {
   const userns::RootPlan& root = container.spec.plan.root;
-  const Fd report(::memfd_create("changes", MFD_CLOEXEC));
-  if (!report) throw SysError(Errno{errno}, "making a memory file");
-  as_owner_of_files(places, container, [&] {
-    const std::string text = encode(overlay::changes_of(root.lower, root.upper));
-    sys::write_all(report.get(), text.data(), text.size()) | or_throw("reporting changes");
-  });
-  return decode(read_file(fmt::format("/proc/self/fd/{}", report.get()), kLargestReport));
+  return decode(
+      as_owner_of_files(places, container, [&] { return encode(overlay::changes_of(root.lower, root.upper)); }));
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 #include "sandbox/engine/container_archive.h"
 
 #include <signal.h>
-#include <sys/mman.h>
 
 #include <memory>
 
@@ -17,8 +16,6 @@
 
 namespace sandbox::engine {
 namespace {
-
-constexpr std::size_t kLargestReport = 64U << 20;
 
 sigset_t ending_signals() {
   sigset_t signals;
@@ -84,24 +81,21 @@ overlay::WrittenArchive decode(const std::string& text) {
 template <class Write>
 overlay::WrittenArchive write_archive(const Places& places, const container::Container& container, Write write) {
   require_layers(container);
-  const Fd report(::memfd_create("archive", MFD_CLOEXEC));
-  if (!report) throw SysError(Errno{errno}, "making a memory file");
-  as_owner_of_files(places, container, [&] {
+  return decode(as_owner_of_files(places, container, [&] {
     const sigset_t signals = ending_signals();
     ::sigprocmask(SIG_UNBLOCK, &signals, nullptr);  // Frozen has blocked them: they end this child, and then the client
-    const std::string text = encode(write());
-    sys::write_all(report.get(), text.data(), text.size()) | or_throw("reporting what was written");
-  });
-  return decode(read_file(fmt::format("/proc/self/fd/{}", report.get()), kLargestReport));
+    return encode(write());
+  }));
 }
 
 }  // namespace
 
-void as_owner_of_files(const Places& places, const container::Container& container, const std::function<void()>& act) {
-  if (!container.spec.plan.identity.nested) return userns::run_in_own_namespace(act);
+std::string as_owner_of_files(const Places& places, const container::Container& container,
+                              const std::function<std::string()>& act) {
+  if (!container.spec.plan.identity.nested) return userns::ask_in_own_namespace(act);
   const FoundRange range = find_id_range(places);
   if (!range.kept) throw Unsupported("the container's files belong to a range of ids: " + range.reason, range.fix);
-  userns::run_in_namespace(range.kept->user_ns.get(), act);
+  return userns::ask_in_namespace(range.kept->user_ns.get(), act);
 }
 
 overlay::WrittenArchive write_changes(const Places& places, const container::Container& container, int archive_fd,

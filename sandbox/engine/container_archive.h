@@ -13,9 +13,10 @@
 
 namespace sandbox::engine {
 
-/// Runs `act` where a container's files can be read whatever their owner and mode. What it changes in memory is lost.
-/// Throws Unsupported when they belong to a range of ids that is there no more.
-void as_owner_of_files(const Places& places, const container::Container& container, const std::function<void()>& act);
+/// Runs `act` in a child that can read a container's files whatever their owner and mode, and returns what it returned
+/// there. Throws Unsupported when they belong to a range of ids that is there no more.
+std::string as_owner_of_files(const Places& places, const container::Container& container,
+                              const std::function<std::string()>& act);
 
 /// The writable layer; see overlay::write_diff. Throws Unsupported for a container that writes to a directory of the
 /// host.

@@ -189,17 +189,16 @@ class Check {
     return keep;
   }
 
-  /// What `look` objects to, in a process that may read all files of a layer; "" when nothing.
-  std::string objection(const std::function<void()>& look) const {
-    try {
-      if (options_.range != nullptr)
-        userns::run_in_namespace(options_.range->user_ns.get(), look);
-      else
-        userns::run_in_own_namespace(look);
-      return {};
-    } catch (const Error& error) {
-      return error.what();
-    }
+  /// What `look` says in a process that may read all files of a layer.
+  std::string ask(const std::function<std::string()>& look) const {
+    return options_.range != nullptr ? userns::ask_in_namespace(options_.range->user_ns.get(), look)
+                                     : userns::ask_in_own_namespace(look);
+  }
+
+  static std::string digest_of(const std::string& layer, overlay::DigestOf part, bool with_ids) {
+    const Fd fs =
+        sys::openat(AT_FDCWD, (layer + "/fs").c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}/fs'", layer);
+    return overlay::tree_digest(fs.get(), part, with_ids);
   }
 
   /// The image that has a layer of this chain id, and which of its layers that is.
@@ -226,15 +225,15 @@ class Check {
     if (image != nullptr && image->diff_ids[number] != meta.at("diff_id"))
       return "meta.json: the diff id is another layer's";
     if (with_ids && options_.range == nullptr) return {};  // nobody else may read it
-    return objection([&] {
-      (void)overlay::LayerRecords(path + "/fs").find("");
-      const Fd fs =
-          sys::openat(AT_FDCWD, (path + "/fs").c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}/fs'", path);
-      if (meta.contains("tree") &&
-          overlay::tree_digest(fs.get(), overlay::DigestOf::metadata, with_ids) != meta.at("tree")) {
-        throw InvalidInput("files are missing, or are others than were unpacked");
-      }
-    });
+    try {
+      const std::string tree = ask([&] {
+        (void)overlay::LayerRecords(path + "/fs").find("");
+        return digest_of(path, overlay::DigestOf::metadata, with_ids);
+      });
+      return meta.value("tree", tree) == tree ? "" : "files are missing, or are others than were unpacked";
+    } catch (const std::exception& error) {
+      return error.what();
+    }
   }
 
   /// How a layer was unpacked: with true owners on disk, unless it has a form for one id.
@@ -246,19 +245,13 @@ class Check {
   std::string content_problem(const std::string& path, const std::string& chain, bool with_ids) {
     const auto [image, number] = image_of(chain);
     if (image == nullptr || (with_ids && options_.range == nullptr)) return {};
-    const auto digest_of = [&](const std::string& layer) {
-      const Staged report = store_.stage();
-      const std::string problem = objection([&] {
-        const Fd fs =
-            sys::openat(AT_FDCWD, (layer + "/fs").c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}/fs'", layer);
-        write_file_atomic(report.path(), overlay::tree_digest(fs.get(), overlay::DigestOf::content, with_ids), false);
-      });
-      return problem.empty() ? read_file(report.path()) : problem;
+    const auto content = [&](const std::string& layer) {
+      return ask([&] { return digest_of(layer, overlay::DigestOf::content, with_ids); });
     };
     try {
       const Staged again = store_.stage();
       store_.unpack_layer(*image, number, again.path(), range_of(path, with_ids));
-      return digest_of(again.path()) == digest_of(path) ? "" : "files hold something else than their layer's archive";
+      return content(again.path()) == content(path) ? "" : "files hold something else than their layer's archive";
     } catch (const Error& error) {
       return error.what();
     }
