@@ -83,10 +83,12 @@ std::optional<OwnerRecord> parse_owner_record(std::string_view text) {
   return record;
 }
 
-std::optional<OwnerRecord> owner_attribute(const char* path) {
+Result<std::optional<OwnerRecord>> owner_attribute(const char* path) {
   char text[kLongestRecord];
   const auto size = sys::getxattr(path, kOwnerAttribute, text, sizeof text, true);
-  return size ? parse_owner_record({text, *size}) : std::nullopt;
+  if (size) return parse_owner_record({text, *size});
+  if (size.error().value != EOPNOTSUPP) return std::optional<OwnerRecord>();
+  return std::unexpected(size.error());
 }
 
 OwnerFile::OwnerFile(int fd) : fd_(fd) {
@@ -139,8 +141,8 @@ std::optional<OwnerRecord> RecordedOwners::find(int directory, const char* name)
   const struct statx status = sys::statx(object.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME) |
                               or_throw("reading '{}' of a layer", name);
   if (!S_ISREG(status.stx_mode) && !S_ISDIR(status.stx_mode)) return file_.find(status);
-  if (auto record = owner_attribute(fmt::format("/proc/self/fd/{}", object.get()).c_str())) return record;
-  return file_.find(status);
+  const auto record = owner_attribute(fmt::format("/proc/self/fd/{}", object.get()).c_str());
+  return record ? *record : file_.find(status);
 }
 
 }  // namespace sandbox::overlay

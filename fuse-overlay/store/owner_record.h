@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 
+#include "sandbox/base/error.h"
 #include "sandbox/base/fd.h"
 
 namespace sandbox::overlay {
@@ -39,14 +40,16 @@ std::string format_owner_record(const OwnerRecord& record);
 /// one.
 std::optional<OwnerRecord> parse_owner_record(std::string_view text);
 
-/// What the attribute at `path` says (not followed when it is a symbolic link itself).
-std::optional<OwnerRecord> owner_attribute(const char* path);
+/// What the attribute at `path` says, through symbolic links. Errors: EOPNOTSUPP: this file system has no such
+/// attributes.
+Result<std::optional<OwnerRecord>> owner_attribute(const char* path);
 
 /// The file for what holds no attributes. One process writes it, while others may read.
 class OwnerFile {
  public:
   /// Reads what is there; an absent file, or none (-1), holds nothing. Borrows `fd`.
   explicit OwnerFile(int fd);
+  bool is_empty() const { return records_.empty(); }
 
   /// `status`: of the object in the upper directory, with STATX_INO and STATX_BTIME.
   std::optional<OwnerRecord> find(const struct statx& status) const;

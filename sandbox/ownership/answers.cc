@@ -57,12 +57,16 @@ Answer Answers::answer(const Listener& listener, const seccomp_notif& notificati
   if (asked == nullptr) return {.error = ENOSYS};
   Caller caller(listener, notification, proc_);
   try {
-    return answer({caller, *asked, notification.data.args, table_[caller.credentials()]});
+    return answer({caller, *asked, notification.data.args, credentials_of(listener, caller)});
   } catch (const SysError& error) {
     return {.error = error.code()};
   } catch (const std::exception&) {
     return {.error = EIO};
   }
+}
+
+const Credentials& Answers::credentials_of(const Listener& listener, const Caller& caller) const {
+  return table_[table_.size() == 1 ? listener.first : caller.credentials()];
 }
 
 Answer Answers::answer(const Question& question) {
@@ -140,13 +144,12 @@ Answer Answers::chown(const Question& question) {
     if (!path) return std::unexpected(path.error());
     const int base = at ? question.descriptor(0) : AT_FDCWD;
     if (path->empty() && (flags & AT_EMPTY_PATH) != 0) {
-      return base == AT_FDCWD ? question.caller.resolve(base, ".", true) : question.caller.descriptor(base);
+      return question.caller.directory(base);
     }
     return question.caller.resolve(base, *path, (flags & AT_SYMLINK_NOFOLLOW) == 0);
   };
   const auto object = find();
   if (!object) return failure(object.error());
-  if (auto moved = sys::fchdir(proc_); !moved) return failure(moved.error());
   return {.error = owners_.change(object->get(), question.id(ids), question.id(ids + 1), question.credentials,
                                   is_privileged(question, question.credentials.user.file_system))};
 }
@@ -163,7 +166,6 @@ Answer Answers::make_device(const Question& question) {
   if (!is_privileged(question, question.credentials.user.file_system)) return {.error = EPERM};
   const auto parent = question.caller.resolve(first == 1 ? question.descriptor(0) : AT_FDCWD, directory, true);
   if (!parent) return failure(parent.error());
-  if (auto moved = sys::fchdir(proc_); !moved) return failure(moved.error());
   const mode_t mode = question.word(first + 1) & (S_IFMT | (07777U & ~*mask));
   return {.error = owners_.make_device(parent->get(), name, mode, question.word(first + 2), question.credentials)};
 }

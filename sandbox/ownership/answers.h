@@ -16,11 +16,12 @@ class Answers {
 
   /// A listener whose first process has these ids.
   Listener listen(Fd fd, const Credentials& first);
-  /// Changes the working directory and the root of this process. Does not throw.
+  /// Precondition: the working directory is `proc`, and is it afterwards; the root may be another. Does not throw.
   Answer answer(const Listener& listener, const seccomp_notif& asked);
 
  private:
   struct Question;
+  const Credentials& credentials_of(const Listener& listener, const Caller& caller) const;
   Answer answer(const Question& question);
   /// Whether its user id, or what it has kept of its capabilities, entitles it to the call.
   bool is_privileged(const Question& question, Id user);

@@ -7,7 +7,11 @@
 #include <linux/capability.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <iterator>
 
 #include "sandbox/base/file.h"
 #include "sandbox/base/sys.h"
@@ -33,32 +37,38 @@ Result<Fd> Caller::open_own(const std::string& name, int flags) const {
   return file;
 }
 
-Result<void> Caller::open_memory() {
-  if (memory_) return {};
-  auto memory = open_own("mem", O_RDWR);
-  if (!memory) return std::unexpected(memory.error());
-  memory_ = std::move(*memory);
-  return {};
+Result<std::size_t> Caller::read_some(std::uint64_t address, void* data, std::size_t size) const {
+  // What begins in one page and goes on in the next may end before it: each is a piece of its own (process_vm_readv(2)).
+  constexpr std::uint64_t kPage = 4096;
+  const std::size_t first = std::min<std::size_t>(size, kPage - address % kPage);
+  const iovec here{data, size};
+  const iovec there[] = {{reinterpret_cast<void*>(address), first},
+                         {reinterpret_cast<void*>(address + first), size - first}};
+  const ssize_t count = ::process_vm_readv(thread_, &here, 1, there, 2, 0);
+  if (count < 0) return std::unexpected(Errno{EFAULT});
+  return static_cast<std::size_t>(count);
 }
 
-Result<void> Caller::read(std::uint64_t address, void* data, std::size_t size) {
-  if (auto opened = open_memory(); !opened) return opened;
-  const auto count = sys::pread(memory_.get(), data, size, static_cast<off_t>(address));
+Result<void> Caller::read(std::uint64_t address, void* data, std::size_t size) const {
+  const auto count = read_some(address, data, size);
   if (!count || *count != size) return std::unexpected(Errno{EFAULT});
   return {};
 }
 
 Result<void> Caller::write(std::uint64_t address, const void* data, std::size_t size) {
-  if (auto opened = open_memory(); !opened) return opened;
+  if (!memory_) {
+    auto memory = open_own("mem", O_RDWR);
+    if (!memory) return std::unexpected(memory.error());
+    memory_ = std::move(*memory);
+  }
   if (!sys::pwrite_all(memory_.get(), data, size, static_cast<off_t>(address))) return std::unexpected(Errno{EFAULT});
   return {};
 }
 
-Result<std::string> Caller::read_path(std::uint64_t address) {
-  if (auto opened = open_memory(); !opened) return std::unexpected(opened.error());
+Result<std::string> Caller::read_path(std::uint64_t address) const {
   std::string text(PATH_MAX, '\0');
-  const auto count = sys::pread(memory_.get(), text.data(), text.size(), static_cast<off_t>(address));
-  if (!count) return std::unexpected(Errno{EFAULT});
+  const auto count = read_some(address, text.data(), text.size());
+  if (!count) return std::unexpected(count.error());
   const auto end = std::string_view(text).substr(0, *count).find('\0');
   if (end == std::string_view::npos) return std::unexpected(Errno{*count == PATH_MAX ? ENAMETOOLONG : EFAULT});
   text.resize(end);
@@ -72,19 +82,32 @@ Result<Fd> Caller::descriptor(int number) const {
   return object;
 }
 
-Result<void> Caller::enter(int base) const {
-  const auto root = open_own("root", O_PATH | O_DIRECTORY);
-  if (!root) return std::unexpected(root.error());
-  const auto start = base == AT_FDCWD ? open_own("cwd", O_PATH | O_DIRECTORY) : descriptor(base);
-  if (!start) return std::unexpected(start.error());
-  if (auto moved = sys::fchdir(root->get()); !moved) return moved;
-  if (auto rooted = sys::chroot("."); !rooted) return rooted;
-  return sys::fchdir(start->get());
+Result<Fd> Caller::directory(int base) const {
+  return base == AT_FDCWD ? open_own("cwd", O_PATH | O_DIRECTORY) : descriptor(base);
 }
 
 Result<Fd> Caller::resolve(int base, const std::string& path, bool follow) const {
   if (path.empty()) return std::unexpected(Errno{ENOENT});
-  if (auto entered = enter(path.front() == '/' ? AT_FDCWD : base); !entered) return std::unexpected(entered.error());
+  const bool absolute = path.front() == '/';
+  const auto start = absolute ? open_own("root", O_PATH | O_DIRECTORY) : directory(base);
+  if (!start) return std::unexpected(start.error());
+  // A path that leads down from where it starts leads there whatever root this process has.
+  const std::uint64_t within = absolute ? RESOLVE_IN_ROOT : RESOLVE_BENEATH;
+  auto object =
+      sys::openat2(start->get(), path.c_str(), O_PATH | (follow ? 0 : O_NOFOLLOW), within | RESOLVE_NO_MAGICLINKS);
+  constexpr int kOtherwise[] = {EXDEV, EAGAIN, ELOOP, ENOENT};
+  if (object || std::ranges::find(kOtherwise, object.error().value) == std::end(kOtherwise)) return object;
+  object = resolve_in_root(*start, path, follow);
+  if (auto back = sys::fchdir(proc_); !back) return std::unexpected(back.error());
+  return object;
+}
+
+Result<Fd> Caller::resolve_in_root(const Fd& start, const std::string& path, bool follow) const {
+  const auto root = open_own("root", O_PATH | O_DIRECTORY);
+  if (!root) return std::unexpected(root.error());
+  if (auto moved = sys::fchdir(root->get()); !moved) return std::unexpected(moved.error());
+  if (auto rooted = sys::chroot("."); !rooted) return std::unexpected(rooted.error());
+  if (auto moved = sys::fchdir(start.get()); !moved) return std::unexpected(moved.error());
   auto object = sys::openat2(AT_FDCWD, path.c_str(), O_PATH | (follow ? 0 : O_NOFOLLOW), RESOLVE_NO_MAGICLINKS);
   if (object || (object.error().value != ELOOP && object.error().value != ENOENT)) return object;
   // Links of procfs mean something else to each process that looks.

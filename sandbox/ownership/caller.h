@@ -1,8 +1,10 @@
 // The process that waits for an answer: its memory, its files, and its number in the table of credentials.
 //
 // While it waits it can be killed, and its id can become another's. So whatever has been opened by the id is used only
-// after the kernel has confirmed that the call still waits. What other threads do to its memory and descriptors in the
-// meantime changes what the call is about, as it does in a call that the kernel answers; each argument is read once.
+// after the kernel has confirmed that the call still waits; what has been read of its memory before is the right one's,
+// too, then. Nothing is kept from one call to the next: its memory is another after execve(2), and after vfork(2) that
+// of two. What other threads do to its memory and descriptors in the meantime changes what the call is about, as it
+// does in a call that the kernel answers; each argument is read once.
 #pragma once
 
 #include <sys/types.h>
@@ -23,15 +25,17 @@ class Caller {
   Caller(const Listener& listener, const seccomp_notif& asked, int proc);
 
   pid_t thread() const { return thread_; }
-  Result<void> read(std::uint64_t address, void* data, std::size_t size);
+  Result<void> read(std::uint64_t address, void* data, std::size_t size) const;
   Result<void> write(std::uint64_t address, const void* data, std::size_t size);
   /// A path: at most PATH_MAX bytes (ENAMETOOLONG).
-  Result<std::string> read_path(std::uint64_t address);
+  Result<std::string> read_path(std::uint64_t address) const;
 
   /// What its descriptor refers to, as O_PATH.
   Result<Fd> descriptor(int number) const;
-  /// The object at `path`, as O_PATH, from the directory `base` (a descriptor of its, or AT_FDCWD), in its root. This
-  /// process has that root from then on. `follow`: also a symbolic link at the end.
+  /// A directory that paths start from: a descriptor of its, or AT_FDCWD.
+  Result<Fd> directory(int base) const;
+  /// The object at `path`, as O_PATH, from the directory `base`, in its root. This process may have that root from then
+  /// on, and is in `proc`. `follow`: also a symbolic link at the end.
   Result<Fd> resolve(int base, const std::string& path, bool follow) const;
 
   Result<mode_t> umask() const;
@@ -46,8 +50,8 @@ class Caller {
 
  private:
   Result<Fd> open_own(const std::string& name, int flags) const;
-  Result<void> open_memory();
-  Result<void> enter(int base) const;
+  Result<std::size_t> read_some(std::uint64_t address, void* data, std::size_t size) const;
+  Result<Fd> resolve_in_root(const Fd& start, const std::string& path, bool follow) const;
   Result<std::string> status_field(const std::string& name) const;
 
   const Listener& listener_;

@@ -19,7 +19,7 @@ constexpr std::uint64_t kKept =
     bit(CAP_SYS_PTRACE) | bit(CAP_DAC_OVERRIDE) | bit(CAP_DAC_READ_SEARCH) | bit(CAP_FOWNER) | bit(CAP_SYS_CHROOT);
 
 constexpr int kPlainCalls[] = {
-    SCMP_SYS(read),         SCMP_SYS(write),          SCMP_SYS(pread64),      SCMP_SYS(pwrite64),
+    SCMP_SYS(read),         SCMP_SYS(write),          SCMP_SYS(process_vm_readv), SCMP_SYS(pwrite64),
     SCMP_SYS(close),        SCMP_SYS(poll),           SCMP_SYS(ppoll),        SCMP_SYS(recvmsg),
     SCMP_SYS(sendmsg),      SCMP_SYS(openat),         SCMP_SYS(openat2),      SCMP_SYS(fstat),
     SCMP_SYS(newfstatat),   SCMP_SYS(statx),          SCMP_SYS(fstatfs),      SCMP_SYS(readlinkat),

@@ -41,6 +41,7 @@ class CredentialTable {
  public:
   explicit CredentialTable(const Credentials& first);
   static constexpr std::uint32_t kMost = 65536;
+  std::size_t size() const { return list_.size(); }
 
   /// None of that number: those of the start.
   const Credentials& operator[](std::uint64_t number) const;

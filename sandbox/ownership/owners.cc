@@ -29,9 +29,9 @@ Owners::Object Owners::look_at(int fd) const {
   object.recorded = settings_.mounts.contains(object.status.stx_mnt_id);
   object.record = {settings_.uid, settings_.gid, object.status.stx_mode};
   if (!object.recorded) return object;
-  std::optional<OwnerRecord> known;
-  if (object.holds_attributes()) known = overlay::owner_attribute(object.link().c_str());
-  if (!known) known = file_.find(status_in_upper(object));
+  Result<std::optional<OwnerRecord>> attribute = std::unexpected(Errno{EOPNOTSUPP});
+  if (object.holds_attributes()) attribute = overlay::owner_attribute(object.link().c_str());
+  const std::optional<OwnerRecord> known = attribute ? *attribute : find_in_file(object);
   if (!known) return object;
   object.record.uid = known->uid;
   object.record.gid = known->gid;
@@ -40,6 +40,10 @@ Owners::Object Owners::look_at(int fd) const {
   object.record.major = known->major;
   object.record.minor = known->minor;
   return object;
+}
+
+std::optional<OwnerRecord> Owners::find_in_file(const Object& object) const {
+  return file_.is_empty() ? std::nullopt : file_.find(status_in_upper(object));
 }
 
 /// The file of owners is about the upper directory's objects, whose numbers the merged tree need not show.

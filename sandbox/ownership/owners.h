@@ -37,6 +37,7 @@ class Owners {
   Object look_at(int object) const;
   int store(const Object& object, const overlay::OwnerRecord& record);
   int record_in_file(const Object& object, const overlay::OwnerRecord& record);
+  std::optional<overlay::OwnerRecord> find_in_file(const Object& object) const;
   struct statx status_in_upper(const Object& object) const;
 
   Settings settings_;
