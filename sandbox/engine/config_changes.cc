@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <optional>
 
+#include "sandbox/base/assignments.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/json.h"
+#include "sandbox/base/signal_name.h"
 #include "sandbox/engine/environment.h"
 #include "sandbox/engine/units.h"
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "sandbox/base/assignments.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
 
@@ -34,22 +35,6 @@ void add_file(std::vector<std::string>& env, const std::string& path) {
 }
 
 }  // namespace
-
-bool is_assignment(std::string_view text) {
-  const auto equals = text.find('=');
-  return equals != std::string_view::npos && equals > 0 && text.find('\0') == std::string_view::npos;
-}
-
-void set_environment(std::vector<std::string>& env, std::string_view assignment) {
-  const std::string_view prefix = assignment.substr(0, assignment.find('=') + 1);
-  for (std::string& entry : env) {
-    if (entry.starts_with(prefix)) {
-      entry = assignment;
-      return;
-    }
-  }
-  env.emplace_back(assignment);
-}
 
 std::vector<std::string> read_environment(const std::vector<std::string>& words,
                                           const std::vector<std::string>& files) {

@@ -4,7 +4,9 @@
 #include <algorithm>
 
 #include "profiles/capabilities.h"
+#include "sandbox/base/assignments.h"
 #include "sandbox/base/error.h"
+#include "sandbox/base/signal_name.h"
 #include "sandbox/engine/environment.h"
 #include "sandbox/engine/ports.h"
 #include "sandbox/engine/security.h"

@@ -1,4 +1,4 @@
-// Docker's words for numbers: sizes, durations, signals, ulimits.
+// Docker's words for numbers: sizes, durations, ulimits.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,6 @@ std::uint64_t parse_size(std::string_view text);
 std::string human_duration(std::int64_t seconds);
 /// go-units HumanSizeWithPrecision(size, 3), base 1000: "12.3MB".
 std::string human_size(std::uint64_t bytes);
-/// "TERM", "SIGTERM", "15", "RTMIN+3". Throws UsageError "invalid signal: X".
-int parse_signal(std::string_view text);
 /// "nofile=1024:2048". Throws UsageError.
 userns::Rlimit parse_ulimit(std::string_view text);
 /// RFC 3339 in UTC, as `inspect` prints times; zero is Docker's "0001-01-01T00:00:00Z".

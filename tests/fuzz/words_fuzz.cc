@@ -1,6 +1,7 @@
 // The words of the command line: sizes, signals, limits, ports, volumes, mounts, hosts and resolver settings.
 #include <algorithm>
 
+#include "sandbox/base/signal_name.h"
 #include "sandbox/engine/mounts.h"
 #include "sandbox/engine/network_files.h"
 #include "sandbox/engine/ports.h"
@@ -28,7 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string text(fuzz::as_text(data, size));
   fuzz::attempt([&] { static_cast<void>(engine::parse_size(text)); });
   fuzz::attempt([&] {
-    const int signal = engine::parse_signal(text);
+    const int signal = parse_signal(text);
     fuzz::require(signal >= 1 && signal <= 64, "a signal is one");
   });
   fuzz::attempt([&] {

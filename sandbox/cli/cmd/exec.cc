@@ -1,6 +1,7 @@
 // `exec`: another process in a running container, through its supervisor.
 #include <unistd.h>
 
+#include "sandbox/base/assignments.h"
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/container/supervisor.h"
@@ -54,9 +55,9 @@ int run(const Arguments& arguments) {
   process.argv.assign(arguments.positional.begin() + 1, arguments.positional.end());
   process.terminal = arguments.flag("tty");
   process.init = false;
-  if (process.terminal) engine::set_environment(process.env, "TERM=xterm");
+  if (process.terminal) set_environment(process.env, "TERM=xterm");
   for (const auto& entry : engine::read_environment(arguments.all("env"), arguments.all("env-file"))) {
-    engine::set_environment(process.env, entry);
+    set_environment(process.env, entry);
   }
   if (const auto directory = arguments.last("workdir")) process.cwd = *directory;
   if (const auto words = arguments.last("user")) set_user(process, found, *words);

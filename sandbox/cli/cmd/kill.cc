@@ -1,5 +1,6 @@
 // `kill`: one signal, at once.
 #include "sandbox/base/error.h"
+#include "sandbox/base/signal_name.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/engine/lifecycle.h"
 #include "sandbox/engine/units.h"
@@ -12,7 +13,7 @@ constexpr Option kOptions[] = {{"signal", 's', "string", "Signal to send to the 
 void kill_one(const std::string& name, const Arguments& arguments) {
   const Places places = find_places();
   const auto found = container::ContainerStore(places).find(name);
-  const int signal = engine::parse_signal(arguments.text("signal", "KILL"));
+  const int signal = parse_signal(arguments.text("signal", "KILL"));
   if (found.state.status != container::Status::running) {
     throw Conflict(fmt::format("cannot kill container: {}: container is not running", name));
   }

@@ -2,6 +2,7 @@
 #include <charconv>
 
 #include "sandbox/base/error.h"
+#include "sandbox/base/signal_name.h"
 #include "sandbox/cli/cmd/stop_options.h"
 #include "sandbox/engine/lifecycle.h"
 #include "sandbox/engine/units.h"
@@ -30,7 +31,7 @@ int run(const Arguments& arguments) { return for_each_argument(arguments, stop);
 void stop_as_asked(const Places& places, const container::Container& container, const Arguments& arguments) {
   const auto word = arguments.last("signal");
   const int seconds = parse_seconds(arguments.text("timeout", arguments.text("time", "10")));
-  engine::stop_container(places, container, word ? engine::parse_signal(*word) : container.spec.stop_signal, seconds);
+  engine::stop_container(places, container, word ? parse_signal(*word) : container.spec.stop_signal, seconds);
 }
 
 const Command kStop{"stop", "stop [OPTIONS] CONTAINER [CONTAINER...]", "Stop running containers", kStopOptions, run, 1};

@@ -2,7 +2,9 @@
 #include <doctest/doctest.h>
 #include <stdlib.h>
 
+#include "sandbox/base/assignments.h"
 #include "sandbox/base/error.h"
+#include "sandbox/base/signal_name.h"
 #include "sandbox/engine/environment.h"
 #include "sandbox/engine/identity.h"
 #include "sandbox/engine/mounts.h"

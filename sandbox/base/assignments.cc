@@ -1,0 +1,24 @@
+// See assignments.h.
+#include "sandbox/base/assignments.h"
+
+#include <algorithm>
+
+namespace sandbox {
+
+void set_environment(std::vector<std::string>& env, std::string_view assignment) {
+  const std::string_view prefix = assignment.substr(0, assignment.find('=') + 1);
+  for (std::string& entry : env) {
+    if (entry.starts_with(prefix)) {
+      entry = assignment;
+      return;
+    }
+  }
+  env.emplace_back(assignment);
+}
+
+bool is_assignment(std::string_view text) {
+  const auto equals = text.find('=');
+  return equals != std::string_view::npos && equals > 0 && text.find('\0') == std::string_view::npos;
+}
+
+}  // namespace sandbox

@@ -1,0 +1,16 @@
+// Environment variables as "NAME=value" (environ(7)). Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sandbox {
+
+/// Sets `assignment` ("NAME=value") in `env`, replacing the earlier value in place.
+void set_environment(std::vector<std::string>& env, std::string_view assignment);
+
+/// True for "NAME=value" with a name that is not empty and without a zero byte.
+bool is_assignment(std::string_view text);
+
+}  // namespace sandbox

@@ -1,0 +1,96 @@
+// What has to be done for an image: vertices, each with what goes in. Made from a Dockerfile, the caller's words and
+// the configs of base images; pure, so that it can be tested and shown. What a vertex's key is, is in cache_key.h.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "sandbox/base/json.h"
+#include "sandbox/build/dockerfile.h"
+#include "sandbox/build/mount_words.h"
+
+namespace sandbox::build {
+
+/// The files of an image that exists.
+struct ImageOp {
+  std::string reference, platform;
+};
+
+struct RunOp {
+  std::vector<std::string> argv, env;
+  std::vector<std::string> hidden_env;  ///< Proxies: the step sees them, no key and no history does.
+  std::string directory, user, network;
+  std::vector<StepMount> mounts;
+  std::string script;  ///< A here-document that is its own program; empty: none.
+};
+
+struct CopyOp {
+  bool add = false;
+  std::vector<std::string> sources;
+  std::vector<Heredoc> files;  ///< Their content as it is to be.
+  std::string destination;     ///< Absolute; a "/" at the end says that it is a directory.
+  int source = -1;             ///< The vertex to copy from; -1: the build context.
+  std::string chown, chmod, checksum;
+  std::vector<std::string> excludes;
+  bool link = false, parents = false;
+  std::optional<bool> unpack, keep_git_dir;
+};
+
+/// WORKDIR: a directory that may exist.
+struct DirectoryOp {
+  std::string path, user;
+};
+
+using Op = std::variant<ImageOp, RunOp, CopyOp, DirectoryOp>;
+
+/// No vertex: an empty root directory.
+inline constexpr int kScratch = -1;
+
+struct Vertex {
+  Op op;
+  int parent = kScratch;
+  std::string title;  ///< "[build 2/5] RUN make"
+  Place place;
+  std::size_t last_line = 0;
+
+  /// Parent, then sources of copies and mounts; without kScratch.
+  std::vector<int> inputs() const;
+};
+
+/// A line of an image's history (image-spec config.md).
+struct HistoryLine {
+  std::string created_by;
+  int vertex = kScratch;  ///< Whose layer it is; none: metadata only.
+};
+
+struct Graph {
+  std::vector<Vertex> vertices;  ///< Each behind its inputs.
+  int result = kScratch;
+  Json document;  ///< The image's config, but for its layers and the history of this build.
+  std::vector<HistoryLine> history;
+  std::vector<std::string> warnings;
+  bool uses_context = false;
+};
+
+struct GraphRequest {
+  std::map<std::string, std::string> build_args;
+  std::vector<std::string> labels;  ///< NAME=value
+  std::string target;               ///< A stage's name or number; empty: the last one.
+  std::string os = "linux", architecture = "amd64";
+};
+
+/// The config document of an image. Throws NotFound and whatever fetching it brings.
+using FindConfig = std::function<Json(const ImageOp& image)>;
+
+/// Throws Mistake.
+Graph make_graph(const Dockerfile& file, const GraphRequest& request, const FindConfig& find_config);
+
+/// What a vertex does, without its inputs: the same for equal work. Hidden variables and secrets' contents are not in
+/// it.
+Json definition(const Op& op);
+
+}  // namespace sandbox::build
