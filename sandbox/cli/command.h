@@ -31,7 +31,7 @@ int for_each_argument(const Arguments& arguments, void (*act)(const std::string&
 void print_error(const std::string& message, const std::string& hint = {});
 void print(std::string_view text);  ///< To stdout; throws when it can't be written.
 
-extern const Command kVersion, kInfo, kRun, kCreate, kStart, kPs, kLogs, kStop, kKill, kRm, kWait, kExec, kImages, kPull, kLoad, kImport,
+extern const Command kVersion, kInfo, kRun, kCreate, kStart, kPs, kLogs, kStop, kKill, kRm, kWait, kExec, kImages, kPull, kPush, kLoad, kImport,
     kTag, kRmi, kInspect, kDoctor, kRestart, kRename, kPort, kAttach, kPause, kUnpause, kTop, kDiff, kCommit, kExport, kHistory, kImagePrune, kContainerPrune, kSystemDf, kSystemPrune, kSystemFsck, kOverlay;
 
 }  // namespace sandbox::cli

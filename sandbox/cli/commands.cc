@@ -12,7 +12,7 @@ namespace sandbox::cli {
 namespace {
 
 constexpr const Command* kCommands[] = {&kRun,  &kCreate, &kStart, &kExec, &kPs,     &kLogs,   &kStop, &kKill, &kRm,      &kWait,   &kInspect,
-                                        &kPull, &kLoad, &kImport, &kImages, &kTag,  &kRmi,  &kVersion, &kInfo, &kDoctor,
+                                        &kPull, &kPush, &kLoad, &kImport, &kImages, &kTag,  &kRmi,  &kVersion, &kInfo, &kDoctor,
                                         &kRestart, &kRename, &kPort, &kAttach, &kPause, &kUnpause, &kTop, &kDiff,
                                         &kCommit, &kExport, &kHistory, &kImagePrune, &kContainerPrune, &kSystemDf, &kSystemPrune, &kSystemFsck, &kOverlay};
 

@@ -15,6 +15,7 @@ CurlLibrary load() {
   library.resolve("curl_easy_perform", table.easy_perform);
   library.resolve("curl_easy_getinfo", table.easy_getinfo);
   library.resolve("curl_easy_strerror", table.easy_strerror);
+  library.resolve("curl_easy_reset", table.easy_reset);
   library.resolve("curl_easy_cleanup", table.easy_cleanup);
   library.resolve("curl_slist_append", table.slist_append);
   library.resolve("curl_slist_free_all", table.slist_free_all);

@@ -1,5 +1,5 @@
-// libcurl as a table of function pointers. The library is loaded by the first pull, in the process that
-// pulls, so that every other command starts without mapping it and its thirty dependencies.
+// libcurl as a table of function pointers. The library is loaded by the first request to a registry, so that every
+// other command starts without mapping it and its thirty dependencies.
 #pragma once
 
 #include <curl/curl.h>
@@ -13,6 +13,7 @@ struct CurlLibrary {
   decltype(&::curl_easy_perform) easy_perform;
   decltype(&::curl_easy_getinfo) easy_getinfo;
   decltype(&::curl_easy_strerror) easy_strerror;
+  decltype(&::curl_easy_reset) easy_reset;
   decltype(&::curl_easy_cleanup) easy_cleanup;
   decltype(&::curl_slist_append) slist_append;
   decltype(&::curl_slist_free_all) slist_free_all;

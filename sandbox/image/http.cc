@@ -1,8 +1,6 @@
 // The transport: see http.h.
 #include "sandbox/image/http.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <exception>
 #include <memory>
@@ -15,31 +13,6 @@ namespace sandbox::image {
 namespace {
 
 constexpr std::size_t kErrorBodyLimit = 64U << 10;
-constexpr unsigned kUrlFlags = CURLU_DISALLOW_USER;
-
-using UrlHandle = std::unique_ptr<CURLU, decltype(&::curl_url_cleanup)>;
-
-UrlHandle parse_handle(const std::string& text) {
-  UrlHandle handle(curl_library().url(), curl_library().url_cleanup);
-  if (!handle || curl_library().url_set(handle.get(), CURLUPART_URL, text.c_str(), kUrlFlags) != CURLUE_OK) {
-    throw InvalidInput("the registry gave a malformed url");
-  }
-  return handle;
-}
-
-std::string url_part(CURLU* handle, CURLUPart part, unsigned flags = 0) {
-  char* value = nullptr;
-  if (curl_library().url_get(handle, part, &value, flags) != CURLUE_OK) return {};
-  std::string text(value);
-  curl_library().free(value);
-  return text;
-}
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return text;
-}
 
 std::string trim(std::string_view text) {
   const auto first = text.find_first_not_of(" \t\r\n");
@@ -47,10 +20,12 @@ std::string trim(std::string_view text) {
   return std::string(text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1));
 }
 
-// State of one transfer. libcurl is C: the callbacks keep an exception for http_get to rethrow.
+// State of one transfer. libcurl is C: the callbacks keep an exception for perform() to rethrow.
 struct Transfer {
   const HttpLimits& limits;
   const HttpSink& sink;
+  const HttpBody* body = nullptr;
+  std::uint64_t sent = 0;
   HttpResponse response;
   std::size_t header_bytes = 0;
   std::exception_ptr error;
@@ -69,7 +44,7 @@ struct Transfer {
     }
     const auto colon = line.find(':');
     if (colon == std::string_view::npos) return;
-    response.headers.emplace_back(lower(trim(line.substr(0, colon))), trim(line.substr(colon + 1)));
+    response.headers.emplace_back(lower_case(trim(line.substr(0, colon))), trim(line.substr(colon + 1)));
   }
 
   bool on_body(std::span<const std::byte> data) {
@@ -110,6 +85,19 @@ std::size_t body_callback(char* data, std::size_t, std::size_t size, void* trans
   }
 }
 
+std::size_t read_callback(char* into, std::size_t, std::size_t size, void* transfer) {
+  auto& self = *static_cast<Transfer*>(transfer);
+  if (self.body == nullptr) return 0;
+  try {
+    const std::size_t count = self.body->read(self.sent, {reinterpret_cast<std::byte*>(into), size});
+    self.sent += count;
+    return count;
+  } catch (...) {
+    self.error = std::current_exception();
+    return CURL_READFUNC_ABORT;
+  }
+}
+
 void describe_failure(HttpResponse& response, CURLcode code, long os_error, const char* detail) {
   const std::string text = *detail ? detail : curl_library().easy_strerror(code);
   response.reason = text;
@@ -126,6 +114,7 @@ void describe_failure(HttpResponse& response, CURLcode code, long os_error, cons
       break;
     case CURLE_SEND_ERROR:
     case CURLE_GOT_NOTHING:
+    case CURLE_SEND_FAIL_REWIND:  // A kept connection broke. What has arrived is the caller's to find out.
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
       response.failure = HttpFailure::connection;
@@ -143,7 +132,7 @@ void describe_failure(HttpResponse& response, CURLcode code, long os_error, cons
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CACERT_BADFILE:
       response.failure = HttpFailure::tls;
-      response.reason = "TLS failed: " + text;
+      response.reason = text.contains("wrong version number") ? "server gave HTTP response to HTTPS client" : "TLS failed: " + text;
       break;
     default:
       break;
@@ -164,8 +153,24 @@ void set_trust(CURL* handle, const Trust& trust) {
   set(handle, CURLOPT_SSLKEY, trust.key.c_str());
 }
 
-void set_options(CURL* handle, const Url& url, const HttpLimits& limits, Transfer& transfer, char* detail) {
+void set_method(CURL* handle, const HttpRequest& request, const HttpLimits& limits) {
   const auto set = curl_library().easy_setopt;
+  const std::string_view method = request.method;
+  set(handle, CURLOPT_LOW_SPEED_TIME, request.body != nullptr ? limits.digest_seconds : limits.low_speed_seconds);
+  if (method == "GET") return;
+  if (method == "HEAD") {
+    set(handle, CURLOPT_NOBODY, 1L);
+    return;
+  }
+  set(handle, CURLOPT_CUSTOMREQUEST, request.method);
+  if (method == "DELETE") return;
+  set(handle, CURLOPT_UPLOAD, 1L);
+  set(handle, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.body != nullptr ? request.body->size : 0));
+}
+
+void set_options(CURL* handle, const HttpRequest& request, const HttpLimits& limits, Transfer& transfer, char* detail) {
+  const auto set = curl_library().easy_setopt;
+  const Url& url = request.url;
   set(handle, CURLOPT_URL, url.text().c_str());
   set(handle, CURLOPT_PROTOCOLS_STR, "http,https");
   set(handle, CURLOPT_FOLLOWLOCATION, 0L);
@@ -173,60 +178,24 @@ void set_options(CURL* handle, const Url& url, const HttpLimits& limits, Transfe
   set(handle, CURLOPT_USERAGENT, "sandbox/" SANDBOX_VERSION);
   set(handle, CURLOPT_CONNECTTIMEOUT, limits.connect_seconds);
   set(handle, CURLOPT_LOW_SPEED_LIMIT, limits.low_speed_bytes);
-  set(handle, CURLOPT_LOW_SPEED_TIME, limits.low_speed_seconds);
   set(handle, CURLOPT_SSL_VERIFYPEER, 1L);
   set(handle, CURLOPT_SSL_VERIFYHOST, 2L);
   set(handle, CURLOPT_HEADERFUNCTION, &header_callback);
   set(handle, CURLOPT_HEADERDATA, &transfer);
   set(handle, CURLOPT_WRITEFUNCTION, &body_callback);
   set(handle, CURLOPT_WRITEDATA, &transfer);
+  set(handle, CURLOPT_READFUNCTION, &read_callback);
+  set(handle, CURLOPT_READDATA, &transfer);
+  set(handle, CURLOPT_BUFFERSIZE, 128L << 10);
+  set(handle, CURLOPT_UPLOAD_BUFFERSIZE, 256L << 10);
   set(handle, CURLOPT_ERRORBUFFER, detail);
   if (url.is_https()) set_trust(handle, trust_for(url.authority()));
   // A proxy from the environment can't reach this machine's loopback, and must not see its traffic.
   if (url.is_loopback()) set(handle, CURLOPT_NOPROXY, "*");
+  set_method(handle, request, limits);
 }
 
 }  // namespace
-
-Url Url::from(void* pointer) {
-  CURLU* handle = static_cast<CURLU*>(pointer);
-  const std::string scheme = url_part(handle, CURLUPART_SCHEME);
-  if (scheme != "http" && scheme != "https") throw InvalidInput("the registry gave a url that is not http");
-  Url url;
-  url.https_ = scheme == "https";
-  url.text_ = url_part(handle, CURLUPART_URL);
-  url.host_ = lower(url_part(handle, CURLUPART_HOST));
-  const std::string port = url_part(handle, CURLUPART_PORT);
-  url.authority_ = port.empty() ? url.host_ : url.host_ + ":" + port;
-  url.origin_ = scheme + "://" + url.host_ + ":" + url_part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT);
-  return url;
-}
-
-Url Url::parse(const std::string& text) { return from(parse_handle(text).get()); }
-
-Url Url::resolve(const std::string& location) const {
-  UrlHandle handle = parse_handle(text_);
-  if (curl_library().url_set(handle.get(), CURLUPART_URL, location.c_str(), kUrlFlags) != CURLUE_OK) {
-    throw InvalidInput("the registry redirects to a malformed url");
-  }
-  return from(handle.get());
-}
-
-Url Url::with_query(const std::string& name, const std::string& value) const {
-  UrlHandle handle = parse_handle(text_);
-  const std::string pair = name + "=" + value;
-  if (curl_library().url_set(handle.get(), CURLUPART_QUERY, pair.c_str(), CURLU_APPENDQUERY | CURLU_URLENCODE) !=
-      CURLUE_OK) {
-    throw InvalidInput("the registry gave a malformed url");
-  }
-  return from(handle.get());
-}
-
-bool Url::is_loopback() const {
-  if (host_ == "localhost" || host_ == "[::1]") return true;
-  in_addr address{};
-  return ::inet_pton(AF_INET, host_.c_str(), &address) == 1 && (ntohl(address.s_addr) >> 24) == 127;
-}
 
 std::string HttpResponse::header(std::string_view name) const {
   for (const auto& [key, value] : headers) {
@@ -235,21 +204,63 @@ std::string HttpResponse::header(std::string_view name) const {
   return {};
 }
 
-HttpResponse http_get(const Url& url, const std::vector<std::string>& headers, const HttpLimits& limits,
-                      const HttpSink& sink) {
+HttpBody text_body(std::string_view text) {
+  return {text.size(), [text](std::uint64_t offset, std::span<std::byte> into) {
+            const std::size_t at = static_cast<std::size_t>(std::min<std::uint64_t>(offset, text.size()));
+            const std::size_t count = std::min(into.size(), text.size() - at);
+            std::copy_n(text.data() + at, count, reinterpret_cast<char*>(into.data()));
+            return count;
+          }};
+}
+
+// A handle for one request, reset but for its connections.
+class HttpConnections::Lease {
+ public:
+  explicit Lease(HttpConnections& pool) : pool_(pool) {
+    {
+      const std::scoped_lock lock(pool.mutex_);
+      if (!pool.idle_.empty()) {
+        handle_ = pool.idle_.back();
+        pool.idle_.pop_back();
+        return;
+      }
+    }
+    handle_ = curl_library().easy_init();
+    if (handle_ == nullptr) throw Error("libcurl has no memory");
+  }
+  ~Lease() {
+    curl_library().easy_reset(handle_);
+    const std::scoped_lock lock(pool_.mutex_);
+    pool_.idle_.push_back(handle_);
+  }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+  CURL* get() const { return handle_; }
+
+ private:
+  HttpConnections& pool_;
+  CURL* handle_ = nullptr;
+};
+
+HttpConnections::~HttpConnections() {
+  for (void* handle : idle_) curl_library().easy_cleanup(handle);
+}
+
+HttpResponse HttpConnections::perform(const HttpRequest& request, const HttpSink& sink) {
   const CurlLibrary& curl = curl_library();
-  const std::unique_ptr<CURL, decltype(&::curl_easy_cleanup)> handle(curl.easy_init(), curl.easy_cleanup);
-  if (!handle) throw Error("libcurl has no memory");
-  Transfer transfer{limits, sink, {}, 0, nullptr, false};
+  const Lease handle(*this);
+  Transfer transfer{.limits = limits_, .sink = sink, .body = request.body};
   char detail[CURL_ERROR_SIZE] = "";
-  set_options(handle.get(), url, limits, transfer, detail);
+  set_options(handle.get(), request, limits_, transfer, detail);
   std::unique_ptr<curl_slist, decltype(&::curl_slist_free_all)> list(nullptr, curl.slist_free_all);
-  for (const std::string& header : headers) {
+  const auto add = [&](const std::string& header) {
     curl_slist* longer = curl.slist_append(list.get(), header.c_str());
     if (longer == nullptr) throw Error("libcurl has no memory");
     static_cast<void>(list.release());
     list.reset(longer);
-  }
+  };
+  for (const std::string& header : request.headers) add(header);
+  add("Expect:");  // Servers that don't know it would cost a second's wait.
   curl.easy_setopt(handle.get(), CURLOPT_HTTPHEADER, list.get());
 
   const CURLcode code = curl.easy_perform(handle.get());

@@ -1,47 +1,28 @@
-// One HTTP GET at a time, bounded in every direction, over libcurl. Runs in the process that pulls.
+// HTTP requests over libcurl, bounded in every direction. Runs in the process that pulls or pushes, in any of its
+// threads.
 //
 // Nothing is followed, retried or authenticated here: registry_client.h decides that.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "sandbox/image/http_url.h"
+
 namespace sandbox::image {
-
-/// An absolute http or https URL without user information.
-class Url {
- public:
-  /// Throws InvalidInput.
-  static Url parse(const std::string& text);
-  /// The target of a redirect from here: `location` may be relative.
-  Url resolve(const std::string& location) const;
-  /// With one more query parameter, percent-encoded.
-  Url with_query(const std::string& name, const std::string& value) const;
-
-  const std::string& text() const { return text_; }
-  const std::string& host() const { return host_; }
-  /// "host", or "host:port" when the port is written: the name that registries and certs.d directories go by.
-  const std::string& authority() const { return authority_; }
-  bool is_https() const { return https_; }
-  bool same_origin(const Url& other) const { return origin_ == other.origin_; }
-  /// localhost, 127.0.0.0/8 or ::1, as written: no name is looked up.
-  bool is_loopback() const;
-
- private:
-  static Url from(void* handle);
-  std::string text_, host_, authority_, origin_;
-  bool https_ = false;
-};
 
 struct HttpLimits {
   long connect_seconds = 10;
   long low_speed_bytes = 1024;  ///< Per second …
   long low_speed_seconds = 20;  ///< … over this long, or the transfer is given up.
+  long digest_seconds = 300;    ///< In place of that for a request with a body: its receiver may have much to check.
   std::size_t header_bytes = 64U << 10;
   std::size_t body_bytes = 4U << 20;  ///< Of a body kept in memory; a sink bounds itself.
 };
@@ -63,9 +44,40 @@ struct HttpResponse {
 /// Takes a body as it arrives; the answer's status and headers are complete by then.
 using HttpSink = std::function<void(const HttpResponse& answer, std::span<const std::byte> data)>;
 
-/// `sink` gets the body of a 2xx answer; what it throws ends the transfer and is thrown
-/// from here. Bodies of other answers are cut at 64 KiB. Throws InvalidInput beyond a limit.
-HttpResponse http_get(const Url& url, const std::vector<std::string>& headers, const HttpLimits& limits,
-                      const HttpSink& sink = {});
+/// What is sent with a request.
+struct HttpBody {
+  std::uint64_t size = 0;
+  /// Fills `into` with what begins at `offset`, as far as it goes; what it throws ends the transfer.
+  std::function<std::size_t(std::uint64_t offset, std::span<std::byte> into)> read;
+};
+
+/// `text` is borrowed.
+HttpBody text_body(std::string_view text);
+
+struct HttpRequest {
+  const char* method = "GET";
+  Url url;
+  std::vector<std::string> headers;
+  const HttpBody* body = nullptr;  ///< Borrowed. None: an empty one for POST, PUT and PATCH.
+};
+
+/// Connections that are kept open from one request to the next. Any number of threads may send at once.
+class HttpConnections {
+ public:
+  explicit HttpConnections(const HttpLimits& limits) : limits_(limits) {}
+  ~HttpConnections();
+  HttpConnections(const HttpConnections&) = delete;
+  HttpConnections& operator=(const HttpConnections&) = delete;
+
+  /// `sink` gets the body of a 2xx answer; what it throws ends the transfer and is thrown
+  /// from here. Bodies of other answers are cut at 64 KiB. Throws InvalidInput beyond a limit.
+  HttpResponse perform(const HttpRequest& request, const HttpSink& sink = {});
+
+ private:
+  class Lease;
+  HttpLimits limits_;
+  std::mutex mutex_;
+  std::vector<void*> idle_;  ///< CURL handles, each with its connections.
+};
 
 }  // namespace sandbox::image

@@ -43,6 +43,15 @@ bool matches(const IndexEntry& entry, const Reference& reference) {
   return named && named->registry == reference.registry && named->repository == reference.repository;
 }
 
+std::optional<NamedManifest> named_by(const Places& places, const Reference& name) {
+  for (const std::string& layout : layouts(places)) {
+    for (IndexEntry& entry : read_index(layout)) {
+      if (matches(entry, name)) return NamedManifest{layout, std::move(entry.name), std::move(entry.manifest)};
+    }
+  }
+  return std::nullopt;
+}
+
 /// Images whose id starts with `prefix`, one for each entry. Unreadable images have no id and match nothing.
 std::vector<Image> images_by_id(const std::string& layout, std::string_view prefix) {
   std::vector<Image> found;
@@ -205,12 +214,8 @@ Image ImageStore::find(const std::string& reference) const {
 Image ImageStore::find_now(const std::string& reference) const {
   const std::string prefix = id_prefix(reference);
   const auto name = prefix.size() == 64 ? std::nullopt : try_parse(reference);
-  if (name) {
-    for (const std::string& layout : layouts(places_)) {
-      for (const IndexEntry& entry : read_index(layout)) {
-        if (matches(entry, *name)) return read_image(layout, entry);
-      }
-    }
+  if (const auto named = name ? named_by(places_, *name) : std::nullopt) {
+    return read_image(named->layout, {named->name, named->manifest});
   }
   if (prefix.empty()) {
     if (!name) (void)parse_reference(reference);  // its error says what is wrong with the words
@@ -227,19 +232,31 @@ Image ImageStore::find_now(const std::string& reference) const {
   throw NotFound(fmt::format("no such image: '{}'", reference));
 }
 
+std::vector<NamedManifest> ImageStore::names() const {
+  std::vector<NamedManifest> all;
+  for (const std::string& layout : layouts(places_)) {
+    for (IndexEntry& entry : read_index(layout)) {
+      const bool hidden = !entry.name.empty() && std::ranges::any_of(all, [&](const NamedManifest& named) {
+        return named.name == entry.name && named.layout != layout;
+      });
+      if (!hidden) all.push_back({layout, std::move(entry.name), std::move(entry.manifest)});
+    }
+  }
+  return all;
+}
+
+NamedManifest ImageStore::find_manifest(const Reference& name) const {
+  if (auto named = named_by(places_, name)) return std::move(*named);
+  throw NotFound(fmt::format("no such image: '{}'", name.familiar()));
+}
+
 std::vector<Image> ImageStore::list() const {
   std::vector<Image> images;
-  for (const std::string& layout : layouts(places_)) {
-    for (const IndexEntry& entry : read_index(layout)) {
-      const bool hidden = !entry.name.empty() && std::ranges::any_of(images, [&](const Image& image) {
-        return image.name == entry.name && image.layout != layout;
-      });
-      if (hidden) continue;  // find() takes the earlier store's
-      try {
-        images.push_back(read_image(layout, entry));
-      } catch (const Error&) {
-        continue;  // one damaged image must not hide the others; find() tells what is wrong with it
-      }
+  for (const NamedManifest& named : names()) {
+    try {
+      images.push_back(read_image(named.layout, {named.name, named.manifest}));
+    } catch (const Error&) {
+      continue;  // one damaged image must not hide the others; find() tells what is wrong with it
     }
   }
   return images;

@@ -34,6 +34,13 @@ struct Image {
   std::string id() const { return config.digest; }
 };
 
+/// One line of a layout's index: a manifest, an image's or an index of several, and its name.
+struct NamedManifest {
+  std::string layout;  ///< Directory of the OCI layout that holds it.
+  std::string name;    ///< Canonical; empty when untagged.
+  Descriptor manifest;
+};
+
 /// A container as this room needs to know it: what must not be taken away from under it.
 struct ImageUser {
   std::string name;                 ///< As shown in a refusal.
@@ -84,6 +91,10 @@ class ImageStore {
   /// By name, id, or unique id prefix; own store first, then the additional ones. Throws NotFound.
   Image find(const std::string& reference) const;
   std::vector<Image> list() const;
+  /// What the indexes name; a name in several stores is the first one's.
+  std::vector<NamedManifest> names() const;
+  /// What exactly has this name. Throws NotFound.
+  NamedManifest find_manifest(const Reference& name) const;
   void tag(const Image& image, const Reference& name);
   /// Removes one name, and blobs and layers that nothing reaches any more; all names of an id with `force`. Returns
   /// lines for the user ("Untagged: busybox:latest", "Deleted: sha256:…"). Throws Conflict for read-only stores, and

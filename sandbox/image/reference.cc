@@ -93,10 +93,13 @@ std::string Reference::canonical() const {
   return fmt::format("{}/{}{}{}", registry, repository, digest.empty() ? ":" : "@", digest.empty() ? tag : digest);
 }
 
+std::string Reference::familiar_repository() const {
+  if (registry != "docker.io") return registry + "/" + repository;
+  return repository.starts_with("library/") ? repository.substr(sizeof "library") : repository;
+}
+
 std::string Reference::familiar() const {
-  const std::string whole = canonical();
-  if (registry != "docker.io") return whole;
-  return whole.substr(repository.starts_with("library/") ? sizeof "docker.io/library" : sizeof "docker.io");
+  return fmt::format("{}{}{}", familiar_repository(), digest.empty() ? ":" : "@", digest.empty() ? tag : digest);
 }
 
 Reference parse_reference(std::string_view text) {

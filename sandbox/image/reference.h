@@ -13,6 +13,7 @@ struct Reference {
   std::string digest;      ///< "sha256:…" or empty
   std::string canonical() const;  ///< "docker.io/library/busybox:latest"
   std::string familiar() const;   ///< "busybox:latest"
+  std::string familiar_repository() const;  ///< "busybox", "localhost:5000/x"
 };
 
 /// Throws UsageError "invalid reference format: …".

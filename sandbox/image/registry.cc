@@ -1,4 +1,4 @@
-// Pull: see registry.h. Runs in the process of `sandbox pull` or `sandbox run`, single-threaded.
+// Pull: see registry.h. Runs in the process of `sandbox pull` or `sandbox run`, with threads of its own that fetch blobs.
 //
 // Invariants: nothing reaches the store's blobs/ before its digest and size were verified; the name is
 // recorded last, so a broken pull leaves the image that the name had.
@@ -7,11 +7,14 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "sandbox/base/digest.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/image/layout.h"
+#include "sandbox/image/parallel.h"
 #include "sandbox/image/registry_client.h"
 #include "sandbox/image/registry_manifest.h"
 
@@ -23,10 +26,14 @@ const std::vector<std::string> kAccept = {
     "Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
     "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json"};
 
+constexpr std::size_t kTransfers = 4;  // At once.
+
 // A blob on its way: a temporary file with a running digest, removed unless it was adopted.
 class IncomingBlob : public BodyReceiver {
  public:
-  IncomingBlob(const ImageStore& store, const Descriptor& blob) : blob_(blob), staged_(store.stage()) {
+  using Notice = std::function<void(std::uint64_t received)>;  ///< What it throws ends the transfer.
+  IncomingBlob(const ImageStore& store, const Descriptor& blob, Notice notice)
+      : blob_(blob), notice_(std::move(notice)), staged_(store.stage()) {
     file_ = sys::openat(AT_FDCWD, path().c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644) |
             or_throw("creating '{}'", path());
   }
@@ -45,6 +52,7 @@ class IncomingBlob : public BodyReceiver {
       throw InvalidInput(fmt::format("blob {} is longer than the {} bytes of its descriptor", blob_.digest, blob_.size));
     }
     received_ += data.size();
+    notice_(received_);
     hash_.update(data.data(), data.size());
     sys::write_all(file_.get(), data.data(), data.size()) | or_throw("writing '{}'", path());
   }
@@ -65,6 +73,7 @@ class IncomingBlob : public BodyReceiver {
   const std::string& path() const { return staged_.path(); }
 
   const Descriptor& blob_;
+  Notice notice_;
   Staged staged_;
   Fd file_;
   Sha256 hash_;
@@ -74,7 +83,8 @@ class IncomingBlob : public BodyReceiver {
 class Puller {
  public:
   Puller(ImageStore& store, const Reference& reference, const PullOptions& options)
-      : store_(store), reference_(reference), options_(options), wanted_(parse_platform(options.platform)),
+      : store_(store), reference_(reference), options_(options), progress_(options.progress != nullptr ? *options.progress : silence_),
+        wanted_(parse_platform(options.platform)),
         client_(reference),
         work_(store.stage()) {}
 
@@ -108,9 +118,7 @@ class Puller {
     RegistryDocument document;
   };
 
-  void say(const std::string& line) const {
-    if (options_.progress) options_.progress(line);
-  }
+  void say(const std::string& line) const { progress_.line(line); }
 
   static void check_entry(const Descriptor& entry, const Fetched& manifest) {
     if (manifest.document.is_index) throw InvalidInput("the index holds another index");
@@ -123,7 +131,7 @@ class Puller {
   // `digest` empty: whatever the tag names now. The Docker-Content-Digest header proves nothing.
   Fetched fetch_document(const std::string& name, const std::string& digest) {
     const HttpResponse answer = client_.get("manifests/" + name, kAccept);
-    if (!answer.ok()) throw NotFound(fmt::format("manifest for {} not found", reference_.familiar()));
+    if (!answer.ok()) throw NotFound(fmt::format("manifest for {} not found: manifest unknown", reference_.familiar()));
     Fetched fetched{{}, answer.body, {}};
     fetched.descriptor.digest = sha256_digest(answer.body);
     fetched.descriptor.size = answer.body.size();
@@ -135,8 +143,8 @@ class Puller {
     return fetched;
   }
 
-  void fetch_blob(const Descriptor& blob) {
-    IncomingBlob incoming(store_, blob);
+  void fetch_blob(const Descriptor& blob, const IncomingBlob::Notice& notice) {
+    IncomingBlob incoming(store_, blob, notice);
     const HttpResponse answer = client_.get("blobs/" + blob.digest, {}, &incoming);
     if (!answer.ok()) {
       throw NotFound(fmt::format("blob {} not found in registry '{}'", blob.digest, reference_.registry));
@@ -145,7 +153,7 @@ class Puller {
   }
 
   void fetch_config(const ManifestContent& content) {
-    if (!store_.has_blob(content.config.digest)) fetch_blob(content.config);
+    if (!store_.has_blob(content.config.digest)) fetch_blob(content.config, [](std::uint64_t) {});
     const Platform offered = check_config(read_file(store_.blob_path(content.config.digest)), content);
     if (offered.architecture.empty() || platform_matches(offered, wanted_)) return;
     const std::string mismatch = fmt::format("the image's platform ({}) does not match the {} platform ({})",
@@ -158,15 +166,20 @@ class Puller {
   void fetch_layers(const ManifestContent& content) {
     std::vector<const Descriptor*> missing;
     for (const Descriptor& layer : content.layers) {
+      const auto same = [&](const Descriptor* other) { return other->digest == layer.digest; };
+      if (std::ranges::any_of(missing, same)) continue;  // one manifest may name a layer twice
       const bool present = store_.has_blob(layer.digest);
-      say(short_id(layer) + (present ? ": Already exists" : ": Pulling fs layer"));
+      progress_.status(short_id(layer), present ? "Already exists" : "Pulling fs layer");
       if (!present) missing.push_back(&layer);
     }
-    for (const Descriptor* layer : missing) {
-      // One manifest may name a layer twice.
-      if (!store_.has_blob(layer->digest)) fetch_blob(*layer);
-      say(short_id(*layer) + ": Pull complete");
-    }
+    in_parallel(missing.size(), kTransfers, [&](std::size_t number, const std::stop_token& stop) {
+      const Descriptor& layer = *missing[number];
+      fetch_blob(layer, [&](std::uint64_t received) {
+        if (stop.stop_requested()) throw Error("the pull has been given up");
+        progress_.bytes(short_id(layer), "Downloading", received, layer.size);
+      });
+      progress_.status(short_id(layer), "Pull complete");
+    });
   }
 
   static std::string short_id(const Descriptor& blob) { return blob.digest.substr(sizeof("sha256:") - 1, 12); }
@@ -182,6 +195,8 @@ class Puller {
   ImageStore& store_;
   const Reference& reference_;
   const PullOptions& options_;
+  LineProgress silence_{{}};
+  Progress& progress_;
   Platform wanted_;
   RegistryClient client_;
   Staged work_;  ///< From now on what is found present stays; see staging.h.

@@ -1,19 +1,19 @@
 // Registry client: distribution-spec pull over libcurl (loaded when first needed).
 #pragma once
 
-#include <functional>
 #include <string>
 
 #include "sandbox/image/image_store.h"
+#include "sandbox/image/progress.h"
 
 namespace sandbox::image {
 
 struct PullOptions {
   std::string platform;  ///< "linux/amd64"; empty: this host's.
-  std::function<void(const std::string&)> progress;  ///< One line each, as Docker's plain output.
+  Progress* progress = nullptr;  ///< Borrowed; none: silence.
 };
 
-/// Fetches manifest, config and missing layers, verifies every digest and size while streaming,
+/// Fetches manifest, config and missing layers, several at once, verifies every digest and size while streaming,
 /// records the name. Returns the manifest digest. Plain HTTP only for loopback registries.
 /// Throws NotFound, Error.
 std::string pull(ImageStore& store, const Reference& reference, const PullOptions& options);

@@ -1,37 +1,17 @@
 // Requests to one registry: see registry_client.h.
 #include "sandbox/image/registry_client.h"
 
-#include <charconv>
-#include <chrono>
 #include <thread>
 
 #include "sandbox/base/error.h"
+#include "sandbox/image/registry_error.h"
 
 namespace sandbox::image {
 namespace {
 
-constexpr int kRetries = 3;
 constexpr int kRedirects = 5;
 constexpr std::uint64_t kProgress = 64U << 10;  // Bytes that make a try worth another one.
 constexpr long kRangeNotSatisfiable = 416;
-constexpr int kLongestRetryAfter = 10;  // Seconds; beyond it the user is told instead.
-
-bool is_worth_retrying(const HttpResponse& response) {
-  if (response.failure != HttpFailure::none) {
-    return response.failure == HttpFailure::connection || response.failure == HttpFailure::truncated;
-  }
-  return response.status == 429 || response.status >= 500;
-}
-
-// How long to wait before try number `attempt` + 1; negative: longer than anybody should wait.
-std::chrono::milliseconds back_off(const HttpResponse& response, int attempt) {
-  const std::string after = response.header("retry-after");
-  int seconds = 0;
-  const auto [end, error] = std::from_chars(after.data(), after.data() + after.size(), seconds);
-  if (error == std::errc::result_out_of_range || seconds > kLongestRetryAfter) return std::chrono::seconds(-1);
-  if (error == std::errc{} && seconds >= 0) return std::chrono::seconds(seconds);
-  return std::chrono::milliseconds(250 << attempt);
-}
 
 // The body goes on where it was cut if the registry can do that (206), and starts anew otherwise (200).
 HttpSink sink_into(BodyReceiver* body) {
@@ -47,37 +27,45 @@ HttpSink sink_into(BodyReceiver* body) {
   };
 }
 
-bool is_redirect(long status) {
-  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+bool is_redirect(const HttpRequest& request, long status) {
+  if (status == 307 || status == 308) return true;
+  const std::string_view method = request.method;
+  return (method == "GET" || method == "HEAD") && (status == 301 || status == 302 || status == 303);
 }
 
 }  // namespace
 
-RegistryClient::RegistryClient(const Reference& reference, const HttpLimits& limits)
+RegistryClient::RegistryClient(const Reference& reference, Access access, std::vector<std::string> readable,
+                               const HttpLimits& limits)
     : reference_(reference),
-      limits_(limits),
+      access_(access),
+      readable_(std::move(readable)),
+      connections_(limits),
       // Docker Hub's registry doesn't live under the name that references carry.
       host_(reference.registry == "docker.io" ? "registry-1.docker.io" : reference.registry) {
-  loopback_ = url_of("").is_loopback();
+  loopback_ = root().is_loopback();
 }
 
 void RegistryClient::fail(const std::string& reason, const std::string& hint) const {
   throw Error(fmt::format("registry '{}': {}", reference_.registry, reason), hint);
 }
 
-Url RegistryClient::url_of(const std::string& path) const {
-  return Url::parse(fmt::format("{}://{}/v2/{}/{}", https_ ? "https" : "http", host_, reference_.repository, path));
+Url RegistryClient::root() const { return Url::parse(fmt::format("{}://{}/v2/", https_ ? "https" : "http", host_)); }
+
+Url RegistryClient::url_of(const std::string& path) {
+  choose_scheme();
+  return root().resolve(reference_.repository + "/" + path);
 }
 
 // Loopback registries speak plain HTTP unless they answer a first plain request the way a TLS server
 // does: with a 400 that says so (Go, nginx), or a TLS alert, which is no HTTP at all. The probe carries no
 // credentials.
 void RegistryClient::choose_scheme() {
-  if (scheme_known_) return;
+  const std::scoped_lock lock(mutex_);
+  if (!loopback_ || scheme_known_) return;
   scheme_known_ = true;
-  if (!loopback_) return;
   https_ = false;
-  const HttpResponse answer = http_get(Url::parse("http://" + host_ + "/v2/"), {}, limits_);
+  const HttpResponse answer = connections_.perform({"GET", root(), {}});
   if (answer.failure == HttpFailure::too_slow) fail(answer.reason);
   const bool says_tls = answer.status == 400 && answer.body.find("HTTPS") != std::string::npos;
   https_ = says_tls || answer.failure == HttpFailure::other;
@@ -88,40 +76,45 @@ void RegistryClient::check_allowed(const Url& url, const char* what) const {
   fail(fmt::format("{} at '{}' is not https", what, url.host()));
 }
 
+Url RegistryClient::location(const Url& from, const HttpResponse& answer) const {
+  const Url target = from.resolve(answer.header("location"));
+  check_allowed(target, "the target of a redirect");
+  if (from.is_https() && !target.is_https()) fail("a redirect leads from https to http");
+  return target;
+}
+
 // Redirects by hand, so that every hop is checked and credentials stay with their origin.
-HttpResponse RegistryClient::follow(Url url, const std::vector<std::string>& headers,
-                                    const std::string& authorization, BodyReceiver* body) {
-  bool send_authorization = !authorization.empty();
-  const Url origin = url;
-  for (int hop = 0; hop <= kRedirects; ++hop) {
-    std::vector<std::string> lines = headers;
-    if (send_authorization) lines.push_back("Authorization: " + authorization);
-    if (body != nullptr && body->received() > 0) lines.push_back(fmt::format("Range: bytes={}-", body->received()));
-    HttpResponse response = http_get(url, lines, limits_, sink_into(body));
+HttpResponse RegistryClient::follow(const HttpRequest& request, const std::string& authorization, BodyReceiver* body) {
+  HttpRequest hop = request;
+  const Url origin = root();
+  bool send_authorization = !authorization.empty() && request.url.same_origin(origin);
+  for (int count = 0; count <= kRedirects; ++count) {
+    hop.headers = request.headers;
+    if (send_authorization) hop.headers.push_back("Authorization: " + authorization);
+    if (body != nullptr && body->received() > 0) hop.headers.push_back(fmt::format("Range: bytes={}-", body->received()));
+    HttpResponse response = connections_.perform(hop, sink_into(body));
     // A challenge from elsewhere must not learn the credentials for this registry.
-    if (!url.same_origin(origin)) std::erase_if(response.headers, [](const auto& h) { return h.first == "www-authenticate"; });
-    if (response.failure != HttpFailure::none || !is_redirect(response.status)) return response;
-    const Url target = url.resolve(response.header("location"));
-    check_allowed(target, "the target of a redirect");
-    if (url.is_https() && !target.is_https()) fail("a redirect leads from https to http");
+    if (!hop.url.same_origin(origin)) {
+      std::erase_if(response.headers, [](const auto& header) { return header.first == "www-authenticate"; });
+    }
+    if (response.failure != HttpFailure::none || !is_redirect(request, response.status)) return response;
+    hop.url = location(hop.url, response);
     // Once away, a redirect back doesn't bring the credentials back: the path was chosen elsewhere.
-    send_authorization = send_authorization && target.same_origin(origin);
-    url = target;
+    send_authorization = send_authorization && hop.url.same_origin(origin);
   }
   fail(fmt::format("more than {} redirects", kRedirects));
 }
 
-HttpResponse RegistryClient::follow_with_retries(const Url& url, const std::vector<std::string>& headers,
-                                                 const std::string& authorization,
+HttpResponse RegistryClient::follow_with_retries(const HttpRequest& request, const std::string& authorization,
                                                  BodyReceiver* body) {
   for (int attempt = 0;; ++attempt) {
     const std::uint64_t before = body != nullptr ? body->received() : 0;
-    HttpResponse response = follow(url, headers, authorization, body);
+    HttpResponse response = follow(request, authorization, body);
     if (response.status == kRangeNotSatisfiable && body != nullptr && before > 0) body->restart();
     else if (!is_worth_retrying(response)) return response;
     if (body != nullptr && body->received() > before + kProgress) attempt = 0;
     const auto delay = back_off(response, attempt);
-    if (attempt == kRetries || delay.count() < 0) return response;
+    if (attempt == most_retries || delay.count() < 0) return response;
     std::this_thread::sleep_for(delay);
   }
 }
@@ -134,18 +127,24 @@ std::string RegistryClient::fetch_token(const Challenge& challenge) {
   Url url = Url::parse(parameter("realm"));
   check_allowed(url, "the token server");
   if (const std::string service = parameter("service"); !service.empty()) url = url.with_query("service", service);
-  const std::string scope = parameter("scope");
-  url = url.with_query("scope", scope.empty() ? fmt::format("repository:{}:pull", reference_.repository) : scope);
+  // A look whether a blob exists is challenged for reading alone; the one token serves for what follows, too.
+  const std::string scope = parameter("scope"), own = fmt::format("repository:{}:", reference_.repository);
+  const bool other = !scope.empty() && !scope.starts_with(own);
+  url = url.with_query("scope", other ? scope : own + (access_ == Access::push ? "pull,push" : "pull"));
+  for (const std::string& source : readable_) url = url.with_query("scope", fmt::format("repository:{}:pull", source));
 
   const std::string basic = find_basic_credentials(reference_);
-  const HttpResponse answer = follow_with_retries(url, {}, basic.empty() ? "" : "Basic " + basic, {});
+  HttpRequest request{"GET", url, {}};
+  if (!basic.empty()) request.headers.push_back("Authorization: Basic " + basic);
+  const HttpResponse answer = follow_with_retries(request, {}, nullptr);
   if (answer.failure != HttpFailure::none) fail(fmt::format("token server '{}': {}", url.host(), answer.reason));
+  if (answer.status == 401 || answer.status == 403) refuse(answer);
   if (!answer.ok()) fail(fmt::format("token server '{}' answered {}", url.host(), answer.status));
   return parse_token(answer.body);
 }
 
 // The Authorization header for a challenge; empty when there is no answer to it.
-std::string RegistryClient::authorize(const HttpResponse& refusal) {
+std::string RegistryClient::answer_to(const HttpResponse& refusal) {
   bool basic = false;
   for (const auto& [name, value] : refusal.headers) {
     if (name != "www-authenticate") continue;
@@ -159,32 +158,51 @@ std::string RegistryClient::authorize(const HttpResponse& refusal) {
   return credentials.empty() ? std::string() : "Basic " + credentials;
 }
 
-// A token may have expired during a long pull: a refused one is replaced once per request.
-HttpResponse RegistryClient::get_authorized(const Url& url, const std::vector<std::string>& headers,
-                                            BodyReceiver* body) {
-  HttpResponse response = follow_with_retries(url, headers, authorization_, body);
-  if (response.failure != HttpFailure::none || response.status != 401) return response;
-  authorization_ = authorize(response);
-  if (authorization_.empty()) return response;
-  return follow_with_retries(url, headers, authorization_, body);
+std::string RegistryClient::authorize(const HttpResponse& refusal, const std::string& refused) {
+  const std::scoped_lock lock(mutex_);
+  if (authorization_ == refused) authorization_ = answer_to(refusal);  // else another thread has had it renewed
+  return authorization_;
 }
 
-HttpResponse RegistryClient::get(const std::string& path, const std::vector<std::string>& headers,
-                                 BodyReceiver* body) {
-  choose_scheme();
-  HttpResponse response = get_authorized(url_of(path), headers, body);
-  if (response.failure == HttpFailure::tls) {
-    fail(response.reason, fmt::format("its certificate authority's file belongs into ~/.config/containers/certs.d/{}/ca.crt",
-                                      url_of("").authority()));
+// A token may have expired during a long transfer: a refused one is replaced once per request.
+HttpResponse RegistryClient::send(const HttpRequest& request, Retries retries, BodyReceiver* body) {
+  std::string authorization;
+  {
+    const std::scoped_lock lock(mutex_);
+    authorization = authorization_;
   }
-  if (response.failure != HttpFailure::none) fail(response.reason);
-  if (response.ok() || response.status == 404) return response;
-  if (response.status == 401 || response.status == 403) {
-    fail(fmt::format("access to '{}' denied: it does not exist or needs a login", reference_.repository),
-         "credentials are read from ~/.docker/config.json and $XDG_RUNTIME_DIR/containers/auth.json");
+  const auto once = [&] {
+    return retries == Retries::yes ? follow_with_retries(request, authorization, body) : follow(request, authorization, body);
+  };
+  HttpResponse response = once();
+  if (response.failure != HttpFailure::none || response.status != 401) return response;
+  authorization = authorize(response, authorization);
+  return authorization.empty() ? response : once();
+}
+
+HttpResponse RegistryClient::get(const std::string& path, const std::vector<std::string>& headers, BodyReceiver* body) {
+  HttpResponse response = send({"GET", url_of(path), headers}, Retries::yes, body);
+  if (response.ok() || (response.failure == HttpFailure::none && response.status == 404)) return response;
+  refuse(response);
+}
+
+void RegistryClient::refuse(const HttpResponse& answer) const {
+  if (answer.failure == HttpFailure::tls && !answer.reason.starts_with("TLS failed")) {
+    fail(answer.reason, "plain HTTP is spoken with registries on this machine only");
   }
-  if (response.status == 429) fail("too many requests: the registry limits the rate of pulls");
-  fail(fmt::format("answered {}", response.status));
+  if (answer.failure == HttpFailure::tls) {
+    fail(answer.reason, fmt::format("its certificate authority's file belongs into ~/.config/containers/certs.d/{}/ca.crt",
+                                    root().authority()));
+  }
+  if (answer.failure != HttpFailure::none) fail(answer.reason);
+  const std::string said = registry_error(answer.body);
+  if (answer.status == 401 || answer.status == 403) {
+    throw Error(fmt::format("{} access denied for {}, repository does not exist or may require 'sandbox login'{}{}",
+                            access_ == Access::push ? "push" : "pull", reference_.familiar_repository(),
+                            said.empty() ? "" : ": ", said));
+  }
+  if (answer.status == 429) fail("too many requests: the registry limits the rate of requests");
+  fail(said.empty() ? fmt::format("answered {}", answer.status) : said);
 }
 
 }  // namespace sandbox::image

@@ -1,6 +1,7 @@
 // `pull`: an image from a registry.
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/cli/transfer_progress.h"
 #include "sandbox/image/registry.h"
 
 namespace sandbox::cli {
@@ -18,8 +19,8 @@ int run(const Arguments& arguments) {
   const image::Reference reference = image::parse_reference(arguments.positional[0]);
   image::PullOptions options;
   options.platform = arguments.text("platform");
-  if (!arguments.flag("quiet")) options.progress = [](const std::string& line) { print(line + "\n"); };
-  else options.progress = [](const std::string&) {};
+  const auto progress = transfer_progress(arguments.flag("quiet"));
+  options.progress = progress.get();
   image::pull(store, reference, options);
   print(reference.canonical() + "\n");
   return 0;

@@ -81,7 +81,7 @@ TEST_CASE("a manifest pulled by digest is hashed, whatever the registry's header
 TEST_CASE("a missing manifest is NotFound and names the image") {
   Hostile registry("not-found");
   CHECK_THROWS_AS(registry.pull(), NotFound);
-  CHECK(registry.pull_error() == "manifest for " + registry.reference.registry + "/x:latest not found");
+  CHECK(registry.pull_error() == "manifest for " + registry.reference.registry + "/x:latest not found: manifest unknown");
 }
 
 TEST_CASE("a registry that doesn't listen is named with the reason") {
@@ -107,7 +107,7 @@ TEST_CASE("a transfer that stalls is given up as too slow") {
     line = log.substr(0, log.find(' '));
     if (line.contains("/blobs/")) layer = line;
   }
-  const HttpResponse answer = http_get(Url::parse("http://127.0.0.1:" + registry.port + layer), {}, limits);
+  const HttpResponse answer = HttpConnections(limits).perform({"GET", Url::parse("http://127.0.0.1:" + registry.port + layer), {}});
   CHECK(answer.failure == HttpFailure::too_slow);
 }
 
@@ -150,7 +150,7 @@ TEST_CASE("basic credentials come from docker's file, and their absence is told"
   testing::TemporaryDirectory config;
   testing::Environment environment("DOCKER_CONFIG", config.path());
   Hostile registry("basic");
-  has(registry.pull_error(), "denied: it does not exist or needs a login");
+  has(registry.pull_error(), "repository does not exist or may require 'sandbox login'");
   write_file_atomic(config.path() + "/config.json",
                     R"({"auths":{"127.0.0.1:)" + registry.port + R"(":{"auth":"dXNlcjpzZWNyZXQ="}}})");
   CHECK(registry.pull_error() == "");

@@ -66,9 +66,10 @@ TEST_CASE("images come from a real registry by tag, by digest, from an index, gz
   ImageStore store(places_below(dir.path()));
   std::string shown;
   const auto fetch = [&](const std::string& tag, const std::string& digest, const std::string& platform) {
-    return pull(store, {registry, "group/x", tag, digest}, {platform, [&](const std::string& line) {
+    LineProgress progress([&](const std::string& line) {
       if (line.starts_with("Digest: ")) shown = line.substr(8);
-    }});
+    });
+    return pull(store, {registry, "group/x", tag, digest}, {platform, &progress});
   };
 
   const std::string gzip = fetch("gzip", "", "linux/amd64");

@@ -74,7 +74,8 @@ std::string Hostile::pull(const std::string& digest) {
   const Places places = places_below(dir.path());
   ImageStore store(places);
   reference.digest = digest;
-  return image::pull(store, reference, {"linux/amd64", [&](const std::string& line) { lines.push_back(line); }});
+  LineProgress progress([&](const std::string& line) { lines.push_back(line); });
+  return image::pull(store, reference, {"linux/amd64", &progress});
 }
 
 std::string Hostile::pull_error(const std::string& digest) {
