@@ -197,14 +197,14 @@ class Containerd(SandboxCase):
             self.assertRegex(done.stderr, "OCI runtime create failed: create failed: .*" + reason)
 
     def test_limits(self):
-        limits = ["--memory-limit", str(50 * MIB), "--cpus", "0.5"]
+        limits = ["--memory-limit", str(50 * MIB), "--cpus", "0.5", "--mount", "type=cgroup,src=cgroup,dst=/sys/fs/cgroup,options=ro"]
         if not LIMITS:
             done = self.run_once("echo", "ran", options=limits)
             self.assertEqual((done.returncode, done.stdout), (1, ""))
             return self.assertRegex(done.stderr, "linux.resources.(memory.limit|cpu.quota) can't be applied: ")
-        done = self.run_once("sh", "-c", "cat /sys/fs/cgroup/memory.max; cat /sys/fs/cgroup/cpu.max; dd if=/dev/zero of=/dev/null bs=200M count=1;"
-                             "exit $?", options=limits, cgroup=self.cgroup_path())
-        self.assertEqual((done.returncode, done.stdout), (137, f"{50 * MIB}\n50000 100000\n"))
+        program = f"cat {OWN}/box/memory.max {OWN}/box/cpu.max; dd if=/dev/zero of=/dev/null bs=200M count=1; exit $?"
+        done = self.run_once("sh", "-c", program, options=limits, cgroup=self.cgroup_path())
+        self.assertEqual((done.returncode, done.stdout), (137, f"{50 * MIB}\n50000 100000\n"), done.stderr)
         self.detached("sleep", "1000", options=limits, cgroup=self.cgroup_path())
         figures = dict(line.split() for line in self.ctr("task", "metrics", "box").splitlines() if len(line.split()) == 2)
         self.assertEqual(int(figures["memory.usage_limit"]), 50 * MIB)

@@ -1,5 +1,5 @@
 """Slurm with this program as the runtime of its jobs' containers: one node whose daemons, munge's too, are the user's own,
-and the oci.conf that is installed as an example."""
+and the oci.conf that is installed as an example. In the test machine root has them, whose jobs have cgroups."""
 
 import os
 import pathlib
@@ -15,7 +15,8 @@ from sandbox_case import SANDBOX, eventually, free_port
 EXAMPLE = pathlib.Path(__file__).parents[2] / "man/examples/oci.conf"
 MIB = 1 << 20
 
-# Memory is watched by Slurm itself, which needs no cgroup of root's for that: it counts the job's processes.
+ROOT = os.getuid() == 0
+
 CONFIG = """ClusterName=test
 SlurmctldHost=localhost(127.0.0.1)
 SlurmUser={user}
@@ -31,18 +32,26 @@ SlurmctldPidFile={home}/slurmctld.pid
 SlurmdPidFile={home}/slurmd.pid
 SlurmctldLogFile={home}/slurmctld.log
 SlurmdLogFile={home}/slurmd.log
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
-JobAcctGatherType=jobacct_gather/linux
-JobAcctGatherFrequency=1
-JobAcctGatherParams=OverMemoryKill
 MailProg=/bin/true
 KillWait=2
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=0
 NodeName=localhost CPUs=1 RealMemory=500 State=UNKNOWN
 PartitionName=all Nodes=localhost Default=YES State=UP
+"""
+# An ordinary user's Slurm has no cgroups: it counts the job's processes, and watches their memory itself.
+WITHOUT_CGROUPS = """ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=1
+JobAcctGatherParams=OverMemoryKill
+"""
+WITH_CGROUPS = """ProctrackType=proctrack/cgroup
+TaskPlugin=task/cgroup
+"""
+CGROUPS = """CgroupPlugin=cgroup/v2
+ConstrainRAMSpace=yes
 """
 
 
@@ -59,7 +68,10 @@ class Slurm(OciCase):
         os.chmod(self.home, 0o755)
         self.env.update(PATH=f"{self.home}/bin:/usr/bin:/bin:/usr/sbin:/sbin", SLURM_CONF=self.home + "/slurm.conf")
         self.write("slurm.conf", CONFIG.format(home=self.home, user=pwd.getpwuid(os.getuid()).pw_name,
-                                               controller_port=free_port(), node_port=free_port()))
+                                               controller_port=free_port(), node_port=free_port()) +
+                   (WITH_CGROUPS if ROOT else WITHOUT_CGROUPS))
+        if ROOT:
+            self.write("cgroup.conf", CGROUPS)
         text = EXAMPLE.read_text(encoding="utf-8")
         self.assertEqual(len(re.findall("^RunTimeRun=|^#RunTimeCreate=|^#RunTimeStart=", text, re.M)), 3)
         if self.form == "create":
@@ -72,6 +84,8 @@ class Slurm(OciCase):
             for daemon in reversed(self.daemons):
                 daemon.terminate()
                 daemon.wait(30)
+            for pid in self.helpers("/usr/sbin/slurmstepd infinity"):
+                os.kill(pid, signal.SIGKILL)  # which keeps Slurm's cgroup
             self.assertEqual(self.containers(), [])
             super().tearDown()
         finally:
@@ -92,7 +106,8 @@ class Slurm(OciCase):
         self.daemon("slurmctld", "-D")
         self.daemon("slurmd", "-D", "-N", "localhost")
         idle = lambda: self.slurm("sinfo", "-h", "-o", "%T").stdout == "idle\n"
-        self.assertTrue(eventually(idle, 30), self.logs())
+        dead = lambda: any(daemon.poll() is not None for daemon in self.daemons)
+        self.assertTrue(eventually(lambda: idle() or dead(), 30) and not dead(), self.logs())
 
     def daemon(self, *words):
         with open(self.home + "/daemons.out", "a", encoding="utf-8") as out:
@@ -177,7 +192,11 @@ class RunForm(Slurm):
         return pathlib.Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines()
 
     def test_memory_beyond_the_limit(self):
+        """The kernel kills one process, Slurm all of them."""
         done = self.srun("sh", "-c", "echo begin; dd if=/dev/zero of=/dev/null bs=200M; echo end", options=["--mem=50"])
+        if ROOT:
+            self.assertEqual((done.returncode, done.stdout), (1, "begin\nend\n"), done.stderr)
+            return self.assertIn("Detected 1 oom-kill event(s) in StepId=1.0", done.stderr)
         self.assertEqual((done.returncode, done.stdout), (128 + signal.SIGKILL, "begin\n"), done.stderr)
         self.assertRegex(done.stderr, rf"exceeded memory limit \(\d+ > {50 * MIB}\), being killed")
 

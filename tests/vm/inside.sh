@@ -1,13 +1,15 @@
 #!/bin/sh
 # Runs as root in the test machine (see run.sh): makes the machine usable, lets ordinary users test in it, prints
-# "BED RESULT <status>" and switches it off. /bed/form says how it was booted: "systemd", or "script" without any manager;
-# "picture-NAME" is the latter, and prints a picture of the README instead of testing.
+# "BED RESULT <status>" and switches it off. /bed/form says what for: see the forms in run.sh. All but "systemd" have been
+# booted without any manager.
 set -u
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-form=$(cat /bed/form)
-picture=
-case $form in power) exec sh /bed/source/tests/vm/power_inside.sh ;; esac
-case $form in picture-*) picture=${form#picture-} form=script ;; esac
+given=$(cat /bed/form)
+case $given in
+  power) exec sh /bed/source/tests/vm/power_inside.sh ;;
+  systemd) form=systemd ;;
+  *) form=script ;;
+esac
 status=0
 
 prepare_script_form() {
@@ -65,6 +67,9 @@ wait_for_bus() {
 
 if [ "$form" = script ]; then prepare_script_form; fi
 ip link set lo up
+ip address add 192.0.2.1/32 dev lo  # getaddrinfo(3) with AI_ADDRCONFIG wants more than 127.0.0.1
+echo localhost >/proc/sys/kernel/hostname
+echo 127.0.0.1 localhost >/etc/hosts
 for module in fuse overlay tun; do modprobe "$module"; done
 chmod 666 /dev/fuse /dev/net/tun
 for user in range one; do
@@ -77,19 +82,28 @@ for user in range one; do
   fi
 done
 
-if [ -n "$picture" ]; then
-  as_user range python3 /bed/source/man/pictures/make.py --print /bed/build/bin/sandbox "$picture"
-else
-  for user in range one; do
-    as_user "$user" python3 /bed/source/tests/vm/limits_test.py /bed/build/bin/sandbox
-    as_user "$user" python3 /bed/source/tests/vm/oci_limits_test.py /bed/build/bin/sandbox
-  done
-fi
-if [ -z "$picture" ]; then as_root python3 /bed/source/tests/vm/oci_rootful_test.py /bed/build/bin/sandbox; fi
-if [ "$form" = script ] && [ -z "$picture" ]; then
+program=/bed/build/bin/sandbox
+tests=/bed/source/tests
+case $given in
+  picture-*) as_user range python3 /bed/source/man/pictures/make.py --print "$program" "${given#picture-}" ;;
+  engines)
+    for user in range one; do
+      for engine in podman containerd; do as_user "$user" python3 "$tests/cli/${engine}_test.py" "$program"; done
+    done
+    as_root python3 "$tests/cli/containerd_test.py" "$program"
+    ;;
+  *)
+    for user in range one; do
+      for what in limits oci_limits; do as_user "$user" python3 "$tests/vm/${what}_test.py" "$program"; done
+    done
+    as_root python3 "$tests/vm/oci_rootful_test.py" "$program"
+    if [ "$form" = systemd ]; then as_root python3 "$tests/cli/slurm_test.py" "$program"; fi
+    ;;
+esac
+if [ "$given" = script ]; then
   as_user range /bed/build/tests/unit/cgroup/test_cgroup_delegated
   as_user one /bed/build/tests/unit/userns/test_userns
-  as_user one python3 /bed/source/tests/cli/road_test.py /bed/build/bin/sandbox
+  as_user one python3 "$tests/cli/road_test.py" "$program"
 fi
 echo "BED RESULT $status"
 sync

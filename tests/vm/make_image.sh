@@ -12,6 +12,7 @@ readonly packages=(
   systemd systemd-sysv dbus dbus-user-session libpam-systemd  # a user manager to ask for a scope
   uidmap kmod iproute2 procps python3 busybox-static          # what the program and its tests use
   libarchive13 libcurl4 libfmt9 libfuse3-3 libseccomp2 libslirp0 libssl3 libstdc++6
+  podman containerd slurm-wlm munge                           # engines and schedulers that call the OCI runtime
 )
 
 # The machine's own sources, but for those of other vendors.
@@ -59,7 +60,7 @@ make_image() {
     --customize-hook="$(configure_tree "$modules")" \
     "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$work/tree.tar" - <<<"$list" >&2
   as_tree_root sh -euc 'mkdir "$1/tree" && tar -x -C "$1/tree" -f "$1/tree.tar" && rm "$1/tree.tar" &&
-    mke2fs -q -t ext4 -m 0 -O ^has_journal -d "$1/tree" "$1/image" 2G >&2 && rm -rf "$1/tree"' sh "$work"
+    mke2fs -q -t ext4 -m 0 -O ^has_journal -d "$1/tree" "$1/image" 3G >&2 && rm -rf "$1/tree"' sh "$work"
 }
 
 main() {
