@@ -137,7 +137,8 @@ RecordedOwners::RecordedOwners(const std::string& upper)
 
 std::optional<OwnerRecord> RecordedOwners::find(int directory, const char* name) const {
   // Only by the descriptor can nothing else have come to its place between the look at it and at its attribute.
-  const Fd object = sys::openat(directory, name, O_PATH | O_NOFOLLOW) | or_throw("opening '{}' of a layer", name);
+  auto opened = *name == '\0' ? sys::dup(directory) : sys::openat(directory, name, O_PATH | O_NOFOLLOW);
+  const Fd object = std::move(opened) | or_throw("opening '{}' of a layer", name);
   const struct statx status = sys::statx(object.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME) |
                               or_throw("reading '{}' of a layer", name);
   if (!S_ISREG(status.stx_mode) && !S_ISDIR(status.stx_mode)) return file_.find(status);

@@ -78,7 +78,8 @@ class RecordedOwners {
   /// `upper`: a container's upper directory, with the file beside it. Throws SysError.
   explicit RecordedOwners(const std::string& upper);
 
-  /// What is recorded of the object `name` in the open directory `directory` of the upper tree ("." for itself). None:
+  /// What is recorded of the object `name` in the open directory `directory` of the upper tree ("." for itself; with
+  /// "" it is any object of it, opened O_PATH). None:
   /// nobody has changed its owner since it was made, or copied up from a layer, whose record counts then.
   std::optional<OwnerRecord> find(int directory, const char* name) const;
 

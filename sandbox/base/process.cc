@@ -60,20 +60,34 @@ bool is_process_stopped(int pid) {
   return !stat.empty() && (stat[0] == 'T' || stat[0] == 't');
 }
 
-std::string ask_child(const std::function<std::string()>& act) {
+AskedChild::AskedChild(const std::function<std::string()>& act) {
   sys::Pair pipe = sys::pipe() | or_throw("making a pipe");
-  const sys::Cloned child = sys::clone3(0) | or_throw("starting a child");
+  sys::Cloned child = sys::clone3(0) | or_throw("starting a child");
   if (child.pid == 0) {
+    pipe.first.reset();
     const std::string answer = framed_answer(act);
     ::_exit(sys::write_all(pipe.second.get(), answer.data(), answer.size()) ? 0 : 1);
   }
-  pipe.second.reset();
-  const std::string answer = read_to_end(pipe.first.get(), "the answer of a child process", kLargestAnswer);
-  const int status = sys::wait_pidfd(child.pidfd.get()) | or_throw("waiting for a child");
+  answer_ = std::move(pipe.first);
+  pidfd_ = std::move(child.pidfd);
+}
+
+AskedChild::~AskedChild() {
+  if (!pidfd_) return;
+  (void)sys::pidfd_send_signal(pidfd_.get(), SIGKILL);
+  (void)sys::wait_pidfd(pidfd_.get());
+}
+
+std::string AskedChild::answer() {
+  const std::string answer = read_to_end(answer_.get(), "the answer of a child process", kLargestAnswer);
+  const Fd child = std::move(pidfd_);
+  const int status = sys::wait_pidfd(child.get()) | or_throw("waiting for a child");
   if (status != 0 || answer.empty()) throw Error(fmt::format("a child ended with wait status {}", status));
   if (answer[0] == kAnswer) return answer.substr(1);
   const auto end = answer.find('\0');
   throw Error(answer.substr(1, end - 1), answer.substr(end + 1));
 }
+
+std::string ask_child(const std::function<std::string()>& act) { return AskedChild(act).answer(); }
 
 }  // namespace sandbox

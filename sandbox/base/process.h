@@ -5,6 +5,8 @@
 #include <functional>
 #include <string>
 
+#include "sandbox/base/fd.h"
+
 namespace sandbox {
 
 /// Field 22 of /proc/<pid>/stat (proc_pid_stat(5)), clock ticks since boot: with it a pid names one process, not a
@@ -16,9 +18,25 @@ std::uint64_t process_start_time(int pid);
 /// Whether a signal or a debugger holds it up (field 3: T, t), so that it will answer nobody.
 bool is_process_stopped(int pid);
 
-/// Runs `act` in a child process and returns what it returned there: namespaces that it enters, mounts and cgroups that
-/// it makes end with it. At most 1 GiB. An exception comes back as Error with its message and hint.
-/// Precondition: one thread.
+/// A child process that runs `act` while the caller goes on: namespaces that it enters, mounts and cgroups that it makes
+/// end with it. It is killed with this object.
+class AskedChild {
+ public:
+  /// Precondition: one thread.
+  explicit AskedChild(const std::function<std::string()>& act);
+  AskedChild(AskedChild&&) noexcept = default;
+  AskedChild& operator=(AskedChild&&) = delete;
+  ~AskedChild();
+
+  /// Waits for the child's end and returns what `act` returned, at most 1 GiB. An exception there comes back as Error
+  /// with its message and hint. Once.
+  std::string answer();
+
+ private:
+  Fd answer_, pidfd_;
+};
+
+/// Asks, and waits for the answer.
 std::string ask_child(const std::function<std::string()>& act);
 
 }  // namespace sandbox

@@ -33,5 +33,6 @@ void print(std::string_view text);  ///< To stdout; throws when it can't be writ
 
 extern const Command kVersion, kInfo, kRun, kCreate, kStart, kPs, kLogs, kStop, kKill, kRm, kWait, kExec, kImages, kPull, kPush, kLoad, kImport,
     kTag, kRmi, kInspect, kDoctor, kRestart, kRename, kPort, kAttach, kPause, kUnpause, kTop, kDiff, kCommit, kExport, kHistory, kImagePrune, kContainerPrune, kSystemDf, kSystemPrune, kSystemFsck, kOverlay;
+extern const Command kCp;
 
 }  // namespace sandbox::cli

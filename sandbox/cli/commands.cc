@@ -14,7 +14,7 @@ namespace {
 constexpr const Command* kCommands[] = {&kRun,  &kCreate, &kStart, &kExec, &kPs,     &kLogs,   &kStop, &kKill, &kRm,      &kWait,   &kInspect,
                                         &kPull, &kPush, &kLoad, &kImport, &kImages, &kTag,  &kRmi,  &kVersion, &kInfo, &kDoctor,
                                         &kRestart, &kRename, &kPort, &kAttach, &kPause, &kUnpause, &kTop, &kDiff,
-                                        &kCommit, &kExport, &kHistory, &kImagePrune, &kContainerPrune, &kSystemDf, &kSystemPrune, &kSystemFsck, &kOverlay};
+                                        &kCommit, &kCp, &kExport, &kHistory, &kImagePrune, &kContainerPrune, &kSystemDf, &kSystemPrune, &kSystemFsck, &kOverlay};
 
 std::string usage_tail(const Command& command) {
   return fmt::format("\n\nUsage: sandbox {}\n\nRun 'sandbox {} --help' for more information", command.usage, command.name);

@@ -35,22 +35,6 @@ std::uint32_t true_mode(std::uint32_t disk, std::uint32_t recorded, bool directo
   return (disk & 07777U) == held ? recorded & 07777U : disk & 07777U;
 }
 
-/// The owners that processes of a namespace with one id have given.
-overlay::RecordedObject recorded_owners(const std::string& upper) {
-  const auto owners = std::make_shared<const overlay::RecordedOwners>(upper);
-  return [owners](const overlay::ObjectAt& object) -> std::optional<overlay::ObjectRecord> {
-    const auto found = owners->find(object.directory, object.name.c_str());
-    if (!found) return {};
-    overlay::ObjectRecord record{.uid = found->uid, .gid = found->gid, .capability = {}};
-    record.mode = true_mode(object.status.st_mode, found->mode, S_ISDIR(object.status.st_mode));
-    if (S_ISCHR(found->mode)) record.device = 'c';
-    if (S_ISBLK(found->mode)) record.device = 'b';
-    record.major = found->major;
-    record.minor = found->minor;
-    return record;
-  };
-}
-
 /// Called where the files can be read.
 overlay::ArchiveOptions options_for(const container::Container& container) {
   const userns::LaunchPlan& plan = container.spec.plan;
@@ -89,6 +73,21 @@ overlay::WrittenArchive write_archive(const Places& places, const container::Con
 }
 
 }  // namespace
+
+overlay::RecordedObject recorded_owners(const std::string& upper) {
+  const auto owners = std::make_shared<const overlay::RecordedOwners>(upper);
+  return [owners](const overlay::ObjectAt& object) -> std::optional<overlay::ObjectRecord> {
+    const auto found = owners->find(object.directory, object.name.c_str());
+    if (!found) return {};
+    overlay::ObjectRecord record{.uid = found->uid, .gid = found->gid, .capability = {}};
+    record.mode = true_mode(object.status.st_mode, found->mode, S_ISDIR(object.status.st_mode));
+    if (S_ISCHR(found->mode)) record.device = 'c';
+    if (S_ISBLK(found->mode)) record.device = 'b';
+    record.major = found->major;
+    record.minor = found->minor;
+    return record;
+  };
+}
 
 std::string as_owner_of_files(const Places& places, const container::Container& container,
                               const std::function<std::string()>& act) {

@@ -18,6 +18,10 @@ namespace sandbox::engine {
 std::string as_owner_of_files(const Places& places, const container::Container& container,
                               const std::function<std::string()>& act);
 
+/// The owners that processes of a namespace with one id have given to what is in a container's upper directory, or in
+/// its merged tree. Reads the records now.
+overlay::RecordedObject recorded_owners(const std::string& upper);
+
 /// The writable layer; see overlay::write_diff. Throws Unsupported for a container that writes to a directory of the
 /// host.
 overlay::WrittenArchive write_changes(const Places& places, const container::Container& container, int archive_fd,

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sys/sysmacros.h>
 
+#include "sandbox/base/error.h"
 #include "sandbox/base/sys.h"
 
 namespace sandbox::ownership {
@@ -20,6 +21,23 @@ struct Owners::Object {
   std::string link() const { return fmt::format("self/fd/{}", fd); }
   bool holds_attributes() const { return S_ISREG(status.stx_mode) || S_ISDIR(status.stx_mode); }
 };
+
+std::set<std::uint64_t> mounts_of(int root, std::vector<std::string> paths) {
+  std::set<std::uint64_t> mounts;
+  paths.emplace_back("/");
+  for (const std::string& path : paths) {
+    const auto point = sys::openat2(root, path.c_str(), O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+    if (!point) continue;  // hidden by a later mount
+    const struct statx status =
+        sys::statx(point->get(), "", AT_EMPTY_PATH, STATX_MNT_ID) | or_throw("looking at '{}'", path);
+    if ((status.stx_mask & STATX_MNT_ID) == 0) {
+      throw Unsupported("recording owners needs to know mounts apart, as Linux 5.8 does",
+                        "run it with --id-emulation=off");
+    }
+    mounts.insert(status.stx_mnt_id);
+  }
+  return mounts;
+}
 
 Owners::Owners(Settings settings) : settings_(std::move(settings)), file_(settings_.file.get()) {}
 

@@ -6,12 +6,16 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "fuse-overlay/store/owner_record.h"
 #include "sandbox/base/fd.h"
 #include "sandbox/ownership/credentials.h"
 
 namespace sandbox::ownership {
+
+/// The mounts of the root and of `paths` in it, for Owners::Settings. Throws SysError, and Unsupported before Linux 5.8.
+std::set<std::uint64_t> mounts_of(int root, std::vector<std::string> paths);
 
 class Owners {
  public:

@@ -29,24 +29,6 @@ Config config_from_json(const Json& document) {
   }
 }
 
-/// The mounts of `paths`, in a container's root.
-std::set<std::uint64_t> mounts_of(const Fd& root, std::vector<std::string> paths) {
-  std::set<std::uint64_t> mounts;
-  paths.emplace_back("/");
-  for (const std::string& path : paths) {
-    const auto point = sys::openat2(root.get(), path.c_str(), O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
-    if (!point) continue;  // hidden by a later mount
-    const struct statx status =
-        sys::statx(point->get(), "", AT_EMPTY_PATH, STATX_MNT_ID) | or_throw("looking at '{}'", path);
-    if ((status.stx_mask & STATX_MNT_ID) == 0) {
-      throw Unsupported("recording owners needs to know mounts apart, as Linux 5.8 does",
-                        "run it with --id-emulation=off");
-    }
-    mounts.insert(status.stx_mnt_id);
-  }
-  return mounts;
-}
-
 Credentials credentials_from(const std::vector<std::byte>& data) {
   std::vector<Id> ids(data.size() / sizeof(Id));
   if (!ids.empty()) std::memcpy(ids.data(), data.data(), ids.size() * sizeof(Id));
@@ -94,7 +76,7 @@ void prepare_and_serve(const Config& config, const Fd& channel) {
   sys::Message place = sys::receive_message(channel.get(), kLongestMessage) | or_throw("waiting for the container");
   if (place.fds.size() != 2) return;  // it has not come to be
   Kept kept = leave_host(place.fds[0], config.upper);
-  settings.mounts = mounts_of(place.fds[1], config.recorded);
+  settings.mounts = mounts_of(place.fds[1].get(), config.recorded);
   place.fds.clear();
   settings.upper = std::move(kept.upper);
   ::umask(0);
