@@ -14,6 +14,7 @@ status=0
 
 prepare_script_form() {
   mount -t sysfs sys /sys
+  mount -t securityfs security /sys/kernel/security
   mount -t tmpfs -o mode=755 run /run
   mountpoint -q /dev || mount -t devtmpfs dev /dev
   mkdir -p /dev/pts /dev/shm /dev/mqueue

@@ -12,7 +12,7 @@ readonly packages=(
   systemd systemd-sysv dbus dbus-user-session libpam-systemd  # a user manager to ask for a scope
   uidmap kmod iproute2 procps python3 busybox-static          # what the program and its tests use
   libarchive13 libcurl4 libfmt9 libfuse3-3 libseccomp2 libslirp0 libssl3 libstdc++6
-  podman containerd slurm-wlm munge                           # engines and schedulers that call the OCI runtime
+  podman containerd slurm-wlm munge apparmor                  # what calls the OCI runtime, and what it applies
 )
 
 # The machine's own sources, but for those of other vendors.

@@ -7,6 +7,7 @@ import os
 import pathlib
 import shutil
 import stat
+import subprocess
 import unittest
 
 from bed import CGROUPS, RUNG, RuntimeCase, eventually
@@ -77,6 +78,22 @@ class Rootful(RuntimeCase):
         self.config["linux"]["maskedPaths"] = ["/proc/kcore"]
         self.output_of("chmod 600 /proc/kcore; true")
         self.assertEqual(os.stat("/dev/null").st_mode, before)
+
+    def test_an_apparmor_profile_confines(self):
+        profile = "profile sbx-test flags=(attach_disconnected) { file, capability, network, deny /tmp/closed w, }"
+        load = lambda action: subprocess.run(["apparmor_parser", "--skip-cache", action], input=profile, text=True, check=True)
+        load("--replace")
+        self.addCleanup(load, "--remove")
+        self.config["process"]["apparmorProfile"] = "sbx-test"
+        tell = "cat /proc/self/attr/apparmor/current; for name in open closed; do (echo >/tmp/$name) 2>/dev/null && echo $name; done; true"
+        self.assertEqual(self.output_of(tell), "sbx-test (enforce)\nopen\n")
+        self.config["process"]["args"] = ["sleep", "1000"]
+        self.done("run", "--detach", "c")
+        self.assertEqual(self.done("exec", "c", "cat", "/proc/self/attr/apparmor/current"), "sbx-test (enforce)\n")
+        self.assertEqual(self.done("exec", "--apparmor", "unconfined", "c", "cat", "/proc/self/attr/apparmor/current"), "unconfined\n")
+        self.done("delete", "--force", "c")
+        self.config["process"]["apparmorProfile"] = "sbx-no-such"
+        self.assertIn("applying the AppArmor profile 'sbx-no-such': No such file or directory", self.oci("run", "c").stdout)
 
     def test_rules_for_devices_hold(self):
         self.config["linux"]["resources"] = {"devices": [{"allow": False, "access": "rwm"},

@@ -30,7 +30,7 @@ boot() {
   echo "==> Booting with $form"
   TMPDIR=$(memory_place) LD_PRELOAD=$build/tests/vm/libvm_whole_registers.so timeout --kill-after=5 600 linux.uml mem=1G umid="$(basename "$work")-$form" uml_dir="$work/uml" \
     ubd0="$work/$form.cow,$image" root=/dev/ubda rootfstype=ext4 rw init=/sbin/bed-init con0=null,fd:1 con=null quiet \
-    selinux=0 bed_form="$form" bed_source="$source" bed_build="$build" </dev/null 2>&1 | tee "$console" || true
+    security=apparmor bed_form="$form" bed_source="$source" bed_build="$build" </dev/null 2>&1 | tee "$console" || true
   rm -f "$work/$form.cow"
   grep -q '^BED RESULT 0' "$console"
 }
