@@ -20,8 +20,8 @@ struct IdMapping {
 };
 
 /// What happens to owners and ids that the map doesn't have. record: who launches has calls that change them answered
-/// (sandbox/ownership), as if all ids were there.
-enum class IdEmulation { off, record };
+/// (sandbox/ownership), as if all ids were there. full: also those that show owners.
+enum class IdEmulation { off, record, full };
 
 /// How the ids of the container's new user namespace come to be.
 struct IdentityPlan {

@@ -15,7 +15,7 @@ inline std::span<const char* const> words_of(RootDriver) {
 }
 
 inline std::span<const char* const> words_of(IdEmulation) {
-  static constexpr const char* words[] = {"off", "record"};
+  static constexpr const char* words[] = {"off", "record", "full"};
   return words;
 }
 

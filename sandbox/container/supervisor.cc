@@ -144,10 +144,11 @@ void Supervisor::start() {
   watch_.lap("cgroup");
   if (spec.plan.network) network_.emplace(network_config(spec));  // prepares itself while the container is made
   watch_.lap("spawning the network");
-  const bool emulates = spec.plan.identity.emulation != userns::IdEmulation::off;
-  if (emulates) {
+  const userns::IdEmulation emulation = spec.plan.identity.emulation;
+  if (emulation != userns::IdEmulation::off) {
     owner_.emplace(ownership_config(container_, places_.data));
-    spec.plan.process.notifying = ownership::notifying_filter(spec.plan.process.capabilities);
+    spec.plan.process.notifying =
+        ownership::notifying_filter(spec.plan.process.capabilities, emulation == userns::IdEmulation::full);
     watch_.lap("spawning the owner helper");
   }
   auto launched = userns::Launched::begin(spec.plan, stdio.child(), launch_hooks(spec.plan, overlay_), {cgroup_fd(), {}});

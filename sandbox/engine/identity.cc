@@ -133,16 +133,18 @@ namespace {
 
 /// With a range of ids every id is real; without, root alone has what the calls need that change them.
 userns::IdEmulation plan_emulation(const User& user, const HostIdentity& host, const std::string& word) {
-  if (!word.empty() && word != "off" && word != "record") {
-    throw UsageError(fmt::format("invalid argument \"{}\" for \"--id-emulation\" flag: off or record", word));
+  using userns::IdEmulation;
+  if (!word.empty() && word != "off" && word != "record" && word != "full") {
+    throw UsageError(fmt::format("invalid argument \"{}\" for \"--id-emulation\" flag: off, record or full", word));
   }
   const bool is_needed = host.range_uids.empty() && user.uid == 0;
-  if (word.empty()) return is_needed && host.notifies ? userns::IdEmulation::record : userns::IdEmulation::off;
-  if (word == "off") return userns::IdEmulation::off;
-  if (!host.range_uids.empty()) throw UsageError("--id-emulation=record: with a range of ids owners are real");
-  if (user.uid != 0) throw UsageError("--id-emulation=record: only root changes owners and ids, and the container's user is another");
-  if (!host.notifies) throw Unsupported("--id-emulation=record: this kernel has no user notification of seccomp", "Linux 5.0 has it");
-  return userns::IdEmulation::record;
+  if (word.empty()) return is_needed && host.notifies ? IdEmulation::record : IdEmulation::off;
+  if (word == "off") return IdEmulation::off;
+  const std::string option = "--id-emulation=" + word;
+  if (!host.range_uids.empty()) throw UsageError(option + ": with a range of ids owners are real");
+  if (user.uid != 0) throw UsageError(option + ": only root changes owners and ids, and the container's user is another");
+  if (!host.notifies) throw Unsupported(option + ": this kernel has no user notification of seccomp", "Linux 5.0 has it");
+  return word == "full" ? IdEmulation::full : IdEmulation::record;
 }
 
 }  // namespace

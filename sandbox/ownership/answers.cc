@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 
 #include "sandbox/base/sys.h"
 
@@ -17,32 +18,7 @@ Answer failure(const Error& error) {
   return {.error = error.value};
 }
 
-/// The parts of mknod(2)'s path: where, and what. No name: it ends in a slash, or is empty.
-struct Split {
-  std::string directory, name;
-};
-Split split(const std::string& path) {
-  const auto slash = path.rfind('/');
-  if (slash == std::string::npos) return {".", path};
-  return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
-}
-
 }  // namespace
-
-struct Answers::Question {
-  Caller& caller;
-  Asked asked;
-  const __u64* arguments;
-  Credentials credentials;
-
-  int descriptor(int index) const { return static_cast<int>(arguments[index]); }
-  unsigned word(int index) const { return static_cast<unsigned>(arguments[index]); }
-  Id id(int index) const { return widened(word(index)); }
-  Id widened(unsigned number) const {
-    return asked.narrow && (number & 0xFFFF) == 0xFFFF ? kSame : asked.narrow ? number & 0xFFFF : number;
-  }
-  std::size_t width() const { return asked.narrow ? 2 : 4; }
-};
 
 Answers::Answers(Owners owners, int proc) : table_({}), owners_(std::move(owners)), proc_(proc) {}
 
@@ -79,7 +55,7 @@ Answer Answers::answer(const Question& question) {
       return chown(question);
     case Call::mknod:
     case Call::mknodat:
-      return make_device(question);
+      return make_node(question);
     case Call::setuid:
     case Call::setgid:
     case Call::setreuid:
@@ -106,20 +82,38 @@ Answer Answers::answer(const Question& question) {
       return get_ids(question, now.group);
     case Call::keep_capabilities:
       return keep_capabilities(question);
+    case Call::setrlimit:
+    case Call::prlimit:
+      return set_limit(question);
     case Call::getgroups:
       return get_groups(question);
+    case Call::open:
+    case Call::openat:
+    case Call::openat2:
+    case Call::creat:
+    case Call::mkdir:
+    case Call::mkdirat:
+    case Call::symlink:
+    case Call::symlinkat:
+      return create(question);
+    case Call::stat:
+    case Call::lstat:
+    case Call::fstat:
+    case Call::newfstatat:
+    case Call::statx:
+      return show_status(question);
   }
   return {.error = ENOSYS};
 }
 
-bool Answers::is_privileged(const Question& question, Id user) {
+bool Answers::is_privileged(const Question& question, Id user, int capability) {
   if (user != 0) {
     const auto keeper = keepers_.find(question.caller.thread());
     if (keeper == keepers_.end()) return false;
     if (const auto program = question.caller.program(); !program || *program != keeper->second) return false;
   }
   const auto held = question.caller.capabilities();
-  return held && (*held >> question.asked.capability & 1) != 0;
+  return held && (*held >> capability & 1) != 0;
 }
 
 Answer Answers::keep_capabilities(const Question& question) {
@@ -130,7 +124,18 @@ Answer Answers::keep_capabilities(const Question& question) {
     keepers_[question.caller.thread()] = *program;
   }
   // Two numbers, that nobody can change meanwhile: the kernel does with them what it would have done.
-  return {.by_kernel = true};
+  return left_to_kernel();
+}
+
+/// pam_limits(8) sets all limits while a process becomes another: the one that tells who it is stays.
+Answer Answers::set_limit(const Question& question) {
+  const bool asks = question.asked.call == Call::prlimit;
+  if (asks && question.arguments[2] == 0) return left_to_kernel();
+  const auto present = question.caller.limit_with_number();
+  if (!present) return left_to_kernel();
+  if (!asks || question.arguments[3] == 0) return {};
+  const auto done = question.caller.write(question.arguments[3], &*present, sizeof *present);
+  return {.error = done ? 0 : done.error().value};
 }
 
 Answer Answers::chown(const Question& question) {
@@ -151,23 +156,7 @@ Answer Answers::chown(const Question& question) {
   const auto object = find();
   if (!object) return failure(object.error());
   return {.error = owners_.change(object->get(), question.id(ids), question.id(ids + 1), question.credentials,
-                                  is_privileged(question, question.credentials.user.file_system))};
-}
-
-Answer Answers::make_device(const Question& question) {
-  const int first = question.asked.call == Call::mknodat ? 1 : 0;
-  const auto path = question.caller.read_path(question.arguments[first]);
-  if (!path) return failure(path.error());
-  const auto mask = question.caller.umask();
-  if (!mask) return failure(mask.error());
-  const auto [directory, name] = split(*path);
-  if (name.empty())
-    return {.error = path->find_first_not_of('/') == std::string::npos && !path->empty() ? EEXIST : ENOENT};
-  if (!is_privileged(question, question.credentials.user.file_system)) return {.error = EPERM};
-  const auto parent = question.caller.resolve(first == 1 ? question.descriptor(0) : AT_FDCWD, directory, true);
-  if (!parent) return failure(parent.error());
-  const mode_t mode = question.word(first + 1) & (S_IFMT | (07777U & ~*mask));
-  return {.error = owners_.make_device(parent->get(), name, mode, question.word(first + 2), question.credentials)};
+                                  is_privileged(question, question.credentials.user.file_system, CAP_CHOWN))};
 }
 
 Answer Answers::become(const Question& question, const Credentials& credentials) {
@@ -180,8 +169,8 @@ Answer Answers::become(const Question& question, const Credentials& credentials)
 Answer Answers::set_ids(const Question& question) {
   Credentials next = question.credentials;
   const Call call = question.asked.call;
-  const bool privileged = is_privileged(question, next.user.effective),
-             of_user = call == Call::setuid || call == Call::setreuid || call == Call::setresuid;
+  const bool of_user = call == Call::setuid || call == Call::setreuid || call == Call::setresuid,
+             privileged = is_privileged(question, next.user.effective, of_user ? CAP_SETUID : CAP_SETGID);
   Ids& ids = of_user ? next.user : next.group;
   int error = 0;
   if (call == Call::setuid || call == Call::setgid) {
@@ -196,16 +185,18 @@ Answer Answers::set_ids(const Question& question) {
 
 Answer Answers::set_file_system_id(const Question& question) {
   Credentials next = question.credentials;
-  Ids& ids = question.asked.call == Call::setfsuid ? next.user : next.group;
+  const bool of_user = question.asked.call == Call::setfsuid;
+  Ids& ids = of_user ? next.user : next.group;
   const Id before = ids.file_system;
-  set_file_system(ids, is_privileged(question, question.credentials.user.effective), question.id(0));
+  const int capability = of_user ? CAP_SETUID : CAP_SETGID;
+  set_file_system(ids, is_privileged(question, question.credentials.user.effective, capability), question.id(0));
   if (next != question.credentials) (void)become(question, next);
   return {.value = before};
 }
 
 Answer Answers::set_groups(const Question& question) {
   const std::size_t count = question.word(0);
-  if (!is_privileged(question, question.credentials.user.effective)) return {.error = EPERM};
+  if (!is_privileged(question, question.credentials.user.effective, CAP_SETGID)) return {.error = EPERM};
   if (count > kMostGroups) return {.error = EINVAL};
   Credentials next = question.credentials;
   std::vector<std::uint8_t> bytes(count * question.width());

@@ -6,6 +6,7 @@
 #include "sandbox/ownership/credentials.h"
 #include "sandbox/ownership/listener.h"
 #include "sandbox/ownership/owners.h"
+#include "sandbox/ownership/question.h"
 
 namespace sandbox::ownership {
 
@@ -20,20 +21,25 @@ class Answers {
   Answer answer(const Listener& listener, const seccomp_notif& asked);
 
  private:
-  struct Question;
   const Credentials& credentials_of(const Listener& listener, const Caller& caller) const;
   Answer answer(const Question& question);
-  /// Whether its user id, or what it has kept of its capabilities, entitles it to the call.
-  bool is_privileged(const Question& question, Id user);
+  /// Whether its user id, or what it has kept of its capabilities, entitles it to what a capability is needed for.
+  bool is_privileged(const Question& question, Id user, int capability);
   Answer keep_capabilities(const Question& question);
+  Answer set_limit(const Question& question);
   Answer chown(const Question& question);
-  Answer make_device(const Question& question);
   Answer set_ids(const Question& question);
   Answer set_file_system_id(const Question& question);
   Answer set_groups(const Question& question);
   Answer get_ids(const Question& question, const Ids& ids);
   Answer get_groups(const Question& question);
   Answer become(const Question& question, const Credentials& credentials);
+  // answers_creation.cc
+  Answer make_node(const Question& question);
+  Answer make_device(const Question& question, mode_t mode, dev_t device);
+  Answer create(const Question& question);
+  // answers_status.cc
+  Answer show_status(const Question& question);
 
   CallNumbers numbers_;
   CredentialTable table_;

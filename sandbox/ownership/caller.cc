@@ -26,6 +26,14 @@ namespace {
 // to be, nothing else.
 constexpr std::uint64_t kFirstNumber = std::uint64_t{1} << 62, kLastNumber = kFirstNumber + UINT32_MAX;
 
+bool holds_number(const rlimit64& limit) { return limit.rlim_cur >= kFirstNumber && limit.rlim_cur <= kLastNumber; }
+
+/// A path that leads down from where it starts leads there whatever root this process has.
+Result<Fd> open_within(const Fd& start, const std::string& path, bool follow) {
+  const std::uint64_t within = path.front() == '/' ? RESOLVE_IN_ROOT : RESOLVE_BENEATH;
+  return sys::openat2(start.get(), path.c_str(), O_PATH | (follow ? 0 : O_NOFOLLOW), within | RESOLVE_NO_MAGICLINKS);
+}
+
 }  // namespace
 
 Caller::Caller(const Listener& listener, const seccomp_notif& asked, int proc)
@@ -38,7 +46,7 @@ Result<Fd> Caller::open_own(const std::string& name, int flags) const {
 }
 
 Result<std::size_t> Caller::read_some(std::uint64_t address, void* data, std::size_t size) const {
-  // What begins in one page and goes on in the next may end before it: each is a piece of its own (process_vm_readv(2)).
+  // What goes on in the next page may end before it: each page is a piece of its own (process_vm_readv(2)).
   constexpr std::uint64_t kPage = 4096;
   const std::size_t first = std::min<std::size_t>(size, kPage - address % kPage);
   const iovec here{data, size};
@@ -86,20 +94,28 @@ Result<Fd> Caller::directory(int base) const {
   return base == AT_FDCWD ? open_own("cwd", O_PATH | O_DIRECTORY) : descriptor(base);
 }
 
-Result<Fd> Caller::resolve(int base, const std::string& path, bool follow) const {
+Result<Fd> Caller::start_of(int base, const std::string& path) const {
   if (path.empty()) return std::unexpected(Errno{ENOENT});
-  const bool absolute = path.front() == '/';
-  const auto start = absolute ? open_own("root", O_PATH | O_DIRECTORY) : directory(base);
+  return path.front() == '/' ? open_own("root", O_PATH | O_DIRECTORY) : directory(base);
+}
+
+Result<Fd> Caller::resolve(int base, const std::string& path, bool follow) const {
+  const auto start = start_of(base, path);
   if (!start) return std::unexpected(start.error());
-  // A path that leads down from where it starts leads there whatever root this process has.
-  const std::uint64_t within = absolute ? RESOLVE_IN_ROOT : RESOLVE_BENEATH;
-  auto object =
-      sys::openat2(start->get(), path.c_str(), O_PATH | (follow ? 0 : O_NOFOLLOW), within | RESOLVE_NO_MAGICLINKS);
+  auto object = open_within(*start, path, follow);
   constexpr int kOtherwise[] = {EXDEV, EAGAIN, ELOOP, ENOENT};
   if (object || std::ranges::find(kOtherwise, object.error().value) == std::end(kOtherwise)) return object;
   object = resolve_in_root(*start, path, follow);
   if (auto back = sys::fchdir(proc_); !back) return std::unexpected(back.error());
   return object;
+}
+
+Result<Fd> Caller::look_up(int base, const std::string& path, bool follow) const {
+  const auto start = start_of(base, path);
+  if (!start) return std::unexpected(start.error());
+  auto object = open_within(*start, path, follow);
+  if (object || object.error().value == ENOENT) return object;
+  return resolve(base, path, follow);
 }
 
 Result<Fd> Caller::resolve_in_root(const Fd& start, const std::string& path, bool follow) const {
@@ -158,8 +174,14 @@ Result<std::uint64_t> Caller::program() const {
 std::uint64_t Caller::credentials() const {
   rlimit64 limit{};
   const bool known = static_cast<bool>(sys::prlimit(thread_, RLIMIT_RTTIME, nullptr, &limit));
-  const bool marked = known && limit.rlim_cur >= kFirstNumber && limit.rlim_cur <= kLastNumber;
-  return marked ? limit.rlim_cur - kFirstNumber : listener_.first;
+  return known && holds_number(limit) ? limit.rlim_cur - kFirstNumber : listener_.first;
+}
+
+std::optional<rlimit64> Caller::limit_with_number() const {
+  rlimit64 limit{};
+  const bool known = static_cast<bool>(sys::prlimit(thread_, RLIMIT_RTTIME, nullptr, &limit));
+  if (!known || !holds_number(limit)) return {};
+  return rlimit64{limit.rlim_max, limit.rlim_max};
 }
 
 Result<void> Caller::set_credentials(std::uint32_t number) const {

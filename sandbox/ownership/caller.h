@@ -7,10 +7,12 @@
 // does in a call that the kernel answers; each argument is read once.
 #pragma once
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "sandbox/base/error.h"
@@ -25,6 +27,7 @@ class Caller {
   Caller(const Listener& listener, const seccomp_notif& asked, int proc);
 
   pid_t thread() const { return thread_; }
+  bool gets_descriptors() const { return listener_.gives_descriptors(); }
   Result<void> read(std::uint64_t address, void* data, std::size_t size) const;
   Result<void> write(std::uint64_t address, const void* data, std::size_t size);
   /// A path: at most PATH_MAX bytes (ENAMETOOLONG).
@@ -37,6 +40,9 @@ class Caller {
   /// The object at `path`, as O_PATH, from the directory `base`, in its root. This process may have that root from then
   /// on, and is in `proc`. `follow`: also a symbolic link at the end.
   Result<Fd> resolve(int base, const std::string& path, bool follow) const;
+  /// The same, for who has the kernel go on where there is no such object: what is found by a process's own links in
+  /// procfs alone (/proc/self) counts as none.
+  Result<Fd> look_up(int base, const std::string& path, bool follow) const;
 
   Result<mode_t> umask() const;
   /// Its effective ones, bit n: capability n.
@@ -47,10 +53,13 @@ class Caller {
   /// Those of the listener's first process where it has changed no ids, nor has any process that it descends from.
   std::uint64_t credentials() const;
   Result<void> set_credentials(std::uint32_t number) const;
+  /// What the limit is that holds the number, when there is one in it: as the process has had it before.
+  std::optional<rlimit64> limit_with_number() const;
 
  private:
   Result<Fd> open_own(const std::string& name, int flags) const;
   Result<std::size_t> read_some(std::uint64_t address, void* data, std::size_t size) const;
+  Result<Fd> start_of(int base, const std::string& path) const;
   Result<Fd> resolve_in_root(const Fd& start, const std::string& path, bool follow) const;
   Result<std::string> status_field(const std::string& name) const;
 

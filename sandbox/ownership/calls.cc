@@ -1,9 +1,11 @@
 // See calls.h.
 #include "sandbox/ownership/calls.h"
 
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <seccomp.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <span>
@@ -15,13 +17,19 @@
 namespace sandbox::ownership {
 namespace {
 
-constexpr unsigned kDevices[] = {S_IFCHR, S_IFBLK}, kKeep[] = {PR_SET_KEEPCAPS};
+constexpr unsigned kDevices[] = {S_IFCHR, S_IFBLK}, kOthers[] = {0, S_IFREG, S_IFIFO, S_IFSOCK},
+                   kKeep[] = {PR_SET_KEEPCAPS}, kNumber[] = {RLIMIT_RTTIME}, kNew[] = {O_CREAT},
+                   kUnnamed[] = {O_TMPFILE};
+
+// What calls are about that root needs no capability for.
+constexpr int kIds = -1;     ///< Ids that a process has, or what it makes with them: asked where it can have others.
+constexpr int kOwners = -2;  ///< Owners shown.
 
 struct Row {
   Call call;
   const char* name;
   const char* wide;                 ///< Its name on 32-bit systems, where `name` has ids of 16 bits; nullptr: the same.
-  int capability;                   ///< That root needs for it; -1: for none, it follows those that need one.
+  int capability;                   ///< That root needs for it, or one of the above.
   unsigned argument = 0, mask = 0;  ///< It asks when this argument, so masked, has
   std::span<const unsigned> values = {};  ///< one of these values; always when there are none.
 };
@@ -42,14 +50,33 @@ constexpr Row kRows[] = {
     {Call::setfsuid, "setfsuid", "setfsuid32", CAP_SETUID},
     {Call::setfsgid, "setfsgid", "setfsgid32", CAP_SETGID},
     {Call::setgroups, "setgroups", "setgroups32", CAP_SETGID},
-    {Call::getuid, "getuid", "getuid32", -1},
-    {Call::geteuid, "geteuid", "geteuid32", -1},
-    {Call::getgid, "getgid", "getgid32", -1},
-    {Call::getegid, "getegid", "getegid32", -1},
-    {Call::getresuid, "getresuid", "getresuid32", -1},
-    {Call::getresgid, "getresgid", "getresgid32", -1},
-    {Call::getgroups, "getgroups", "getgroups32", -1},
-    {Call::keep_capabilities, "prctl", nullptr, -1, 0, UINT32_MAX, kKeep},
+    {Call::getuid, "getuid", "getuid32", kIds},
+    {Call::geteuid, "geteuid", "geteuid32", kIds},
+    {Call::getgid, "getgid", "getgid32", kIds},
+    {Call::getegid, "getegid", "getegid32", kIds},
+    {Call::getresuid, "getresuid", "getresuid32", kIds},
+    {Call::getresgid, "getresgid", "getresgid32", kIds},
+    {Call::getgroups, "getgroups", "getgroups32", kIds},
+    {Call::keep_capabilities, "prctl", nullptr, kIds, 0, UINT32_MAX, kKeep},
+    {Call::mknod, "mknod", nullptr, kIds, 1, S_IFMT, kOthers},
+    {Call::mknodat, "mknodat", nullptr, kIds, 2, S_IFMT, kOthers},
+    {Call::setrlimit, "setrlimit", nullptr, kIds, 0, UINT32_MAX, kNumber},
+    {Call::prlimit, "prlimit64", nullptr, kIds, 1, UINT32_MAX, kNumber},
+    {Call::open, "open", nullptr, kIds, 1, O_CREAT, kNew},
+    {Call::open, "open", nullptr, kIds, 1, O_TMPFILE, kUnnamed},
+    {Call::openat, "openat", nullptr, kIds, 2, O_CREAT, kNew},
+    {Call::openat, "openat", nullptr, kIds, 2, O_TMPFILE, kUnnamed},
+    {Call::openat2, "openat2", nullptr, kIds},  // its flags are in memory
+    {Call::creat, "creat", nullptr, kIds},
+    {Call::mkdir, "mkdir", nullptr, kIds},
+    {Call::mkdirat, "mkdirat", nullptr, kIds},
+    {Call::symlink, "symlink", nullptr, kIds},
+    {Call::symlinkat, "symlinkat", nullptr, kIds},
+    {Call::stat, "stat", nullptr, kOwners},
+    {Call::lstat, "lstat", nullptr, kOwners},
+    {Call::fstat, "fstat", nullptr, kOwners},
+    {Call::newfstatat, "newfstatat", nullptr, kOwners},
+    {Call::statx, "statx", nullptr, kOwners},
 };
 
 constexpr std::uint64_t bit(int capability) { return std::uint64_t{1} << capability; }
@@ -68,11 +95,14 @@ constexpr std::uint32_t kNative = SCMP_ARCH_AARCH64, kNarrow = SCMP_ARCH_ARM;
 
 }  // namespace
 
-std::vector<std::byte> notifying_filter(std::uint64_t capabilities) {
-  constexpr std::uint64_t kOfIds = bit(CAP_SETUID) | bit(CAP_SETGID);
+std::vector<std::byte> notifying_filter(std::uint64_t capabilities, bool shows_owners) {
+  const auto is_asked = [&](int capability) {
+    if (capability == kOwners) return shows_owners;
+    return (capabilities & (capability == kIds ? bit(CAP_SETUID) | bit(CAP_SETGID) : bit(capability))) != 0;
+  };
   Json rules = Json::array();
   for (const Row& row : kRows) {
-    if ((capabilities & (row.capability < 0 ? kOfIds : bit(row.capability))) == 0) continue;
+    if (!is_asked(row.capability)) continue;
     Json one = rule(row);
     if (row.values.empty()) rules.push_back(one);
     for (const unsigned value : row.values) {
@@ -90,9 +120,9 @@ CallNumbers::CallNumbers() {
     if (number >= 0) calls_[{architecture, number}] = asked;  // negative: it has no such call
   };
   for (const Row& row : kRows) {
-    add(kNative, row.name, {row.call, false, row.capability});
-    add(kNarrow, row.name, {row.call, row.wide != nullptr, row.capability});
-    if (row.wide != nullptr) add(kNarrow, row.wide, {row.call, false, row.capability});
+    add(kNative, row.name, {row.call, true, false});
+    add(kNarrow, row.name, {row.call, false, row.wide != nullptr});
+    if (row.wide != nullptr) add(kNarrow, row.wide, {row.call, false, false});
   }
 }
 

@@ -36,18 +36,33 @@ enum class Call {
   getresgid,
   getgroups,
   keep_capabilities,  ///< prctl(2), PR_SET_KEEPCAPS
+  setrlimit,
+  prlimit,
+  open,
+  openat,
+  openat2,
+  creat,
+  mkdir,
+  mkdirat,
+  symlink,
+  symlinkat,
+  stat,
+  lstat,
+  fstat,
+  newfstatat,
+  statx,
 };
 
 /// A seccomp filter, as struct sock_filter[] bytes, that lets its listener answer the calls which `capabilities` (bit
-/// n: capability n) entitle root to, and allows all others. It is loaded beside a container's own profile, whose
-/// denials come before it (seccomp(2)).
-std::vector<std::byte> notifying_filter(std::uint64_t capabilities);
+/// n: capability n) entitle root to, and allows all others. `shows_owners`: also those that tell an object's owner. It
+/// is loaded beside a container's own profile, whose denials come before it (seccomp(2)).
+std::vector<std::byte> notifying_filter(std::uint64_t capabilities, bool shows_owners);
 
 /// One call of a process that waits for its answer.
 struct Asked {
   Call call{};
+  bool native = true;   ///< Of our own architecture.
   bool narrow = false;  ///< Ids are 16 bits wide (the old calls of 32-bit systems).
-  int capability = -1;  ///< Of root's, that it is about; -1: none.
 };
 
 /// Knows the numbers of the calls in the architectures that a filter lets through.

@@ -16,6 +16,9 @@ struct Kept {
 /// tree: its root is procfs afterwards. Landlock is of no use here, since a process under it may look at no others.
 Kept leave_host(const Fd& user_namespace, const std::string& upper);
 
+/// Takes away the capabilities to reach files that their modes forbid, and gives them back.
+void suspend_file_capabilities(bool suspended);
+
 /// The system calls that serving needs, and no others.
 void confine_calls();
 

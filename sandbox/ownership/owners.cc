@@ -119,12 +119,31 @@ int Owners::make_device(int directory, const std::string& name, mode_t mode, dev
   if (!look_at(directory).recorded) return EPERM;
   const auto made = sys::openat(directory, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode & 07777);
   if (!made) return made.error().value;
-  const OwnerRecord record{process.user.file_system, process.group.file_system, mode, major(device), minor(device)};
+  const Object object = look_at(made->get());
+  const mode_t given = (mode & S_IFMT) | (object.status.stx_mode & 07777U);
+  const OwnerRecord record{process.user.file_system, process.group.file_system, given, major(device), minor(device)};
   const std::string text = format_owner_record(record);
   const auto set = sys::fsetxattr(made->get(), overlay::kOwnerAttribute, text.data(), text.size(), 0);
   if (set) return 0;
   (void)sys::unlinkat(directory, name.c_str(), 0);
   return EPERM;
+}
+
+bool Owners::are_recorded(int directory) const { return look_at(directory).recorded; }
+
+int Owners::adopt(int fd, int directory, const Credentials& process) {
+  const Object object = look_at(fd), parent = look_at(directory);
+  if (!object.recorded) return 0;  // something has been mounted there
+  OwnerRecord wanted{process.user.file_system, process.group.file_system, object.status.stx_mode};
+  if ((parent.status.stx_mode & S_ISGID) != 0) wanted.gid = parent.record.gid;
+  return store(object, wanted);
+}
+
+std::optional<OwnerRecord> Owners::shown(int fd) const {
+  const Object object = look_at(fd);
+  const bool as_it_is = object.record.uid == settings_.uid && object.record.gid == settings_.gid &&
+                        object.record.mode == object.status.stx_mode;
+  return as_it_is ? std::nullopt : std::optional(object.record);
 }
 
 }  // namespace sandbox::ownership

@@ -32,9 +32,18 @@ class Owners {
   /// are; so does what the user may not change. Returns 0 or an error number.
   int change(int object, Id owner, Id group, const Credentials& process, bool privileged);
 
-  /// mknod(2) of a device, by one who may: an empty file with the record. `mode`: type and permission bits, without
-  /// those of the umask.
+  /// mknod(2) of a device, by one who may: an empty file with the record. `mode`: type and permission bits; those of
+  /// this process's umask are taken away.
   int make_device(int directory, const std::string& name, mode_t mode, dev_t device, const Credentials& process);
+
+  /// Whether objects of a directory have records.
+  bool are_recorded(int directory) const;
+  /// Records an object that has just been made in `directory` as the process's: of the directory's group where that has
+  /// the set-group-ID bit (inode(7)). Returns 0 or an error number.
+  int adopt(int object, int directory, const Credentials& process);
+
+  /// Whose an object is, opened O_PATH, and what it is if it is a device. None: it is as the disk shows it.
+  std::optional<overlay::OwnerRecord> shown(int object) const;
 
  private:
   struct Object;

@@ -3,10 +3,15 @@
 // programs do that are answered by a helper process (sbx:owner) through seccomp's user notification: changes of owners
 // are recorded for the layer that is made of the container's files (fuse-overlay/store/owner_record.h), devices become
 // empty files with a record, and the ids that a process has set are those that it and its children are told from then
-// on.
+// on. What such a process makes is recorded as its own (answers_creation.cc): a filter can't tell it from root, so that
+// each call that makes an object asks, and root's goes on at once. Where owners are to be shown, so do stat(2) and its
+// like (answers_status.cc).
 //
 // What this does not do: a process that has changed its ids is still the user's own, with the rights that it had.
-// stat(2) shows all objects as the one id's. What is created by a process with other ids is recorded as root's.
+// Nobody is kept from a file of another's, nor from changing its mode, nor from killing another's process. Modes are
+// those on the disk, where the user keeps its access. Not recorded: who makes a socket, or a file by a symbolic link to
+// nowhere. Not shown: owners of objects in procfs, and of the other ends of sockets. Set-ID programs run with the ids
+// of who starts them.
 //
 // Nothing here is a boundary: a call that is answered wrongly, because the process has changed its arguments meanwhile
 // or has lied about its number, puts wrong records on the container's own files. The helper has the kernel continue

@@ -124,8 +124,8 @@ hard = resource.getrlimit(resource_rttime)[1]
 for number in (0, 1, 5, 70000, 2**32 - 1):
     resource.setrlimit(resource_rttime, (2**62 + number, hard))
     assert os.getuid() == 0, number
-resource.setrlimit(resource_rttime, (hard, hard))
 os.setuid(33)
+assert resource.prlimit(0, resource_rttime, (1000, hard)) == (hard, hard)
 resource.setrlimit(resource_rttime, (1000, hard))
 print(os.getuid())
 """
@@ -183,7 +183,7 @@ class Attacks(OwnerCase):
                          ["0 33:0:0644:file", "0 70000:0:0644:file", "0 1000 1000 1000"])
 
     def test_a_forged_number_makes_nobody_another(self):
-        self.assertEqual(self.python(FORGED, []), "0\n")
+        self.assertEqual(self.python(FORGED, []), "33\n")
 
 
 if __name__ == "__main__":

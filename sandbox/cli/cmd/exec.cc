@@ -27,7 +27,7 @@ void set_user(userns::ProcessPlan& process, const container::Container& containe
   const auto user = engine::resolve_user(words, engine::read_container_file(container.state, "etc/passwd"),
                                          engine::read_container_file(container.state, "etc/group"));
   const userns::IdentityPlan& identity = container.spec.plan.identity;
-  if (!engine::is_mapped(identity, user) && identity.emulation == userns::IdEmulation::record) {
+  if (!engine::is_mapped(identity, user) && identity.emulation != userns::IdEmulation::off) {
     // It has no capabilities, as any user but root.
     process.emulated = {user.uid, user.gid, user.groups};
     process.capability_sets.emplace();

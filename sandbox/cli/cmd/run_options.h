@@ -24,7 +24,7 @@ inline constexpr Option kRunOptions[] = {
     {"env", 'e', "list", "Set environment variables"},
     {"env-file", '\0', "list", "Read in a file of environment variables"},
     {"hostname", 'h', "string", "Container host name"},
-    {"id-emulation", '\0', "string", "Owners and ids that one user id can't have: recorded (record) or refused (off)"},
+    {"id-emulation", '\0', "string", "Owners and ids that one user id can't have: recorded (record), shown, too (full), or refused (off)"},
     {"init", '\0', nullptr, "Run an init inside the container that forwards signals and reaps processes"},
     {"interactive", 'i', nullptr, "Keep STDIN open even if not attached"},
     {"ipc", '\0', "string", "IPC namespace to use (host|private)"},

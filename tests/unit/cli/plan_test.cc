@@ -82,6 +82,8 @@ TEST_CASE("owners and ids are emulated for root where there is one id, and not w
   CHECK(plan(c.input).plan.identity.emulation == IdEmulation::off);
   c.input.request.id_emulation = "some";
   CHECK_THROWS_AS(plan(c.input), UsageError);
+  c.input.request.id_emulation = "full";
+  CHECK(plan(c.input).plan.identity.emulation == IdEmulation::full);
   c.input.request.id_emulation = "record";
   CHECK(plan(c.input).plan.identity.emulation == IdEmulation::record);
   c.input.host.notifies = false;

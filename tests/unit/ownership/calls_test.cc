@@ -1,6 +1,7 @@
 #include "sandbox/ownership/calls.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
@@ -56,21 +57,21 @@ std::uint32_t run(const std::vector<std::byte>& filter, const seccomp_data& data
 }
 
 std::uint32_t verdict(std::uint64_t capabilities, long call, std::uint64_t first = 0, std::uint64_t second = 0,
-                      std::uint64_t third = 0) {
+                      std::uint64_t third = 0, bool shows_owners = false) {
   seccomp_data data{.nr = static_cast<int>(call), .args = {first, second, third}};
 #if defined(__x86_64__)
   data.arch = AUDIT_ARCH_X86_64;
 #else
   data.arch = AUDIT_ARCH_AARCH64;
 #endif
-  return run(notifying_filter(capabilities), data);
+  return run(notifying_filter(capabilities, shows_owners), data);
 }
 
 }  // namespace
 
 TEST_CASE("calls that change owners and ids ask, others don't") {
   for (const long call :
-       {SYS_fchown, SYS_fchownat, SYS_setuid, SYS_setresgid, SYS_setgroups, SYS_getuid, SYS_getgroups}) {
+       {SYS_fchown, SYS_fchownat, SYS_setuid, SYS_setresgid, SYS_setgroups, SYS_getuid, SYS_getgroups, SYS_mkdirat}) {
     CHECK(verdict(kAll, call) == SECCOMP_RET_USER_NOTIF);
   }
   for (const long call : {SYS_read, SYS_openat, SYS_newfstatat, SYS_execve, SYS_sendmsg, SYS_seccomp}) {
@@ -78,9 +79,27 @@ TEST_CASE("calls that change owners and ids ask, others don't") {
   }
 }
 
-TEST_CASE("of what is made only devices ask") {
+TEST_CASE("of files that are opened only new ones ask") {
+  for (const int flags : {O_RDONLY, O_RDWR | O_TRUNC, O_DIRECTORY, O_PATH, O_EXCL | O_CLOEXEC}) {
+    CHECK(verdict(kAll, SYS_openat, 0, 0, static_cast<unsigned>(flags)) == SECCOMP_RET_ALLOW);
+  }
+  for (const int flags : {O_CREAT, O_WRONLY | O_CREAT | O_TRUNC, O_TMPFILE | O_RDWR}) {
+    CHECK(verdict(kAll, SYS_openat, 0, 0, static_cast<unsigned>(flags)) == SECCOMP_RET_USER_NOTIF);
+  }
+  CHECK(verdict(bit(CAP_CHOWN), SYS_openat, 0, 0, O_CREAT) == SECCOMP_RET_ALLOW);  // nobody can become another
+}
+
+TEST_CASE("owners are asked about where they are to be shown") {
+  for (const long call : {SYS_fstat, SYS_newfstatat, SYS_statx}) {
+    CHECK(verdict(kAll, call) == SECCOMP_RET_ALLOW);
+    CHECK(verdict(0, call, 0, 0, 0, true) == SECCOMP_RET_USER_NOTIF);
+  }
+}
+
+TEST_CASE("devices ask where the container can make some, other nodes where it can have other ids") {
   for (const unsigned type : {unsigned{S_IFREG}, unsigned{S_IFIFO}, unsigned{S_IFSOCK}, 0U}) {
-    CHECK(verdict(kAll, SYS_mknodat, 0, 0, type | 0600) == SECCOMP_RET_ALLOW);
+    CHECK(verdict(kAll, SYS_mknodat, 0, 0, type | 0600) == SECCOMP_RET_USER_NOTIF);
+    CHECK(verdict(bit(CAP_MKNOD), SYS_mknodat, 0, 0, type | 0600) == SECCOMP_RET_ALLOW);
   }
   for (const std::uint64_t type : {S_IFCHR, S_IFBLK}) {
     CHECK(verdict(kAll, SYS_mknodat, 0, 0, type | 0600) == SECCOMP_RET_USER_NOTIF);
