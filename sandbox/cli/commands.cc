@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "sandbox/base/error.h"
+#include "sandbox/cli/cmd/volume.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/oci/oci_command.h"
 #include "sandbox/cli/table.h"
@@ -14,7 +15,8 @@ namespace {
 constexpr const Command* kCommands[] = {&kRun,  &kCreate, &kStart, &kExec, &kPs,     &kLogs,   &kStop, &kKill, &kRm,      &kWait,   &kInspect,
                                         &kPull, &kPush, &kLoad, &kImport, &kImages, &kTag,  &kRmi,  &kVersion, &kInfo, &kDoctor,
                                         &kRestart, &kRename, &kPort, &kAttach, &kPause, &kUnpause, &kTop, &kDiff,
-                                        &kCommit, &kCp, &kExport, &kHistory, &kImagePrune, &kContainerPrune, &kSystemDf, &kSystemPrune, &kSystemFsck, &kOverlay};
+                                        &kCommit, &kCp, &kExport, &kHistory, &kImagePrune, &kContainerPrune, &kSystemDf, &kSystemPrune, &kSystemFsck, &kOverlay,
+                                        &kVolumeCreate, &kVolumeLs, &kVolumeInspect, &kVolumeRm, &kVolumePrune};
 
 std::string usage_tail(const Command& command) {
   return fmt::format("\n\nUsage: sandbox {}\n\nRun 'sandbox {} --help' for more information", command.usage, command.name);

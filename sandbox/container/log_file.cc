@@ -27,6 +27,12 @@ std::string format_time(timespec when) {
   return fmt::format("{}.{:09}Z", date, when.tv_nsec);
 }
 
+std::string time_now() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return format_time(now);
+}
+
 /// Where to cut an overlong line: at max_record, or before a UTF-8 sequence that would be torn.
 std::size_t cut(std::string_view text) {
   const auto is_continuation = [&](std::size_t i) { return (static_cast<unsigned char>(text[i]) & 0xC0) == 0x80; };
@@ -112,11 +118,7 @@ LogWriter::LogWriter(const std::string& path)
           or_throw("opening log '{}'", path)) {}
 
 void LogWriter::record(Stream stream, std::string_view text) {
-  if (time_.empty()) {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    time_ = format_time(now);
-  }
+  if (time_.empty()) time_ = time_now();
   batch_ += R"({"log":)";
   append_quoted(batch_, text);
   batch_ += stream == Stream::out ? R"(,"stream":"stdout","time":")" : R"(,"stream":"stderr","time":")";
@@ -171,12 +173,14 @@ void read_log(const std::string& path, const LogOptions& options, const std::fun
   if (::lseek(file.get(), begin, SEEK_SET) < 0) throw SysError(Errno{errno}, fmt::format("seeking in log '{}'", path));
   LineFile lines(std::move(file));
   // Our times are UTC of one width: their order is that of the strings.
-  const std::string since = options.since ? format_time({.tv_sec = *options.since, .tv_nsec = 0}) : "";
+  const std::string since = options.since ? format_time(*options.since) : "";
+  const std::string until = options.until ? format_time(*options.until) : "~";  // after all digits
   for (;;) {
-    const bool more = options.follow && options.follow();  // asked before reading: the last lines are not missed
+    const bool late = options.until && time_now() > until;
+    const bool more = !late && options.follow && options.follow();  // asked before reading: the last lines are not missed
     while (const auto line = lines.next()) {
       const auto record = parse_record(*line);
-      if (record && record->time >= since) sink(*record);
+      if (record && record->time >= since && record->time <= until) sink(*record);
     }
     if (options.caught_up) options.caught_up();
     if (!more) return;

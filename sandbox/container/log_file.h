@@ -1,6 +1,8 @@
 // A container's log in Docker's json-file format: {"log":"…\n","stream":"stdout","time":"…"} a line.
 #pragma once
 
+#include <time.h>
+
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -38,7 +40,8 @@ struct LogRecord {
 
 struct LogOptions {
   std::optional<std::size_t> tail;    ///< Only the last so many lines of the file.
-  std::optional<std::int64_t> since;  ///< Only records not older, seconds since the epoch.
+  std::optional<timespec> since;      ///< Only records not older.
+  std::optional<timespec> until;      ///< Only records not newer; nothing is waited for after that.
   /// `logs --follow`: go on at the end of the file for as long as this says true.
   std::function<bool()> follow;
   std::function<void()> caught_up;  ///< Called whenever all that is there has been told.

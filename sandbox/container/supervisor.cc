@@ -27,6 +27,7 @@
 #include "sandbox/container/log_file.h"
 #include "sandbox/container/process_streams.h"
 #include "sandbox/container/protocol.h"
+#include "sandbox/container/volume_store.h"
 #include "userns/launch.h"
 
 namespace sandbox::container {
@@ -441,7 +442,11 @@ void Supervisor::end(int exit_code, const std::string& error) {
   clients_.stop_listening();
   lock_.reset();
   try {
-    if (container_.spec.auto_remove && !store.retire(container_)) store.purge(container_);
+    if (container_.spec.auto_remove) {
+      if (!store.retire(container_)) store.purge(container_);
+      const VolumeStore volumes(places_);
+      volumes.remove_unused_anonymous(volumes.volumes_of(container_.spec));
+    }
   } catch (const Error&) {
     // What is left of it is swept by the next command that makes or removes a container.
   }

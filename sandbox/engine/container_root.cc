@@ -73,8 +73,7 @@ userns::LaunchPlan without_program(const userns::LaunchPlan& plan) {
   return files;
 }
 
-void set_up(const container::Container& container, SetUp& result) {
-  const userns::LaunchPlan plan = without_program(container.spec.plan);
+void set_up(const userns::LaunchPlan& plan, SetUp& result) {
   sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("making a socket");
   userns::LaunchHooks hooks = container::launch_hooks(plan, result.overlay);
   Fd user, mounts;
@@ -100,6 +99,15 @@ void set_up(const container::Container& container, SetUp& result) {
   (void)sys::wait_pidfd(launched.pidfd());
 }
 
+std::string act_in_new(const userns::LaunchPlan& plan, const InContainer& act) {
+  SetUp files;
+  set_up(plan, files);
+  return ask_child([&] {
+    Fd user = sys::dup(files.user_namespace.get()) | or_throw("holding a namespace");
+    return act_as_root(std::move(user), files.root.get(), act);
+  });
+}
+
 std::string act_in_stopped(const container::Container& container, const InContainer& act) {
   std::optional<container::SupervisorLock> lock;
   try {
@@ -107,11 +115,40 @@ std::string act_in_stopped(const container::Container& container, const InContai
   } catch (const Conflict&) {
     throw Conflict(fmt::format("container {} is in use by another command", container.spec.name));
   }
-  SetUp files;
-  set_up(container, files);
-  return ask_child([&] {
-    Fd user = sys::dup(files.user_namespace.get()) | or_throw("holding a namespace");
-    return act_as_root(std::move(user), files.root.get(), act);
+  return act_in_new(without_program(container.spec.plan), act);
+}
+
+userns::LaunchPlan image_alone(const userns::LaunchPlan& plan) {
+  userns::LaunchPlan files = without_program(plan);
+  files.mounts.clear();
+  files.devices.clear();
+  files.masked_paths.clear();
+  files.read_only_paths.clear();
+  files.populate_dev = false;
+  files.root.upper.clear();
+  files.root.work.clear();
+  files.root.read_only = true;
+  if (files.root.lower.size() == 1) {  // overlayfs merges no fewer than two
+    files.root.directory = files.root.lower.front();
+    files.root.lower.clear();
+  }
+  return files;
+}
+
+/// Runs `act` in a child that is root of the user's range of ids, where the container's own are nested in it.
+AskedChild ask_near(const Places& places, const userns::IdentityPlan& identity,
+                    const std::function<std::string()>& act) {
+  Fd kept;
+  if (identity.nested) {
+    FoundRange range = find_id_range(places);
+    if (!range.kept) throw Unsupported("the container needs a range of ids: " + range.reason, range.fix);
+    kept = std::move(range.kept->user_ns);
+  }
+  return AskedChild([&] {
+    protect();
+    if (kept) userns::enter_namespace(kept.get());
+    protect();
+    return act();
   });
 }
 
@@ -121,21 +158,11 @@ AskedChild ask_in_container(const Places& places, const container::Container& co
   if (container.state.status == container::Status::running) {
     return AskedChild([&] { return act_in_running(container.state, act); });
   }
-  Fd kept;
-  if (container.spec.plan.identity.nested) {
-    FoundRange range = find_id_range(places);
-    if (!range.kept) {
-      throw Unsupported(fmt::format("container {} needs a range of ids: {}", container.spec.name, range.reason),
-                        range.fix);
-    }
-    kept = std::move(range.kept->user_ns);
-  }
-  return AskedChild([&] {
-    protect();
-    if (kept) userns::enter_namespace(kept.get());
-    protect();
-    return act_in_stopped(container, act);
-  });
+  return ask_near(places, container.spec.plan.identity, [&] { return act_in_stopped(container, act); });
+}
+
+AskedChild ask_in_image(const Places& places, const userns::LaunchPlan& plan, const InContainer& act) {
+  return ask_near(places, plan.identity, [&] { return act_in_new(image_alone(plan), act); });
 }
 
 }  // namespace sandbox::engine

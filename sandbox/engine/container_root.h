@@ -19,4 +19,7 @@ using InContainer = std::function<std::string(int root)>;
 /// meanwhile. The child's answer is an Error for a container that has ended, or is in use by another such command.
 AskedChild ask_in_container(const Places& places, const container::Container& container, const InContainer& act);
 
+/// The same for what the plan's container would see of its image alone, before there is one: nothing can be written.
+AskedChild ask_in_image(const Places& places, const userns::LaunchPlan& plan, const InContainer& act);
+
 }  // namespace sandbox::engine

@@ -19,6 +19,7 @@
 #include "sandbox/engine/network_files.h"
 #include "sandbox/engine/plan_container.h"
 #include "sandbox/engine/security.h"
+#include "sandbox/engine/volumes.h"
 #include "sandbox/image/registry.h"
 #include "sandbox/ownership/ownership.h"
 
@@ -84,9 +85,19 @@ void locate_rootfs(PlanInput& input) {
   if (rootfs.overlay) input.lower = {real.get()};
 }
 
+std::vector<UserMount> read_inherited(const Places& places, const RunRequest& request) {
+  const container::VolumeStore volumes(places);
+  std::vector<UserMount> inherited;
+  for (const std::string& words : request.volumes_from) {
+    const auto other = container::ContainerStore(places).find(container_of(words));
+    for (UserMount& mount : inherited_mounts(other, words, volumes)) inherited.push_back(std::move(mount));
+  }
+  return inherited;
+}
+
 }  // namespace
 
-container::Spec decide(const Places& places, const RunRequest& request, const Notice& notice, Stopwatch& watch) {
+Decision decide(const Places& places, const RunRequest& request, const Notice& notice, Stopwatch& watch) {
   check_words(request);
   const GrantedLimits granted = decide_limits(request);
   for (const auto& warning : granted.warnings) notice("WARNING: " + warning);
@@ -125,7 +136,8 @@ container::Spec decide(const Places& places, const RunRequest& request, const No
   watch.lap("user");
   input.seccomp = seccomp_filter(parse_security_options(request.security_options), planned_capabilities(request), places.data);
   watch.lap("seccomp filter");
-  return plan(input);
+  input.inherited = read_inherited(places, request);
+  return {plan(input), planned_mounts(input)};
 }
 
 namespace {
@@ -143,13 +155,16 @@ container::Container create_named(container::ContainerStore& store, container::S
 
 }  // namespace
 
-container::Container create_container(const Places& places, const RunRequest& request, const container::Spec& spec,
+container::Container create_container(const Places& places, const RunRequest& request, const Decision& decision,
                                       Stopwatch& watch, bool starts_at_once) {
-  prepare_sources(user_mounts(request, places.data));
+  const container::Spec& spec = decision.spec;
   container::ContainerStore store(places);
   watch.lap("plan");
   auto layers = image::ImageStore(places).hold_layers(spec.plan.root.lower);
+  auto volumes = prepare_mounts(places, spec, decision.mounts);
+  watch.lap("volumes");
   container::Container created = create_named(store, spec, request.name.empty(), starts_at_once);
+  volumes.reset();
   layers.reset();
   watch.lap("container on disk");
   try {

@@ -8,6 +8,7 @@
 #include "sandbox/base/places.h"
 #include "sandbox/base/stopwatch.h"
 #include "sandbox/container/container_store.h"
+#include "sandbox/engine/mounts.h"
 #include "sandbox/engine/requests.h"
 
 namespace sandbox::engine {
@@ -15,13 +16,19 @@ namespace sandbox::engine {
 /// One line for the user while the work goes on: progress of a pull, a warning.
 using Notice = std::function<void(const std::string& line)>;
 
+/// A container as it is going to be.
+struct Decision {
+  container::Spec spec;
+  std::vector<UserMount> mounts;  ///< Those that the user or the image has asked for: they may need volumes.
+};
+
 /// Finds or pulls the image, unpacks its layers and decides everything; leaves no container behind. Throws UsageError,
 /// NotFound, Unsupported. `watch` gets a lap per step.
-container::Spec decide(const Places& places, const RunRequest& request, const Notice& notice, Stopwatch& watch);
+Decision decide(const Places& places, const RunRequest& request, const Notice& notice, Stopwatch& watch);
 
 /// The container that was decided on, with its generated files; see ContainerStore::create for `starts_at_once`. Throws
 /// Conflict when the name is taken, NotFound when the image's layers were removed meanwhile.
-container::Container create_container(const Places& places, const RunRequest& request, const container::Spec& spec,
+container::Container create_container(const Places& places, const RunRequest& request, const Decision& decision,
                                       Stopwatch& watch, bool starts_at_once = false);
 
 /// Spawns the supervisor of a container that doesn't run; returns the first client's connection to it, for

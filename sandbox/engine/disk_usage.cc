@@ -8,9 +8,9 @@
 #include <set>
 #include <utility>
 
-#include "sandbox/base/directory.h"
 #include "sandbox/base/error.h"
 #include "sandbox/engine/container_archive.h"
+#include "sandbox/engine/id_range.h"
 #include "sandbox/engine/image_users.h"
 
 namespace sandbox::engine {
@@ -42,20 +42,16 @@ std::uint64_t count_as_owner(const Places& places, const container::Container& c
 }
 
 std::vector<VolumeUsage> volume_usage(const Places& places, const std::vector<ContainerUsage>& containers) {
+  const container::VolumeStore store(places);
   std::vector<VolumeUsage> volumes;
-  for (const std::string& name : list_directory(places.data + "/volumes")) {
-    const std::string directory = fmt::format("{}/volumes/{}", places.data, name);
-    VolumeUsage volume{name, bytes_below(directory), 0};
+  for (const container::Volume& volume : store.list()) {
+    VolumeUsage usage{volume.name, volume_bytes(places, volume), 0};
     for (const ContainerUsage& one : containers) {
-      volume.containers +=
-          std::ranges::any_of(one.container.spec.plan.mounts,
-                              [&](const userns::MountOp& mount) { return mount.source.starts_with(directory + "/"); })
-              ? 1U
-              : 0U;
+      const auto names = store.volumes_of(one.container.spec);
+      usage.containers += std::ranges::find(names, volume.name) == names.end() ? 0U : 1U;
     }
-    volumes.push_back(std::move(volume));
+    volumes.push_back(std::move(usage));
   }
-  std::ranges::sort(volumes, {}, &VolumeUsage::name);
   return volumes;
 }
 
@@ -64,6 +60,17 @@ std::vector<VolumeUsage> volume_usage(const Places& places, const std::vector<Co
 std::uint64_t writable_bytes(const Places& places, const container::Container& container) {
   const std::string& upper = container.spec.plan.root.upper;
   return upper.empty() ? 0 : count_as_owner(places, container, upper);
+}
+
+std::uint64_t volume_bytes(const Places& places, const container::Volume& volume) {
+  const auto count = [&] { return std::to_string(bytes_below(volume.data())); };
+  try {
+    const FoundRange range = find_id_range(places);
+    return std::stoull(range.kept ? userns::ask_in_namespace(range.kept->user_ns.get(), count)
+                                  : userns::ask_in_own_namespace(count));
+  } catch (const Error&) {
+    return 0;
+  }
 }
 
 DiskUsage disk_usage(const Places& places) {

@@ -8,6 +8,7 @@
 
 #include "sandbox/base/places.h"
 #include "sandbox/container/container_store.h"
+#include "sandbox/container/volume_store.h"
 #include "sandbox/image/image_store.h"
 
 namespace sandbox::engine {
@@ -33,5 +34,8 @@ DiskUsage disk_usage(const Places& places);
 
 /// Bytes of the files in a container's writable layer; 0 when it has none, or nobody may count them.
 std::uint64_t writable_bytes(const Places& places, const container::Container& container);
+
+/// The same for a volume.
+std::uint64_t volume_bytes(const Places& places, const container::Volume& volume);
 
 }  // namespace sandbox::engine

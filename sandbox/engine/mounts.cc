@@ -1,14 +1,16 @@
-// See mounts.h. Pure but for prepare_sources, which runs in the client.
+// See mounts.h. Pure, but for relative paths of the host.
 #include "sandbox/engine/mounts.h"
 
 #include <stdlib.h>
+#include <sys/mount.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
+#include "sandbox/base/digest.h"
 #include "sandbox/base/error.h"
-#include "sandbox/base/file.h"
 #include "sandbox/base/identifier.h"
 #include "sandbox/engine/units.h"
 
@@ -42,12 +44,13 @@ std::string checked_target(const std::string& target, std::string_view whole) {
   return clean;
 }
 
-std::string volume_source(std::string_view name, const std::string& data) {
+void mount_volume(UserMount& mount, std::string_view name, const std::string& data) {
   if (!is_valid_name(name)) {
     throw UsageError(fmt::format("\"{}\" includes invalid characters for a local volume name", name),
                      "to mount a host directory, use an absolute path");
   }
-  return fmt::format("{}/volumes/{}/_data", data, name);
+  mount.volume = name;
+  mount.op.source = fmt::format("{}/volumes/{}/_data", data, name);
 }
 
 std::string absolute(const std::string& path) {
@@ -57,12 +60,35 @@ std::string absolute(const std::string& path) {
   return real.get();
 }
 
-void apply_volume_option(MountOp& op, std::string_view option, std::string_view whole) {
-  if (option == "ro") {
-    op.read_only = true;
-  } else if (option != "rw" && option != "z" && option != "Z" && option != "rprivate" && option != "rbind") {
+/// None for a word that is no propagation.
+std::optional<std::uint64_t> propagation_of(std::string_view word, std::string_view whole) {
+  if (word == "slave" || word == "rslave") return MS_SLAVE;
+  if (word == "private" || word == "rprivate") return 0;
+  if (word != "shared" && word != "rshared") return {};
+  throw Unsupported(fmt::format("invalid mount '{}': '{}' is not possible without root, because the container's mounts "
+                                "can't reach the host's", whole, word),
+                    "rslave lets the host's mounts reach the container");
+}
+
+bool set_propagation(MountOp& op, std::string_view word, std::string_view whole) {
+  const auto propagation = propagation_of(word, whole);
+  if (!propagation) return false;
+  op.propagation = *propagation;
+  op.propagation_of_tree = word.starts_with('r') && *propagation != 0;
+  return true;
+}
+
+void apply_volume_option(UserMount& mount, std::string_view option, std::string_view whole) {
+  // SELinux labels, and the caching of Docker Desktop, mean nothing here.
+  constexpr std::string_view ignored[] = {"rw", "z", "Z", "rbind", "consistent", "cached", "delegated"};
+  MountOp& op = mount.op;
+  if (option == "ro") op.read_only = true;
+  else if (option == "nocopy") mount.copies = false;
+  else if (option == "U") mount.gives_owner = true;
+  else if (option == "bind") op.recursive = false;
+  else if (option == "noexec") op.no_exec = true;
+  else if (!set_propagation(op, option, whole) && std::ranges::find(ignored, option) == std::end(ignored))
     throw UsageError(fmt::format("invalid volume specification: '{}': unknown mode '{}'", whole, option));
-  }
 }
 
 bool is_true(std::string_view value) { return value.empty() || value == "true" || value == "1"; }
@@ -87,53 +113,93 @@ MountOp bind(const char* path, bool read_only) {
 
 UserMount parse_volume(std::string_view text, const std::string& data) {
   const auto parts = split(text, ':');
-  if (parts.size() > 3 || parts.size() < 2 || parts[0].empty() || parts[1].empty()) {
+  if (parts.size() > 3 || std::ranges::any_of(parts, &std::string_view::empty)) {
     throw UsageError(fmt::format("invalid volume specification: '{}'", text));
   }
   UserMount mount;
-  mount.create_source = true;
+  if (parts.size() == 1) {
+    mount.anonymous = true;
+    mount.op.target = checked_target(std::string(parts[0]), text);
+    return mount;
+  }
   const std::string source(parts[0]);
   const bool is_path = source.find('/') != std::string::npos || source == "." || source == "..";
-  mount.op.source = is_path ? absolute(source) : volume_source(source, data);
-  mount.op.target = parts[1];
-  if (parts.size() == 3) {
-    for (const auto option : split(parts[2], ',')) apply_volume_option(mount.op, option, text);
+  if (is_path) {
+    mount.op.source = absolute(source);
+    mount.create_source = true;
+  } else {
+    mount_volume(mount, source, data);
   }
-  mount.op.target = checked_target(mount.op.target, text);
+  if (parts.size() == 3) {
+    for (const auto option : split(parts[2], ',')) apply_volume_option(mount, option, text);
+  }
+  mount.op.target = checked_target(std::string(parts[1]), text);
   return mount;
 }
 
+namespace {
+
+/// The words of a --mount before it is known what they are of.
+struct MountWords {
+  std::string_view whole;
+  std::string type = "volume", source, size, mode;
+};
+
+/// False for an unknown key.
+bool apply_mount_word(UserMount& mount, MountWords& words, std::string_view key, std::string_view value) {
+  MountOp& op = mount.op;
+  if (key == "type") words.type = value;
+  else if (key == "source" || key == "src") words.source = value;
+  else if (key == "target" || key == "dst" || key == "destination") op.target = value;
+  else if (key == "readonly" || key == "ro") op.read_only = is_true(value);
+  else if (key == "bind-nonrecursive") op.recursive = !is_true(value);
+  else if (key == "bind-recursive") op.recursive = value != "disabled";
+  else if (key == "volume-nocopy") mount.copies = !is_true(value);
+  else if (key == "tmpfs-size") words.size = fmt::format("{}", parse_size(value));
+  else if (key == "tmpfs-mode") words.mode = value;
+  else if (key == "U" || key == "chown") mount.gives_owner = is_true(value);
+  else if (key == "bind-propagation") return set_propagation(op, value, words.whole);
+  else return key == "consistency";
+  return true;
+}
+
+void finish_mount(UserMount& mount, const MountWords& words, const std::string& data) {
+  MountOp& op = mount.op;
+  const auto refuse = [&](std::string_view reason) {
+    throw UsageError(fmt::format("invalid mount '{}': {}", words.whole, reason));
+  };
+  if (words.type == "tmpfs") {
+    if (!words.source.empty()) refuse("a tmpfs has no source");
+    op.kind = MountKind::tmpfs;
+    op.data = "mode=" + (words.mode.empty() ? std::string("1777") : words.mode) +
+              (words.size.empty() ? "" : ",size=" + words.size);
+  } else if (words.type == "bind") {
+    if (words.source.empty()) refuse("field source must not be empty");
+    op.source = absolute(words.source);
+  } else if (words.type == "volume") {
+    if (words.source.empty()) mount.anonymous = true;
+    else mount_volume(mount, words.source, data);
+  } else {
+    refuse(fmt::format("unknown type '{}'", words.type));
+  }
+}
+
+}  // namespace
+
 UserMount parse_mount(std::string_view text, const std::string& data) {
   UserMount mount;
-  std::string type = "volume", source, size, mode;
+  MountWords words;
+  words.whole = text;
   for (const auto field : split(text, ',')) {
     const auto equals = field.find('=');
     const std::string_view key = field.substr(0, equals);
     const std::string_view value = equals == std::string_view::npos ? std::string_view{} : field.substr(equals + 1);
-    if (key == "type") type = value;
-    else if (key == "source" || key == "src") source = value;
-    else if (key == "target" || key == "dst" || key == "destination") mount.op.target = value;
-    else if (key == "readonly" || key == "ro") mount.op.read_only = is_true(value);
-    else if (key == "bind-nonrecursive") mount.op.recursive = !is_true(value);
-    else if (key == "tmpfs-size") size = fmt::format("{}", parse_size(value));
-    else if (key == "tmpfs-mode") mode = value;
-    else throw UsageError(fmt::format("invalid argument \"{}\" for \"--mount\" flag: unknown option '{}'", text, key));
+    if (!apply_mount_word(mount, words, key, value)) {
+      throw UsageError(fmt::format("invalid argument \"{}\" for \"--mount\" flag: unknown option '{}'", text, key));
+    }
   }
   mount.op.target = checked_target(mount.op.target, text);
-  if (type == "tmpfs") {
-    mount.op.kind = MountKind::tmpfs;
-    mount.op.data = "mode=" + (mode.empty() ? std::string("1777") : mode) + (size.empty() ? "" : ",size=" + size);
-    return mount;
-  }
-  if (source.empty()) throw UsageError(fmt::format("invalid mount '{}': field source must not be empty", text));
-  if (type == "bind") {
-    mount.op.source = absolute(source);
-  } else if (type == "volume") {
-    mount.op.source = volume_source(source, data);
-    mount.create_source = true;
-  } else {
-    throw UsageError(fmt::format("invalid mount '{}': unknown type '{}'", text, type));
-  }
+  finish_mount(mount, words, data);
   return mount;
 }
 
@@ -159,19 +225,74 @@ UserMount parse_tmpfs(std::string_view text) {
   return mount;
 }
 
-std::vector<UserMount> user_mounts(const RunRequest& request, const std::string& data) {
+namespace {
+
+/// A name for an anonymous volume: the same for the same container and target, and nobody's guess.
+std::string anonymous_name(const std::string& id, const std::string& target) {
+  return sha256_digest(id + ":" + target).substr(7);
+}
+
+bool has_target(const std::vector<UserMount>& mounts, const std::string& target) {
+  return std::ranges::any_of(mounts, [&](const UserMount& mount) { return mount.op.target == target; });
+}
+
+std::vector<UserMount> asked_for(const RunRequest& request, const std::string& data) {
   std::vector<UserMount> mounts;
-  for (const auto& text : request.tmpfs) mounts.push_back(parse_tmpfs(text));
-  for (const auto& text : request.mounts) mounts.push_back(parse_mount(text, data));
-  for (const auto& text : request.volumes) mounts.push_back(parse_volume(text, data));
+  const auto add = [&](UserMount mount) {
+    if (has_target(mounts, mount.op.target)) {
+      throw UsageError(fmt::format("duplicate mount point: {}", mount.op.target));
+    }
+    mounts.push_back(std::move(mount));
+  };
+  for (const auto& text : request.tmpfs) add(parse_tmpfs(text));
+  for (const auto& text : request.mounts) add(parse_mount(text, data));
+  for (const auto& text : request.volumes) add(parse_volume(text, data));
+  return mounts;
+}
+
+}  // namespace
+
+std::vector<UserMount> user_mounts(const RunRequest& request, const MountSources& sources) {
+  std::vector<UserMount> mounts = asked_for(request, sources.data);
+  for (const UserMount& mount : sources.inherited) {
+    if (!has_target(mounts, mount.op.target)) mounts.push_back(mount);
+  }
+  for (const std::string& target : sources.image_volumes) {
+    UserMount mount;
+    mount.anonymous = true;
+    mount.op.target = checked_target(target, "VOLUME " + target);
+    if (!has_target(mounts, mount.op.target)) mounts.push_back(mount);
+  }
+  for (UserMount& mount : mounts) {
+    if (mount.anonymous) mount_volume(mount, anonymous_name(sources.id, mount.op.target), sources.data);
+  }
   const auto depth = [](const UserMount& mount) { return std::ranges::count(mount.op.target, '/'); };
   std::ranges::stable_sort(mounts, {}, depth);
-  for (std::size_t i = 0; i < mounts.size(); ++i) {
-    for (std::size_t j = 0; j < i; ++j) {
-      if (mounts[i].op.target == mounts[j].op.target) {
-        throw UsageError(fmt::format("duplicate mount point: {}", mounts[i].op.target));
-      }
-    }
+  return mounts;
+}
+
+std::string container_of(std::string_view words) { return std::string(words.substr(0, words.find(':'))); }
+
+std::vector<UserMount> inherited_mounts(const container::Container& other, std::string_view words,
+                                        const container::VolumeStore& volumes) {
+  const auto colon = words.find(':');
+  const std::string_view mode = colon == std::string_view::npos ? std::string_view("rw") : words.substr(colon + 1);
+  if (mode != "ro" && mode != "rw" && mode != "z") {
+    throw UsageError(fmt::format("invalid mode specification for volumes-from: {}", mode));
+  }
+  std::vector<UserMount> mounts;
+  for (const MountOp& op : other.spec.plan.mounts) {
+    constexpr std::string_view defaults[] = {"/proc", "/sys", "/dev/mqueue", "/dev/shm"};
+    const std::string volume = volumes.volume_of(op);
+    const bool own = op.source.starts_with(other.directory + "/");
+    const bool is_default = std::ranges::find(defaults, op.target) != std::end(defaults);
+    if (op.kind != MountKind::bind || (volume.empty() && (own || is_default))) continue;
+    UserMount mount;
+    mount.op = op;
+    mount.op.read_only = op.read_only || mode == "ro";
+    mount.volume = volume;
+    mount.create_source = true;
+    mounts.push_back(std::move(mount));
   }
   return mounts;
 }
@@ -194,17 +315,6 @@ std::vector<MountOp> default_mounts(const userns::NamespacePlan& namespaces, std
   // Only the container's own part, which a cgroup namespace makes the root (CVE-2023-25809).
   if (namespaces.cgroup) mounts.push_back(make(MountKind::cgroup2, "/sys/fs/cgroup", "", true, true));
   return mounts;
-}
-
-void prepare_sources(const std::vector<UserMount>& mounts) {
-  for (const auto& mount : mounts) {
-    if (mount.op.kind != MountKind::bind || path_exists(mount.op.source)) continue;
-    if (!mount.create_source) {
-      throw UsageError(fmt::format("invalid mount config for type \"bind\": bind source path does not exist: {}",
-                                   mount.op.source));
-    }
-    make_directories(mount.op.source);
-  }
 }
 
 }  // namespace sandbox::engine

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sandbox/container/volume_store.h"
 #include "sandbox/engine/requests.h"
 #include "userns/launch_plan.h"
 
@@ -12,20 +13,36 @@ namespace sandbox::engine {
 
 struct UserMount {
   userns::MountOp op;
-  bool create_source = false;  ///< -v and volumes: an absent source becomes a directory.
+  bool create_source = false;  ///< -v of a host's directory: an absent source becomes one.
+  std::string volume;          ///< The name of the volume that is mounted; empty: none.
+  bool anonymous = false;      ///< A volume without a name that anybody has given; user_mounts() gives it one.
+  bool copies = true;          ///< An empty volume begins with what the image has at the target.
+  bool gives_owner = false;    ///< What is in the source is made to belong to the container's user.
 };
 
-/// `data`: the data directory, where named volumes live as volumes/NAME/_data. Throws UsageError.
+/// `data`: the data directory, where volumes live as volumes/NAME/_data. Throws UsageError.
 UserMount parse_volume(std::string_view text, const std::string& data);
 UserMount parse_mount(std::string_view text, const std::string& data);
 UserMount parse_tmpfs(std::string_view text);
 
-/// All of the request's mounts, parents before children.
-std::vector<UserMount> user_mounts(const RunRequest& request, const std::string& data);
+/// What mounts are made of beside the request's words.
+struct MountSources {
+  std::string data, id;                     ///< The data directory, and the container's id.
+  std::vector<std::string> image_volumes;   ///< Targets that the image declares.
+  std::vector<UserMount> inherited;         ///< Of --volumes-from.
+};
+
+/// All mounts that the request and its image ask for, parents before children. Throws UsageError.
+std::vector<UserMount> user_mounts(const RunRequest& request, const MountSources& sources);
+
+/// The mounts of another container that --volumes-from hands on: volumes, and what is bound of the host. `words`:
+/// CONTAINER[:ro|:rw], whose end says how. Throws UsageError.
+std::vector<UserMount> inherited_mounts(const container::Container& other, std::string_view words,
+                                        const container::VolumeStore& volumes);
+/// The container's name in such words.
+std::string container_of(std::string_view words);
 /// Docker's default list for the chosen namespaces, without the generated files.
 std::vector<userns::MountOp> default_mounts(const userns::NamespacePlan& namespaces, std::uint64_t shm_size);
 
-/// Makes absent sources; throws UsageError for a source of --mount that does not exist.
-void prepare_sources(const std::vector<UserMount>& mounts);
 
 }  // namespace sandbox::engine

@@ -108,7 +108,7 @@ std::vector<userns::MountOp> plan_mounts(const PlanInput& input, const userns::N
     op.target = fmt::format("/etc/{}", name);
     mounts.push_back(op);
   }
-  for (const auto& mount : user_mounts(request, input.data)) {
+  for (const auto& mount : planned_mounts(input)) {
     std::erase_if(mounts, [&](const auto& other) { return other.target == mount.op.target; });
     mounts.push_back(mount.op);
   }
@@ -206,6 +206,15 @@ void check_request(const RunRequest& request) {
 
 std::uint64_t planned_capabilities(const RunRequest& request) {
   return profiles::apply_capability_options(profiles::default_capabilities(), request.cap_add, request.cap_drop);
+}
+
+std::vector<UserMount> planned_mounts(const PlanInput& input) {
+  MountSources sources{input.data, input.id, {}, input.inherited};
+  const Json* volumes = config_value(input.image, "Volumes");
+  if (volumes != nullptr && volumes->is_object()) {
+    for (const auto& [target, nothing] : volumes->items()) sources.image_volumes.push_back(target);
+  }
+  return user_mounts(input.request, sources);
 }
 
 Rootfs parse_rootfs(const std::string& text) {

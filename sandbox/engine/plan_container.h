@@ -26,6 +26,7 @@ struct PlanInput {
   User user;
   std::vector<std::byte> seccomp;
   cgroup::Limits limits;                ///< What the machine grants.
+  std::vector<UserMount> inherited;     ///< Of --volumes-from.
 };
 
 /// The image's own words, "" or null when absent or of the wrong type.
@@ -43,6 +44,9 @@ struct Rootfs {
   bool overlay = false;
 };
 Rootfs parse_rootfs(const std::string& text);
+
+/// What the request, its image and other containers have mounted. Throws UsageError.
+std::vector<UserMount> planned_mounts(const PlanInput& input);
 
 /// Throws UsageError.
 container::Spec plan(const PlanInput& input);

@@ -18,7 +18,7 @@ struct RunRequest {
   std::optional<std::string> entrypoint;
   std::string name, hostname, user, workdir;
   std::vector<std::string> env, env_files, labels;
-  std::vector<std::string> volumes, mounts, tmpfs;
+  std::vector<std::string> volumes, mounts, tmpfs, volumes_from;
   std::vector<std::string> cap_add, cap_drop, security_options, ulimits;
   std::string network = "private";
   std::vector<std::string> publish, dns, dns_search, dns_options, add_hosts;

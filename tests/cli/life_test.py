@@ -63,6 +63,21 @@ class Life(SandboxCase):
                               text=True, check=True)
         self.assertEqual(done.stdout, "1\n2\n3\n4\n5\n6\n")
 
+    def test_logs_of_a_span_of_time(self):
+        self.start("--name", "box", "busybox", "sh", "-c", "echo one; until test -e /go; do sleep 0.05; done; echo two; sleep 1000")
+        self.assertTrue(eventually(lambda: self.ok("logs", "box") == "one\n"))
+        moment = self.ok("logs", "-t", "box").split()[0]
+        self.ok("exec", "box", "touch", "/go")
+        self.assertTrue(eventually(lambda: self.ok("logs", "box") == "one\ntwo\n"))
+        self.assertEqual(self.ok("logs", "--until", moment, "box"), "one\n")
+        self.assertEqual(self.ok("logs", "--since", moment, "--tail", "1", "box"), "two\n")
+        self.assertEqual(self.ok("logs", "--since", "1h", "box"), "one\ntwo\n")
+        self.assertEqual(self.ok("logs", "--until", "1h", "box"), "")
+        self.assertEqual(self.ok("logs", "-f", "--until", "0", "box"), "one\ntwo\n")  # does not wait
+        done = self.sandbox("logs", "--since", "yesterday", "box")
+        self.assertEqual((done.returncode, done.stderr), (
+            1, 'sandbox: invalid value for "since": failed to parse value as time or duration: "yesterday"\n'))
+
     def test_port_shows_where_ports_are_published(self):
         self.ok("run", "-d", "--name", "web", "-p", "127.0.0.1::80", "-p", "127.0.0.1::53/udp", "busybox", "sleep", "1000")
         lines = self.ok("port", "web").splitlines()

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "sandbox/base/signal_name.h"
+#include "sandbox/engine/moments.h"
 #include "sandbox/engine/mounts.h"
 #include "sandbox/engine/network_files.h"
 #include "sandbox/engine/ports.h"
@@ -42,6 +43,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::attempt([&] { static_cast<void>(engine::parse_volume(text, "/data")); });
   fuzz::attempt([&] { static_cast<void>(engine::parse_mount(text, "/data")); });
   fuzz::attempt([&] { static_cast<void>(engine::parse_tmpfs(text)); });
+  fuzz::attempt([&] {
+    const timespec moment = engine::parse_moment(text, {.tv_sec = 1'700'000'000, .tv_nsec = 0});
+    fuzz::require(moment.tv_nsec >= 0 && moment.tv_nsec < 1'000'000'000, "nanoseconds are a part of a second");
+  });
   static_cast<void>(engine::parse_time(text));
   check_resolver(text);
   return 0;

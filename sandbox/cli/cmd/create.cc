@@ -13,8 +13,8 @@ int run(const Arguments& arguments) {
   const Places places = find_places();
   make_places(places);
   watch.lap("places");
-  const container::Spec spec = engine::decide(places, request, notice, watch);
-  print(engine::create_container(places, request, spec, watch).spec.id + "\n");
+  const engine::Decision decision = engine::decide(places, request, notice, watch);
+  print(engine::create_container(places, request, decision, watch).spec.id + "\n");
   if (request.timings) print_timings(watch.text("client"));
   return 0;
 }

@@ -2,7 +2,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/table.h"
-#include "sandbox/container/container_store.h"
+#include "sandbox/container/volume_store.h"
 #include "sandbox/engine/units.h"
 #include "sandbox/image/image_store.h"
 
@@ -21,10 +21,17 @@ Json describe_ports(const container::Container& container) {
 }
 
 Json describe_mounts(const container::Spec& spec) {
+  const container::VolumeStore volumes(find_places());
   Json mounts = Json::array();
   for (const auto& mount : spec.plan.mounts) {
     if (mount.kind != userns::MountKind::bind) continue;
-    mounts.push_back({{"Type", "bind"}, {"Source", mount.source}, {"Destination", mount.target}, {"RW", !mount.read_only}});
+    Json entry = {{"Type", "bind"}, {"Source", mount.source}, {"Destination", mount.target}, {"RW", !mount.read_only}};
+    if (const std::string volume = volumes.volume_of(mount); !volume.empty()) {
+      entry["Type"] = "volume";
+      entry["Name"] = volume;
+      entry["Driver"] = "local";
+    }
+    mounts.push_back(std::move(entry));
   }
   return mounts;
 }

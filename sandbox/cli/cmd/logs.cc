@@ -8,14 +8,19 @@
 #include "sandbox/cli/command.h"
 #include "sandbox/container/container_store.h"
 #include "sandbox/container/log_file.h"
+#include "sandbox/engine/moments.h"
 
 namespace sandbox::cli {
 namespace {
 
 constexpr Option kOptions[] = {
     {"follow", 'f', nullptr, "Follow log output"},
+    {"since", '\0', "string", "Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 "
+                             "minutes)"},
     {"tail", 'n', "string", "Number of lines to show from the end of the logs (default \"all\")"},
     {"timestamps", 't', nullptr, "Show timestamps"},
+    {"until", '\0', "string", "Show logs before a timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for "
+                             "42 minutes)"},
 };
 
 std::optional<std::size_t> parse_tail(const std::string& text) {
@@ -24,6 +29,18 @@ std::optional<std::size_t> parse_tail(const std::string& text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
   if (error != std::errc{} || end != text.data() + text.size()) throw UsageError("invalid value for --tail: " + text);
   return count;
+}
+
+std::optional<timespec> parse_limit(const Arguments& arguments, const char* name) {
+  const auto text = arguments.last(name);
+  if (!text) return {};
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  try {
+    return engine::parse_moment(*text, now);
+  } catch (const UsageError& error) {
+    throw UsageError(fmt::format("invalid value for \"{}\": {}", name, error.what()));
+  }
 }
 
 /// Standard output and standard error, which may be one terminal: buffered, and in the order of what is written.
@@ -50,6 +67,8 @@ int run(const Arguments& arguments) {
   const auto found = store.find(arguments.positional[0]);
   container::LogOptions options;
   options.tail = parse_tail(arguments.text("tail", "all"));
+  options.since = parse_limit(arguments, "since");
+  options.until = parse_limit(arguments, "until");
   if (arguments.flag("follow")) {
     options.follow = [&store, id = found.spec.id] {
       try {

@@ -4,8 +4,10 @@
 #include <stdio.h>
 
 #include "sandbox/base/error.h"
+#include "sandbox/cli/cmd/volume.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/engine/units.h"
+#include "sandbox/engine/volumes.h"
 
 namespace sandbox::cli {
 namespace {
@@ -18,6 +20,11 @@ constexpr Option kImageOptions[] = {
 constexpr Option kContainerOptions[] = {kForce};
 constexpr Option kSystemOptions[] = {
     {"all", 'a', nullptr, "Remove all unused images not just dangling ones"},
+    kForce,
+    {"volumes", '\0', nullptr, "Prune anonymous volumes"},
+};
+constexpr Option kVolumeOptions[] = {
+    {"all", 'a', nullptr, "Remove all unused volumes, not just anonymous ones"},
     kForce,
 };
 
@@ -46,6 +53,13 @@ void report_images(const image::Pruned& pruned) {
   print("\n");
 }
 
+void report_volumes(const engine::PrunedVolumes& pruned) {
+  if (pruned.names.empty()) return;
+  print("Deleted Volumes:\n");
+  for (const auto& name : pruned.names) print(name + "\n");
+  print("\n");
+}
+
 int report_total(std::uint64_t bytes) {
   print(fmt::format("Total reclaimed space: {}\n", engine::human_size(bytes)));
   return 0;
@@ -66,18 +80,31 @@ int prune_containers(const Arguments& arguments) {
   return report_total(pruned.bytes);
 }
 
-int prune_system(const Arguments& arguments) {
+int prune_volumes(const Arguments& arguments) {
   const bool all = arguments.flag("all");
-  if (!confirmed(arguments,
-                 fmt::format("This will remove:\n  - all stopped containers\n  - {}\n", images_that_go(all)))) {
+  const char* which = all ? "all" : "anonymous";
+  if (!confirmed(arguments, fmt::format("This will remove {} local volumes not used by at least one container.", which)))
+    return report_total(0);
+  const auto pruned = engine::prune_volumes(find_places(), all);
+  report_volumes(pruned);
+  return report_total(pruned.bytes);
+}
+
+int prune_system(const Arguments& arguments) {
+  const bool all = arguments.flag("all"), with_volumes = arguments.flag("volumes");
+  const char* volumes_that_go = with_volumes ? "  - all anonymous volumes not used by at least one container\n" : "";
+  if (!confirmed(arguments, fmt::format("This will remove:\n  - all stopped containers\n{}  - {}\n", volumes_that_go,
+                                        images_that_go(all)))) {
     return report_total(0);
   }
   const Places places = find_places();
   const auto containers = engine::prune_containers(places);
   report_containers(containers);
+  const auto volumes = with_volumes ? engine::prune_volumes(places, false) : engine::PrunedVolumes{};
+  report_volumes(volumes);
   const auto images = engine::prune_images(places, all);
   report_images(images);
-  return report_total(containers.bytes + images.bytes);
+  return report_total(containers.bytes + volumes.bytes + images.bytes);
 }
 
 }  // namespace
@@ -91,6 +118,8 @@ const Command kContainerPrune{"container prune",
                               prune_containers,
                               0,
                               0};
+const Command kVolumePrune{
+    "volume prune", "volume prune [OPTIONS]", "Remove unused local volumes", kVolumeOptions, prune_volumes, 0, 0};
 const Command kSystemPrune{
     "system prune", "system prune [OPTIONS]", "Remove unused data", kSystemOptions, prune_system, 0, 0};
 

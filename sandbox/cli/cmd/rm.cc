@@ -1,12 +1,25 @@
 // `rm`: removes containers; with -f also running ones.
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/container/volume_store.h"
 #include "sandbox/engine/lifecycle.h"
 
 namespace sandbox::cli {
 namespace {
 
-constexpr Option kOptions[] = {{"force", 'f', nullptr, "Force the removal of a running container (uses SIGKILL)"}};
+constexpr Option kOptions[] = {
+    {"force", 'f', nullptr, "Force the removal of a running container (uses SIGKILL)"},
+    {"volumes", 'v', nullptr, "Remove anonymous volumes associated with the container"},
+};
+
+void remove_found(const Places& places, const container::Container& found, const std::string& name, bool force) {
+  if (force) return engine::force_remove(places, found.spec.id);
+  if (found.state.status == container::Status::running) {
+    throw Conflict(fmt::format("cannot remove container \"{}\": container is running", name),
+                   "stop the container before removing or force remove");
+  }
+  container::ContainerStore(places).remove(found);
+}
 
 void remove_one(const std::string& name, const Arguments& arguments) {
   const Places places = find_places();
@@ -23,12 +36,9 @@ void remove_one(const std::string& name, const Arguments& arguments) {
     if (!force || !store.remove_unreadable(name)) throw;
     return;
   }
-  if (force) return engine::force_remove(places, found.spec.id);
-  if (found.state.status == container::Status::running) {
-    throw Conflict(fmt::format("cannot remove container \"{}\": container is running", name),
-                   "stop the container before removing or force remove");
-  }
-  store.remove(found);
+  remove_found(places, found, name, force);
+  const container::VolumeStore volumes(places);
+  if (arguments.flag("volumes")) volumes.remove_unused_anonymous(volumes.volumes_of(found.spec));
 }
 
 int run(const Arguments& arguments) {

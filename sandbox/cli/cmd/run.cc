@@ -12,15 +12,15 @@ namespace sandbox::cli {
 namespace {
 
 int print_plan(const Places& places, const engine::RunRequest& request, Stopwatch& watch) {
-  const container::Spec spec = engine::decide(places, request, notice, watch);
+  const container::Spec spec = engine::decide(places, request, notice, watch).spec;
   print(container::to_json(spec.plan).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   if (request.timings) print_timings(watch.text("client"));
   return 0;
 }
 
-Fd create_and_start(const Places& places, const engine::RunRequest& request, const container::Spec& spec, std::string& id,
+Fd create_and_start(const Places& places, const engine::RunRequest& request, const engine::Decision& decision, std::string& id,
                     Stopwatch& watch) {
-  const container::Container created = engine::create_container(places, request, spec, watch, true);
+  const container::Container created = engine::create_container(places, request, decision, watch, true);
   id = created.spec.id;
   const container::ContainerStore store(places);
   Fd supervisor;
@@ -58,10 +58,10 @@ int run(const Arguments& arguments) {
   make_places(places);
   watch.lap("places");
   if (request.print_plan) return print_plan(places, request, watch);
-  const container::Spec spec = engine::decide(places, request, notice, watch);
+  const engine::Decision decision = engine::decide(places, request, notice, watch);
   const container::HeldSignals held;
   std::string id;
-  Fd supervisor = create_and_start(places, request, spec, id, watch);
+  Fd supervisor = create_and_start(places, request, decision, id, watch);
   watch.lap("spawning the supervisor");
   std::string report;
   const int status = accompany(std::move(supervisor), request, id, [&](const std::string& supervisors) {

@@ -32,6 +32,7 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.env_files = arguments.all("env-file");
   request.labels = arguments.all("label");
   request.volumes = arguments.all("volume");
+  request.volumes_from = arguments.all("volumes-from");
   request.mounts = arguments.all("mount");
   request.tmpfs = arguments.all("tmpfs");
   request.cap_add = arguments.all("cap-add");

@@ -59,6 +59,7 @@ inline constexpr Option kRunOptions[] = {
     {"userns", '\0', "string", "User namespace to use (keep-id|host)"},
     {"uts", '\0', "string", "UTS namespace to use (host|private)"},
     {"volume", 'v', "list", "Bind mount a volume"},
+    {"volumes-from", '\0', "list", "Mount volumes from the specified container(s)"},
     {"workdir", 'w', "string", "Working directory inside the container"},
 };
 

@@ -1,5 +1,6 @@
 // The words of flags: ports, environment, mounts, sizes, durations, users.
 #include <doctest/doctest.h>
+#include <sys/mount.h>
 #include <stdlib.h>
 
 #include "sandbox/base/assignments.h"
@@ -79,7 +80,7 @@ TEST_CASE("a volume is a host path or a name") {
   CHECK(bind.op.target == "/data");
   CHECK(bind.op.read_only);
   CHECK(parse_volume("cache:/c", "/d").op.source == "/d/volumes/cache/_data");
-  for (const char* text : {"/a", "/a:b", "/a:/", "/a:/b:zz", "../x y:/b", "-x:/b", "/a:/b:ro:x", ":/b"}) {
+  for (const char* text : {"", "a", "/a:b", "/a:/", "/a:/b:zz", "../x y:/b", "-x:/b", "/a:/b:ro:x", ":/b"}) {
     CHECK_THROWS_AS(parse_volume(text, "/d"), UsageError);
   }
 }
@@ -92,6 +93,39 @@ TEST_CASE("a place to mount on is cleaned, and never in /proc") {
   }
   CHECK(parse_volume("/srv:/process", "/d").op.target == "/process");
   CHECK_THROWS_AS(parse_volume("/srv:/a/..", "/d"), UsageError);
+}
+
+TEST_CASE("a volume without a source is anonymous, and options say what becomes of it") {
+  CHECK(parse_volume("/a", "/d").anonymous);
+  CHECK(parse_volume("vv:/a", "/d").volume == "vv");
+  CHECK(parse_volume("vv:/a", "/d").copies);
+  CHECK_FALSE(parse_volume("vv:/a:nocopy", "/d").copies);
+  CHECK(parse_volume("vv:/a:U,ro", "/d").gives_owner);
+  CHECK(parse_volume("/h:/a:rslave", "/d").op.propagation == MS_SLAVE);
+  CHECK(parse_volume("/h:/a:rslave", "/d").op.propagation_of_tree);
+  CHECK_THROWS_AS(parse_volume("/h:/a:shared", "/d"), Unsupported);
+  CHECK(parse_mount("dst=/a", "/d").anonymous);
+}
+
+TEST_CASE("what the user asks for comes before what other containers and the image have") {
+  RunRequest request;
+  request.volumes = {"/srv:/data/sub", "cache:/data"};
+  MountSources sources{.data = "/d", .id = "1234", .image_volumes = {"/data", "/log"}, .inherited = {}};
+  sources.inherited.push_back(parse_volume("other:/data", "/d"));
+  sources.inherited.push_back(parse_volume("theirs:/theirs", "/d"));
+  const auto mounts = user_mounts(request, sources);
+  REQUIRE(mounts.size() == 4);
+  CHECK(mounts[0].volume == "cache");
+  CHECK(mounts[1].volume == "theirs");
+  CHECK(mounts[2].anonymous);
+  CHECK(mounts[2].op.target == "/log");
+  CHECK(mounts[2].volume.size() == 64);
+  CHECK(mounts[2].op.source == "/d/volumes/" + mounts[2].volume + "/_data");
+  CHECK(mounts[3].op.target == "/data/sub");
+  sources.id = "1235";
+  CHECK(user_mounts(request, sources)[2].volume != mounts[2].volume);
+  request.tmpfs = {"/data"};
+  CHECK_THROWS_AS(user_mounts(request, sources), UsageError);
 }
 
 TEST_CASE("--mount and --tmpfs name their options") {

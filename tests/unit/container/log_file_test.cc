@@ -90,8 +90,12 @@ TEST_CASE("tail and since choose records") {
   LogWriter(path).append(Stream::out, "1\n2\n3\n");
   CHECK(text_of(records(path, {.tail = 2})) == "2\n3\n");
   CHECK(records(path, {.tail = 0}).empty());
-  CHECK(records(path, {.since = 4102444800}).empty());
-  CHECK(records(path, {.since = 0}).size() == 3);
+  CHECK(records(path, {.since = timespec{4102444800, 0}}).empty());
+  CHECK(records(path, {.since = timespec{}}).size() == 3);
+  CHECK(records(path, {.until = timespec{}}).empty());
+  CHECK(records(path, {.until = timespec{4102444800, 0}}).size() == 3);
+  // Nobody is waited for beyond that time.
+  CHECK(records(path, {.until = timespec{}, .follow = [] { return true; }}).empty());
 }
 
 TEST_CASE("tail finds its lines far from the end, and all of them when there are fewer") {

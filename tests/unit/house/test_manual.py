@@ -9,7 +9,7 @@ import unittest
 
 SANDBOX = os.path.abspath(sys.argv.pop(1))
 PAGE = pathlib.Path(__file__).resolve().parents[3] / "man/sandbox.1"
-GROUPS = ("container", "image", "system")  # whose commands have names of two words
+GROUPS = ("container", "image", "system", "volume")  # whose commands have names of two words
 OF_RUN = ("run", "create")  # whose options have a section of their own
 
 

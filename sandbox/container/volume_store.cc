@@ -1,0 +1,219 @@
+// See volume_store.h.
+#include "sandbox/container/volume_store.h"
+
+#include <errno.h>
+
+#include <algorithm>
+
+#include "sandbox/base/directory.h"
+#include "sandbox/base/error.h"
+#include "sandbox/base/identifier.h"
+#include "sandbox/base/json.h"
+#include "sandbox/base/json_fields.h"
+#include "sandbox/base/sys.h"
+#include "userns/kept_namespace.h"
+
+namespace sandbox::container {
+
+template <class A>
+void describe(A& field, Described<Volume> auto& volume) {
+  field("name", volume.name);
+  field("created", volume.created);
+  field("labels", volume.labels);
+  field("anonymous", volume.anonymous);
+}
+
+namespace {
+
+constexpr int kVersion = 1;
+constexpr const char* kWhat = "volume description";
+constexpr const char* kUnfinished = ".new-";
+constexpr const char* kRemoved = ".old-";
+constexpr const char* kFilling = "/filling";  // beside _data, and in its place when it is whole
+
+bool is_hidden(const std::string& name) { return name.starts_with('.'); }
+
+/// What is closed to us has been given to others, with something in it.
+bool is_empty(const std::string& path) {
+  try {
+    return list_directory(path).empty();
+  } catch (const SysError& error) {
+    if (error.code() != EACCES) throw;
+    return false;
+  }
+}
+
+/// O_PATH for who writes into it from another user namespace.
+Fd open_place(const std::string& path) {
+  return sys::openat(AT_FDCWD, path.c_str(), O_PATH | O_DIRECTORY) | or_throw("opening '{}'", path);
+}
+
+void sync_all_at(const std::string& path) {
+  const Fd fd = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", path);
+  sys::syncfs(fd.get()) | or_throw("syncing '{}'", path);
+}
+
+void sync_directory(const std::string& path) {
+  const Fd fd = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", path);
+  sys::fsync(fd.get()) | or_throw("syncing '{}'", path);
+}
+
+void make_data(const std::string& path) {
+  const auto made = sys::mkdirat(AT_FDCWD, path.c_str(), 0755);
+  if (!made) throw SysError(made.error(), fmt::format("making '{}'", path));
+  const Fd fd = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", path);
+  sys::fchmod(fd.get(), 0755) | or_throw("setting the mode of '{}'", path);  // whatever the umask
+}
+
+/// One that an earlier version of this program made, without a description.
+Volume undescribed(const std::string& name, const std::string& directory) {
+  const auto status = sys::fstatat(AT_FDCWD, directory.c_str(), 0) | or_throw("reading '{}'", directory);
+  return {.name = name, .created = status.st_mtime, .labels = {}, .anonymous = false, .directory = directory};
+}
+
+Volume load(const std::string& name, const std::string& directory) {
+  const std::string path = directory + "/volume.json";
+  if (!path_exists(path)) return undescribed(name, directory);
+  Volume volume = volume_from_json(parse_json(read_file(path), "volume.json"));
+  if (volume.name != name) throw InvalidInput("volume.json: the name is not the directory's");
+  volume.directory = directory;
+  return volume;
+}
+
+/// Of what processes that were killed have left. What can't be removed now must not keep anybody from going on.
+void sweep(const std::string& root) {
+  for (const std::string& name : list_directory(root)) {
+    if (!name.starts_with(kUnfinished) && !name.starts_with(kRemoved)) continue;
+    try {
+      userns::remove_tree_of_all_ids(root + "/" + name);
+    } catch (const Error&) {
+    }
+  }
+}
+
+}  // namespace
+
+Json to_json(const Volume& volume) { return write_versioned(volume, kVersion); }
+
+Volume volume_from_json(const Json& document) {
+  Volume volume = read_versioned<Volume>(document, kWhat, kVersion);
+  if (!is_valid_name(volume.name)) JsonReader(document, kWhat, "").fail("name", "is not a valid volume name");
+  return volume;
+}
+
+std::string VolumeStore::data_of(const std::string& name) const { return fmt::format("{}/{}/_data", root(), name); }
+
+Volume VolumeStore::find(const std::string& name) const {
+  const std::string directory = root() + "/" + name;
+  if (!is_valid_name(name) || !path_exists(directory + "/_data"))
+    throw NotFound(fmt::format("get {}: no such volume", name));
+  return load(name, directory);
+}
+
+std::vector<Volume> VolumeStore::list() const {
+  std::vector<Volume> volumes;
+  for (const std::string& name : list_directory(root())) {
+    if (is_hidden(name)) continue;
+    try {
+      volumes.push_back(find(name));
+    } catch (const NotFound&) {
+      // removed while we looked
+    } catch (const Error& error) {
+      fmt::print(stderr, "warning: leaving out volume {}: {}\n", name, error.what());
+    }
+  }
+  std::ranges::sort(volumes, {}, &Volume::name);
+  return volumes;
+}
+
+VolumeStore::Held::Held(const VolumeStore& store)
+    : store_(store), lock_((make_directories(store.root()), store.root() + "/.lock")) {
+  sweep(store.root());
+}
+
+Volume VolumeStore::Held::ensure(const Volume& wanted, const std::function<void(int)>& fill) const {
+  const std::string root = store_.root(), directory = root + "/" + wanted.name;
+  if (path_exists(directory + "/_data")) return load(wanted.name, directory);
+  const std::string staging = root + "/" + kUnfinished + wanted.name;
+  make_directories(staging);
+  make_data(staging + "/_data");
+  if (fill) fill(open_place(staging + "/_data").get());
+  write_file_atomic(staging + "/volume.json", to_json(wanted).dump(), !fill);
+  if (fill) sync_all_at(staging);
+  sys::renameat2(AT_FDCWD, staging.c_str(), AT_FDCWD, directory.c_str()) | or_throw("making volume '{}'", wanted.name);
+  sync_directory(root);
+  Volume made = wanted;
+  made.directory = directory;
+  return made;
+}
+
+void VolumeStore::Held::fill(const Volume& volume, const std::function<void(int)>& fill) const {
+  if (!is_empty(volume.data())) return;
+  const auto users = store_.users_of(ContainerStore(store_.places_).list(), volume.name);
+  if (std::ranges::any_of(users, [](const Container& user) { return user.state.status == Status::running; })) return;
+  const std::string filling = volume.directory + kFilling;
+  userns::remove_tree_of_all_ids(filling);  // of one who was killed
+  make_data(filling);
+  fill(open_place(filling).get());
+  sync_all_at(filling);
+  // rename(2) puts it in the place of an empty directory.
+  sys::renameat2(AT_FDCWD, filling.c_str(), AT_FDCWD, volume.data().c_str()) |
+      or_throw("filling volume '{}'", volume.name);
+  sync_directory(volume.directory);
+}
+
+void VolumeStore::Held::remove(const Volume& volume) const {
+  const auto users = store_.users_of(ContainerStore(store_.places_).list(), volume.name);
+  if (!users.empty()) {
+    std::string ids;
+    for (const Container& user : users) ids += (ids.empty() ? "" : ", ") + user.spec.id;
+    throw Conflict(fmt::format("remove {}: volume is in use - [{}]", volume.name, ids));
+  }
+  const std::string hidden = fmt::format("{}/{}{}", store_.root(), kRemoved, volume.name);
+  sys::renameat2(AT_FDCWD, volume.directory.c_str(), AT_FDCWD, hidden.c_str()) |
+      or_throw("removing volume '{}'", volume.name);
+  sync_directory(store_.root());
+  userns::remove_tree_of_all_ids(hidden);
+}
+
+void VolumeStore::remove_unused_anonymous(const std::vector<std::string>& names) const {
+  if (names.empty()) return;
+  const Held held = hold();
+  for (const std::string& name : names) {
+    try {
+      const Volume volume = find(name);
+      if (volume.anonymous) held.remove(volume);
+    } catch (const NotFound&) {
+      // somebody else was quicker
+    } catch (const Conflict&) {
+      // another container has it, too
+    }
+  }
+}
+
+std::string VolumeStore::volume_of(const userns::MountOp& mount) const {
+  const std::string prefix = root() + "/";
+  if (!mount.source.starts_with(prefix)) return {};
+  return mount.source.substr(prefix.size(), mount.source.find('/', prefix.size()) - prefix.size());
+}
+
+std::vector<std::string> VolumeStore::volumes_of(const Spec& spec) const {
+  std::vector<std::string> names;
+  for (const userns::MountOp& mount : spec.plan.mounts) {
+    const std::string name = volume_of(mount);
+    if (!name.empty() && std::ranges::find(names, name) == names.end()) names.push_back(name);
+  }
+  return names;
+}
+
+std::vector<Container> VolumeStore::users_of(const std::vector<Container>& containers,
+                                             const std::string& volume) const {
+  std::vector<Container> users;
+  std::ranges::copy_if(containers, std::back_inserter(users), [&](const Container& container) {
+    const auto names = volumes_of(container.spec);
+    return std::ranges::find(names, volume) != names.end();
+  });
+  return users;
+}
+
+}  // namespace sandbox::container
