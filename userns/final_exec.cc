@@ -95,14 +95,8 @@ CapabilitySets planned_sets(const ProcessPlan& process) noexcept {
 }
 
 void set_capabilities(const CapabilitySets& sets, int channel) noexcept {
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct data[2] = {};
-  for (int word = 0; word < 2; ++word) {
-    data[word].permitted = static_cast<__u32>(sets.permitted >> (32 * word));
-    data[word].effective = static_cast<__u32>(sets.effective >> (32 * word));
-    data[word].inheritable = static_cast<__u32>(sets.inheritable >> (32 * word));
-  }
-  if (::syscall(SYS_capset, &header, data) < 0) fail(channel, 125, "setting capabilities", "", errno);
+  const auto set = sys::capset({sets.permitted, sets.effective, sets.inheritable});
+  if (!set) fail(channel, 125, "setting capabilities", "", set.error().value);
 }
 
 void raise_ambient(std::uint64_t ambient, int channel) noexcept {

@@ -1,12 +1,13 @@
 #include "sandbox/base/confinement.h"
 
 #include <errno.h>
-#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "sandbox/base/sys.h"
 
 #ifdef __SANITIZE_ADDRESS__
 namespace {
@@ -36,12 +37,7 @@ Result<void> checked(long status) {
 void keep_capabilities(std::uint64_t kept) {
   // Without ambient capabilities EINVAL is possible on old kernels only; capset decides.
   static_cast<void>(::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
-  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
-  for (std::size_t i = 0; i < sets.size(); ++i) {
-    sets[i].permitted = sets[i].effective = static_cast<std::uint32_t>(kept >> (32 * i));
-  }
-  checked(::syscall(SYS_capset, &header, sets.data())) | or_throw("dropping capabilities of a helper");
+  sys::capset({.permitted = kept, .effective = kept}) | or_throw("dropping capabilities of a helper");
 }
 
 void forbid_gain() {

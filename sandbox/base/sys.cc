@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/capability.h>
 #include <linux/mount.h>
 #include <linux/sched.h>
 #include <string.h>
@@ -292,6 +293,33 @@ Result<void> pidfd_send_signal(int pidfd, int signal) noexcept {
 }
 Result<void> prlimit(pid_t pid, int resource, const rlimit64* wanted, rlimit64* present) noexcept {
   return done(::prlimit64(pid, static_cast<__rlimit_resource>(resource), wanted, present));
+}
+
+namespace {
+
+constexpr unsigned capability_words = _LINUX_CAPABILITY_U32S_3;
+
+std::uint64_t joined(std::uint32_t low, std::uint32_t high) { return std::uint64_t{high} << 32 | low; }
+
+}  // namespace
+
+Result<Capabilities> capget(pid_t thread) noexcept {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, thread};
+  __user_cap_data_struct words[capability_words] = {};
+  if (::syscall(SYS_capget, &header, words) < 0) return failed();
+  return Capabilities{.permitted = joined(words[0].permitted, words[1].permitted),
+                      .effective = joined(words[0].effective, words[1].effective),
+                      .inheritable = joined(words[0].inheritable, words[1].inheritable)};
+}
+Result<void> capset(const Capabilities& sets) noexcept {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct words[capability_words] = {};
+  for (unsigned i = 0; i < capability_words; ++i) {
+    words[i] = {.effective = static_cast<__u32>(sets.effective >> (32 * i)),
+                .permitted = static_cast<__u32>(sets.permitted >> (32 * i)),
+                .inheritable = static_cast<__u32>(sets.inheritable >> (32 * i))};
+  }
+  return done(::syscall(SYS_capset, &header, words));
 }
 Result<int> wait_pidfd(int pidfd) noexcept {
   siginfo_t info{};

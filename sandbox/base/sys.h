@@ -120,6 +120,12 @@ struct Cloned {
 /// prlimit(2); nullptr: not set, not asked for.
 [[nodiscard]] Result<void> prlimit(pid_t pid, int resource, const rlimit64* wanted,
                                    rlimit64* present) noexcept;
+/// Bit n: capability n (capabilities(7)).
+struct Capabilities {
+  std::uint64_t permitted = 0, effective = 0, inheritable = 0;
+};
+[[nodiscard]] Result<Capabilities> capget(pid_t thread) noexcept;  ///< 0: the caller's.
+[[nodiscard]] Result<void> capset(const Capabilities& sets) noexcept;
 /// Waits for the child of `pidfd`; returns a wait status as waitpid(2) gives it.
 [[nodiscard]] Result<int> wait_pidfd(int pidfd) noexcept;
 

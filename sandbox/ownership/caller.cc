@@ -2,11 +2,8 @@
 #include "sandbox/ownership/caller.h"
 
 #include <elf.h>
-#include <errno.h>
 #include <limits.h>
-#include <linux/capability.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -152,10 +149,9 @@ Result<mode_t> Caller::umask() const {
 }
 
 Result<std::uint64_t> Caller::capabilities() const {
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, thread_};
-  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
-  if (::syscall(SYS_capget, &header, data) < 0) return std::unexpected(Errno{errno});
-  return std::uint64_t{data[1].effective} << 32 | data[0].effective;
+  const auto sets = sys::capget(thread_);
+  if (!sets) return std::unexpected(sets.error());
+  return sets->effective;
 }
 
 Result<std::uint64_t> Caller::program() const {

@@ -1,8 +1,6 @@
 #include "sandbox/runtime/caller.h"
 
-#include <linux/capability.h>
 #include <linux/magic.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <sstream>
@@ -12,13 +10,6 @@
 
 namespace sandbox::runtime {
 namespace {
-
-std::uint64_t permitted_capabilities() {
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct data[2] = {};
-  if (::syscall(SYS_capget, &header, data) < 0) throw SysError(Errno{errno}, "reading the own capabilities");
-  return data[0].permitted | std::uint64_t{data[1].permitted} << 32;
-}
 
 std::vector<userns::IdMapping> read_map(const char* path) {
   std::vector<userns::IdMapping> map;
@@ -41,7 +32,8 @@ bool has_selinux() {
 }  // namespace
 
 Caller survey_caller(const oci::Linux& part) {
-  Caller caller{.uid = ::geteuid(), .gid = ::getegid(), .capabilities = permitted_capabilities()};
+  const sys::Capabilities own = sys::capget(0) | or_throw("reading the own capabilities");
+  Caller caller{.uid = ::geteuid(), .gid = ::getegid(), .capabilities = own.permitted};
   caller.gid_map = read_map("/proc/self/gid_map");
   caller.initial_namespace = read_map("/proc/self/uid_map") == std::vector<userns::IdMapping>{{0, 0, UINT32_MAX}};
   caller.may_set_groups = !read_file("/proc/self/setgroups").starts_with("deny");

@@ -16,6 +16,7 @@
 #include "sandbox/cgroup/survey.h"
 #include "sandbox/runtime/caller.h"
 #include "sandbox/runtime/cgroup.h"
+#include "sandbox/runtime/exec_basis.h"
 #include "sandbox/runtime/hooks.h"
 #include "sandbox/runtime/intel_rdt.h"
 #include "sandbox/runtime/launching.h"
@@ -92,7 +93,9 @@ Loaded load_bundle(const CreateRequest& request) {
   loaded.bundle = real_directory(request.bundle);
   const std::string name = request.config.empty() ? "config.json" : request.config;
   loaded.text = read_config(loaded.bundle, name);
-  loaded.spec = oci::parse_runtime_spec(parse_json(loaded.text, name), name);
+  Json document = parse_json(loaded.text, name);
+  loaded.exec_part = part_for_exec(document);
+  loaded.spec = oci::parse_runtime_spec(std::move(document), name);
   const unsigned listening = listen_fds();
   loaded.preserved_fds = request.preserve_fds + listening;
   const PlanOptions options{request.no_new_keyring, request.no_pivot, listening, listening > 0};
@@ -156,6 +159,7 @@ void Creation::make(const CreateRequest& request, const Loaded& loaded) {
   if (cgroup.guards_devices()) plan.root.no_dev = false;
   if (!cgroup.is_own()) close_cgroups(plan.mounts);
   apply_seccomp(spec, plan.process, store_.filters());
+  keep_exec_basis(store_, request.id, loaded.exec_part, plan.process.seccomp);
   const userns::StdioFds stdio{0, 1, 2, loaded.preserved_fds, gate_.get()};
   userns::LaunchHooks steps = launch_hooks(spec.hooks, loaded.plan.network_devices, record_);
   steps.at_cgroup_namespace = cgroup.at_namespace();

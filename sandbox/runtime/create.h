@@ -27,6 +27,7 @@ struct CreateRequest {
 struct Loaded {
   std::string text;  ///< Of the configuration file.
   oci::RuntimeSpec spec;
+  Json exec_part;  ///< part_for_exec()
   Plan plan;
   CgroupPlan cgroup;
   std::string resctrl;  ///< Where that is mounted, if the plan needs it.

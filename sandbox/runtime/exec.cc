@@ -8,6 +8,7 @@
 #include "sandbox/base/file.h"
 #include "sandbox/runtime/caller.h"
 #include "sandbox/runtime/cgroup.h"
+#include "sandbox/runtime/exec_basis.h"
 #include "sandbox/runtime/launching.h"
 #include "sandbox/runtime/plan.h"
 #include "sandbox/runtime/plan_attributes.h"
@@ -95,8 +96,8 @@ userns::Launched exec(const Store& store, const ExecRequest& request, std::vecto
   const Record record = store.load(request.id);
   const Status status = status_of(store, record);
   check_status(status, request.ignore_paused);
-  const std::string path = store.config(request.id);
-  const oci::RuntimeSpec spec = oci::parse_runtime_spec(parse_json(read_file(path), path), path);
+  ExecBasis basis = load_exec_basis(store, request.id);
+  const oci::RuntimeSpec& spec = basis.spec;
   const oci::Process process = process_of(request, spec);
   check_terminal(request.detach, process.terminal, request.console_socket);
 
@@ -104,14 +105,15 @@ userns::Launched exec(const Store& store, const ExecRequest& request, std::vecto
   check_preserved(preserved);
   const Caller caller = survey_caller(spec.linux_part);
   const PlanOptions options{.preserved_fds = listening, .listen_fds = listening > 0};
-  const Plan container = plan_container(spec, record.bundle, caller, options);
-  userns::ProcessPlan plan = plan_process(process, container.launch, caller, options, warnings);
+  userns::ProcessPlan plan =
+      plan_process(process, plan_namespaces_and_ids(spec, caller), caller, options, warnings);
   plan.attributes = plan_attributes(process, spec.linux_part);
   if (auto cpus = plan_exec_cpus(process); !cpus.empty()) {
     if (!plan.attributes) plan.attributes.emplace();
     plan.attributes->cpus = std::move(cpus);
   }
-  apply_seccomp(spec, plan, store.filters());
+  plan.seccomp = std::move(basis.filter);
+  plan.seccomp_flags = seccomp_flags(spec.linux_part);
 
   const Entrance entrance(record, request.cgroup);
   return launching([&] {

@@ -15,8 +15,8 @@ OrderedJson features_document() {
                             {"actions", profiles::seccomp_actions()},
                             {"operators", profiles::seccomp_operators()},
                             {"archs", seccomp_architectures()},
-                            {"knownFlags", seccomp_flags()},
-                            {"supportedFlags", seccomp_flags()}};
+                            {"knownFlags", seccomp_flag_names()},
+                            {"supportedFlags", seccomp_flag_names()}};
   return {{"ociVersionMin", "1.0.0"},
           {"ociVersionMax", oci::kSpecVersion},
           {"hooks", {"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"}},

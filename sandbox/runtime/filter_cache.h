@@ -6,11 +6,17 @@
 #include <cstddef>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sandbox::runtime {
 
 using Filter = std::vector<std::byte>;  ///< struct sock_filter[].
+
+/// A filter as a file's content.
+std::string_view text_of(const Filter& filter);
+/// Throws SysError; InvalidInput for what can be no filter.
+Filter read_filter(const std::string& path);
 
 /// What `compile` returned when `source` came here before, else what it returns now. `directory` is private to the
 /// caller and is made when it is missing; empty: nothing is kept. Throws what `compile` throws.

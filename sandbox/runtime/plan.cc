@@ -399,13 +399,18 @@ std::vector<std::string> namespace_types() {
   return types;
 }
 
+LaunchPlan plan_namespaces_and_ids(const oci::RuntimeSpec& spec, const Caller& caller) {
+  LaunchPlan launch;
+  launch.namespaces = plan_namespaces(spec, caller);
+  if (launch.namespaces.user) launch.identity = plan_identity(spec.linux_part, caller);
+  return launch;
+}
+
 Plan plan_container(const oci::RuntimeSpec& spec, const std::string& bundle, const Caller& caller,
                     const PlanOptions& options) {
-  Plan plan;
+  Plan plan{.launch = plan_namespaces_and_ids(spec, caller)};
   LaunchPlan& launch = plan.launch;
-  launch.namespaces = plan_namespaces(spec, caller);
   launch.namespaces.clock_offsets = plan_clock_offsets(spec.linux_part, launch.namespaces);
-  if (launch.namespaces.user) launch.identity = plan_identity(spec.linux_part, caller);
   launch.root.directory = spec.root.path.starts_with('/') ? spec.root.path : bundle + "/" + spec.root.path;
   launch.root.read_only = spec.root.read_only;
   launch.root.no_suid = false;

@@ -57,7 +57,10 @@ struct Plan {
 Plan plan_container(const oci::RuntimeSpec& spec, const std::string& bundle, const Caller& caller,
                     const PlanOptions& options);
 
-/// A process of the container: its first, or one of `exec`, with the rights of `namespaces` and `identity`.
+/// The part of it that a process which joins the container has to fit to: namespaces and ids.
+userns::LaunchPlan plan_namespaces_and_ids(const oci::RuntimeSpec& spec, const Caller& caller);
+
+/// A process of the container: its first, or one of `exec`, with the rights of `launch`'s namespaces and ids.
 userns::ProcessPlan plan_process(const oci::Process& process, const userns::LaunchPlan& launch, const Caller& caller,
                                  const PlanOptions& options, std::vector<std::string>& warnings);
 

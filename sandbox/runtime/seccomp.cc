@@ -7,7 +7,6 @@
 
 #include "profiles/seccomp.h"
 #include "sandbox/base/error.h"
-#include "sandbox/runtime/filter_cache.h"
 
 namespace sandbox::runtime {
 namespace {
@@ -99,12 +98,14 @@ std::set<std::string> denied_calls(const oci::Value& seccomp) {
 }
 
 /// Engines allow calls and deny some of them in another rule, for want of a capability. libseccomp would keep the first
-/// rule and drop the other without a word; here the denial stands, whichever comes first.
+/// rule and drop the other without a word; here the denial stands, whichever comes first. Conditions of Docker's own
+/// profiles, which engines have evaluated, mean nothing in config.json.
 Json without_overruled(Json profile, const oci::Value& seccomp) {
   const std::set<std::string> denied = denied_calls(seccomp);
   Json kept = Json::array();
   for (const oci::Value& rule : seccomp.items("syscalls")) {
     Json copy = rule.json();
+    for (const char* condition : {"includes", "excludes"}) copy.erase(condition);
     std::vector<std::string> names = rule.texts("names");
     if (!names.empty() && rule.items("args").empty() && !is_denial(rule.text("action"))) {
       std::erase_if(names, [&](const std::string& name) { return denied.contains(name); });
@@ -125,23 +126,31 @@ bool has_listener(const oci::Linux& part) {
   return !seccomp.text("listenerPath").empty() && notifies(seccomp);
 }
 
-void apply_seccomp(const oci::RuntimeSpec& spec, userns::ProcessPlan& process, const std::string& filters) {
+std::uint32_t seccomp_flags(const oci::Linux& part) {
+  return part.seccomp ? flag_bits(oci::Value(*part.seccomp, "linux.seccomp"), has_listener(part)) : 0;
+}
+
+Filter seccomp_filter(const oci::RuntimeSpec& spec, const std::string& filters) {
   refuse_raw_filter(spec);
   const oci::Linux& part = spec.linux_part;
-  if (!part.seccomp) return;
+  if (!part.seccomp) return {};
   const oci::Value seccomp(*part.seccomp, "linux.seccomp");
   check_listener(seccomp);
   check_architectures(seccomp);
-  process.seccomp_flags = flag_bits(seccomp, has_listener(part));
   const profiles::UnknownCalls unknown = unknown_calls(spec);
-  const std::string source =
-      fmt::format("{:x} {}\n{}", process.capabilities, static_cast<int>(unknown), part.seccomp->dump());
-  process.seccomp = cached_filter(filters, source, [&] {
-    return profiles::compile_seccomp(without_overruled(*part.seccomp, seccomp), process.capabilities, unknown);
+  const std::string source = fmt::format("{}\n{}", static_cast<int>(unknown), part.seccomp->dump());
+  constexpr std::uint64_t no_capabilities = 0;  // only conditions ask for them
+  return cached_filter(filters, source, [&] {
+    return profiles::compile_seccomp(without_overruled(*part.seccomp, seccomp), no_capabilities, unknown);
   });
 }
 
-std::vector<std::string> seccomp_flags() {
+void apply_seccomp(const oci::RuntimeSpec& spec, userns::ProcessPlan& process, const std::string& filters) {
+  process.seccomp = seccomp_filter(spec, filters);
+  process.seccomp_flags = seccomp_flags(spec.linux_part);
+}
+
+std::vector<std::string> seccomp_flag_names() {
   std::vector<std::string> names;
   for (const Flag& flag : known_flags) names.emplace_back(flag.name);
   std::ranges::sort(names);

@@ -2,6 +2,7 @@
 //
 //     state.json   what `state` tells and `delete` needs (Record); replaced by rename
 //     config.json  the bundle's, as it was at create
+//     exec.json    what `exec` needs of that, with the compiled filter in seccomp.bpf (exec_basis.h)
 //     gate         the socket at which the created process waits for `start` (userns/launch.h)
 //     lock         held by whoever changes the container
 //
@@ -50,6 +51,8 @@ class Store {
   std::string directory(const std::string& id) const { return root_ + "/" + id; }
   std::string gate(const std::string& id) const { return directory(id) + "/gate"; }
   std::string config(const std::string& id) const { return directory(id) + "/config.json"; }
+  std::string exec_config(const std::string& id) const { return directory(id) + "/exec.json"; }
+  std::string filter(const std::string& id) const { return directory(id) + "/seccomp.bpf"; }
   std::string lock(const std::string& id) const { return directory(id) + "/lock"; }
   std::string filters() const { return root_ + "/.filters"; }
 
