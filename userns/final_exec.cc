@@ -63,7 +63,10 @@ const char* reason_of(int error) noexcept {
 void set_limits(const ProcessPlan& process, int channel) noexcept {
   for (const Rlimit& limit : process.rlimits) {
     const rlimit value{limit.soft, limit.hard};
-    if (::setrlimit(static_cast<__rlimit_resource_t>(limit.resource), &value) < 0) fail(channel, 125, "setting a resource limit", "", errno);
+    if (::setrlimit(static_cast<__rlimit_resource_t>(limit.resource), &value) == 0) continue;
+    const char* hint = errno == EPERM ? " (only the host's root may raise a hard limit)" : "";
+    send_and_exit(channel, 125, "setting resource limit %d to %llu, at most %llu: %s%s", limit.resource,
+                  static_cast<unsigned long long>(limit.soft), static_cast<unsigned long long>(limit.hard), reason_of(errno), hint);
   }
 }
 

@@ -17,6 +17,7 @@ namespace sandbox::userns {
 namespace {
 
 constexpr std::uint64_t in_root = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+constexpr int max_links = 40;  // as the kernel's own limit, path_resolution(7)
 
 std::uint64_t attributes_of(const MountOp& op) {
   std::uint64_t set = 0;
@@ -46,10 +47,35 @@ std::string follow_link(int parent, const std::string& path) {
   return target->starts_with('/') ? *target : parent_of(path) + "/" + *target;
 }
 
+/// mkdir -p of `path`. None where a symbolic link on the way leads nowhere: then `path` becomes what it leads to.
+Fd make_missing(int root, std::string& path) {
+  std::string done = "/";
+  Fd directory = open_in_root(root, done, O_PATH | O_DIRECTORY);
+  for (std::size_t begin = 0; begin < path.size();) {
+    const auto end = std::min(path.find('/', begin), path.size());
+    const std::string part = path.substr(begin, end - begin);
+    begin = end + 1;
+    if (part.empty() || part == ".") continue;
+    done += (done.size() > 1 ? "/" : "") + part;
+    auto next = sys::openat2(root, done.c_str(), O_PATH | O_DIRECTORY, in_root);
+    if (!next && next.error().value == ENOENT) {
+      const auto made = sys::mkdirat(directory.get(), part.c_str(), 0755);
+      if (!made && made.error().value != EEXIST) throw SysError(made.error(), fmt::format("creating '{}'", done));
+      next = sys::openat2(root, done.c_str(), O_PATH | O_DIRECTORY, in_root);
+      if (!made && !next && next.error().value == ENOENT) {
+        path = follow_link(directory.get(), done) + "/" + path.substr(std::min(begin, path.size()));
+        return {};
+      }
+    }
+    if (!next) throw SysError(next.error(), fmt::format("opening '{}' in the container", done));
+    directory = std::move(*next);
+  }
+  return directory;
+}
+
 /// A regular file to mount on; an existing object of any kind but a directory is used as it is. A link that leads
 /// nowhere, such as /etc/resolv.conf of many distributions, gets the file that it names.
 Fd make_file_in_root(int root, const std::string& path) {
-  constexpr int max_links = 40;  // as the kernel's own limit, path_resolution(7)
   std::string place = path;
   for (int links = 0; links < max_links; ++links) {
     auto existing = sys::openat2(root, place.c_str(), O_PATH, in_root);
@@ -239,24 +265,11 @@ Fd open_in_root(int root, const std::string& path, int flags) {
 
 Fd make_directory_in_root(int root, const std::string& path) {
   if (auto existing = sys::openat2(root, path.c_str(), O_PATH | O_DIRECTORY, in_root)) return std::move(*existing);
-  std::string done = "/";
-  Fd directory = open_in_root(root, done, O_PATH | O_DIRECTORY);
-  for (std::size_t begin = 0; begin < path.size();) {
-    const auto end = std::min(path.find('/', begin), path.size());
-    const std::string part = path.substr(begin, end - begin);
-    begin = end + 1;
-    if (part.empty() || part == ".") continue;
-    done += (done.size() > 1 ? "/" : "") + part;
-    auto next = sys::openat2(root, done.c_str(), O_PATH | O_DIRECTORY, in_root);
-    if (!next && next.error().value == ENOENT) {
-      const auto made = sys::mkdirat(directory.get(), part.c_str(), 0755);
-      if (!made && made.error().value != EEXIST) throw SysError(made.error(), fmt::format("creating '{}'", done));
-      next = sys::openat2(root, done.c_str(), O_PATH | O_DIRECTORY, in_root);
-    }
-    if (!next) throw SysError(next.error(), fmt::format("opening '{}' in the container", done));
-    directory = std::move(*next);
+  std::string place = path;
+  for (int links = 0; links < max_links; ++links) {
+    if (Fd made = make_missing(root, place)) return made;
   }
-  return directory;
+  throw SysError(Errno{ELOOP}, fmt::format("creating '{}' in the container", path));
 }
 
 std::vector<Fd> clone_propagating(const std::vector<MountOp>& mounts) {

@@ -15,7 +15,7 @@ std::string name_of(const std::string& path);
 void attach(int mount, int target, const std::string& path);
 /// Opens `path` (O_PATH) below `root`: symbolic links stay inside, magic links are refused.
 Fd open_in_root(int root, const std::string& path, int flags);
-/// mkdir -p below `root`; returns the directory (O_PATH).
+/// mkdir -p below `root`, also of what symbolic links name that lead nowhere; returns the directory (O_PATH).
 Fd make_directory_in_root(int root, const std::string& path);
 
 /// Copies of what is to be bound and goes on to hear of mounts on the host, one for each of `mounts`; none for the

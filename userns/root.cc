@@ -117,11 +117,12 @@ Fd clone_directory(const RootPlan& root) {
   return tree;
 }
 
-Fd attach_directory(const Fd& tree, const RootPlan& root) {
+Fd attach_directory(Fd tree, const RootPlan& root) {
   const std::string& path = root.directory;
   sys::mount_setattr(tree.get(), attributes_of(root), 0, true) | or_throw("root '{}'", path);
-  sys::move_mount(tree.get(), AT_FDCWD, path.c_str(), 0) | or_throw("attaching root '{}'", path);
-  return open_directory(path);
+  const Fd place = open_directory(path);  // also where the path is a symbolic link, which move_mount(2) refuses
+  sys::move_mount(tree.get(), place.get(), "", MOVE_MOUNT_T_EMPTY_PATH) | or_throw("attaching root '{}'", path);
+  return tree;
 }
 
 }  // namespace
@@ -158,8 +159,7 @@ Fd mount_root(const RootPlan& root, const HandOver& hand_over) {
   Fd propagating = root.propagation != 0 ? clone_directory(root) : Fd();
   sys::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) | or_throw("making the mounts private");
   if (root.lower.empty()) {
-    const Fd tree = propagating ? std::move(propagating) : clone_directory(root);
-    return attach_directory(tree, root);
+    return attach_directory(propagating ? std::move(propagating) : clone_directory(root), root);
   }
   // Any directory of ours serves as the place of attachment; the overlay keeps its own reference to it.
   return mount_merge(root, root.upper.empty() ? root.lower.front() : root.work, hand_over);

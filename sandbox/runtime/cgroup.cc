@@ -297,6 +297,10 @@ void CgroupMaking::finish(pid_t pid) {
   end_nursery();
 }
 
+std::optional<Directory> look_at_cgroup(const Record& record) {
+  return record.cgroup.empty() ? std::nullopt : Directory::find(record.cgroup);
+}
+
 std::optional<Directory> cgroup_of(const Record& record) {
   if (record.cgroup.empty()) return std::nullopt;
   const auto status = sys::fstatat(AT_FDCWD, record.cgroup.c_str(), AT_SYMLINK_NOFOLLOW);

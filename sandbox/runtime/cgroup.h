@@ -58,7 +58,10 @@ class CgroupMaking {
   bool visiting_ = false;
 };
 
-/// The cgroup of a container; none when it has none of its own, or those in there have closed it to its owner for good.
+/// The cgroup of a container as those in there have left it, for questions; none when it has none of its own, or they have
+/// closed it.
+std::optional<cgroup::Directory> look_at_cgroup(const Record& record);
+/// The same for changes: its owner takes back what root of the container has given away. None when that can't be had.
 std::optional<cgroup::Directory> cgroup_of(const Record& record);
 /// Kills what is in it and removes it, with its scope. What can't be done becomes a warning.
 void remove_cgroup(const Record& record, std::vector<std::string>& warnings);

@@ -166,7 +166,7 @@ std::vector<std::string> Store::ids() const {
 Status status_of(const Store& store, const Record& record) {
   if (record.pid == 0) return is_alive(record.creator, record.creator_start) ? Status::creating : Status::stopped;
   if (!is_alive(record.pid, record.pid_start)) return Status::stopped;
-  if (const auto directory = cgroup_of(record); directory && directory->is_frozen()) return Status::paused;
+  if (const auto directory = look_at_cgroup(record); directory && directory->is_frozen()) return Status::paused;
   return connect_gate(store, record.id) ? Status::created : Status::running;
 }
 

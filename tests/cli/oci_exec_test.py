@@ -42,6 +42,36 @@ class Exec(OciCase):
                      "c", "true", status=255)
         self.assertFalse(os.path.exists(self.rootfs + "/no"))
 
+    def test_the_filter_is_the_one_that_was_compiled_for_the_container(self):
+        with self.config() as config:
+            config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+                {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]}
+        self.done("run", "--detach", "c")
+        look = ["exec", "--cap", "CAP_CHOWN", "c", "sh", "-c", "mkdir /tmp/x 2>&1; grep Seccomp: /proc/self/status"]
+        expected = "mkdir: can't create directory '/tmp/x': No space left on device\nSeccomp:\t2\n"
+        shutil.rmtree(self.root + "/.filters")
+        self.assertEqual(self.done(*look), expected)
+        self.assertFalse(os.path.exists(self.root + "/.filters"))
+        # Containers that an earlier version has created have their configuration alone.
+        os.unlink(self.root + "/c/exec.json")
+        os.unlink(self.root + "/c/seccomp.bpf")
+        self.assertEqual(self.done(*look), expected)
+        self.assertTrue(os.path.exists(self.root + "/.filters"))
+        shutil.rmtree(self.root + "/.filters")
+
+    def test_a_filter_that_is_missing_or_damaged_is_an_error(self):
+        with self.config() as config:
+            config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW"}
+        self.done("run", "--detach", "c")
+        shutil.rmtree(self.root + "/.filters")
+        path = self.root + "/c/seccomp.bpf"
+        for content in (b"", b"short"):
+            with open(path, "wb") as file:
+                file.write(content)
+            self.refused(f"exec failed: '{path}' is no seccomp filter", "exec", "c", "true", status=255)
+        os.unlink(path)
+        self.refused(f"exec failed: opening '{path}': No such file or directory", "exec", "c", "true", status=255)
+
     def test_capabilities_that_may_be_handed_on_are(self):
         with self.config() as config:
             config["root"]["readonly"] = False

@@ -49,6 +49,40 @@ class Ids(OciCase):
         self.assertEqual(os.listdir(self.root), [])
 
 
+class Places(OciCase):
+    def test_the_root_is_where_its_path_leads(self):
+        os.rename(self.rootfs, self.home + "/tree")
+        os.symlink(self.home + "/tree", self.rootfs)
+        self.program("ls", "/bin/busybox")
+        for propagation in ("private", "rslave"):
+            with self.config() as config:
+                config["linux"]["rootfsPropagation"] = propagation
+            self.assertEqual(self.done("run", "c"), "/bin/busybox\n")
+
+    def test_links_that_lead_nowhere_get_what_they_name(self):
+        """As with the other runtimes; an absolute one, and ".." at the top, mean the container's root."""
+        for name, target in (("one", "/not/there"), ("two", "../../" + self.home[1:] + "/there"), ("three", "one/../more")):
+            os.symlink(target, f"{self.rootfs}/{name}")
+        os.mkdir(self.home + "/source")
+        with self.config() as config:
+            config["root"]["readonly"] = False
+            config["process"]["cwd"] = "/two/work"
+            config["mounts"] += [{"destination": "/one/a/b", "type": "tmpfs"},
+                                 {"destination": "/three/c", "source": self.home + "/source", "options": ["bind"]},
+                                 {"destination": "/two/file", "source": "/bin/busybox", "options": ["bind"]}]
+        self.program("sh", "-c", "pwd; grep -o ' /not/[^ ]*' /proc/self/mountinfo; ls /two")
+        self.assertEqual(self.done("run", "c"), f"{self.home}/there/work\n /not/there/a/b\n /not/more/c\nfile\nwork\n")
+        self.assertFalse(os.path.exists(self.home + "/there"))
+
+    def test_links_that_lead_to_themselves(self):
+        os.symlink("loop/x", self.rootfs + "/loop")
+        self.program("true")
+        with self.config() as config:
+            config["root"]["readonly"] = False
+            config["mounts"].append({"destination": "/loop/a", "type": "tmpfs"})
+        self.refused(re.compile("'/loop' in the container: Too many levels of symbolic links"), "run", "c")
+
+
 class Attributes(OciCase):
     def test_words_for_a_mount_and_for_its_tree(self):
         self.program("grep", " /t", "/proc/self/mountinfo")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import unittest
 
 from oci_case import OciCase
@@ -27,6 +28,16 @@ class Process(OciCase):
         self.config_of("process", {"scheduler": None, "ioPriority": {"class": "IOPRIO_CLASS_RT", "priority": 0}})
         self.refused(re.compile("setting the I/O priority: Operation not permitted"), "run", "c")
         self.assertEqual(os.listdir(self.root), [])
+
+    def test_limits_up_to_the_callers_own(self):
+        self.program("sh", "-c", "ulimit -Sn; ulimit -Hn")
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        for limit in (hard, hard - 1):
+            self.config_of("process", {"rlimits": [{"type": "RLIMIT_NOFILE", "soft": limit, "hard": limit}]})
+            self.assertEqual(self.done("run", "c"), f"{limit}\n{limit}\n")
+        self.config_of("process", {"rlimits": [{"type": "RLIMIT_NOFILE", "soft": 7, "hard": hard + 1}]})
+        self.refused(f"run failed: setting resource limit {resource.RLIMIT_NOFILE} to 7, at most {hard + 1}: Operation not permitted "
+                     "(only the host's root may raise a hard limit)", "run", "c")
 
     def test_io_priority(self):
         self.config_of("process", {"ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 6}})

@@ -4,6 +4,7 @@
 
 #include "profiles/capabilities.h"
 #include "sandbox/base/json.h"
+#include "sandbox/runtime/exec_basis.h"
 #include "sandbox/runtime/plan_document.h"
 #include "sandbox/runtime/seccomp.h"
 #include "target.h"
@@ -92,8 +93,12 @@ void plan_for(const runtime::Caller& caller, const oci::RuntimeSpec& spec) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::attempt([&] {
-    const oci::RuntimeSpec spec =
-        oci::parse_runtime_spec(parse_json(fuzz::as_text(data, size), "config.json"), "config.json");
+    const Json document = parse_json(fuzz::as_text(data, size), "config.json");
+    const Json for_exec = runtime::part_for_exec(document);
+    const oci::RuntimeSpec spec = oci::parse_runtime_spec(document, "config.json");
+    bool valid = false;
+    fuzz::attempt([&] { valid = oci::parse_runtime_spec(for_exec, "exec.json").version == spec.version; });
+    fuzz::require(valid, "a part of what is valid is valid");
     const runtime::Caller user{.uid = 1000, .gid = 1000, .gid_map = {{0, 0, UINT32_MAX}}};
     const runtime::Caller root{.capabilities = profiles::all_capabilities(),
                                .gid_map = {{0, 1000, 1}, {1, 100000, 65536}}};

@@ -161,12 +161,13 @@ class OciLimits(RuntimeCase):
         mount, = [mount for mount in config["mounts"] if mount["destination"] == "/sys/fs/cgroup"]
         mount.update(type="cgroup", source="cgroup", options=["rw", "nosuid", "noexec", "nodev"])
         file.write_text(json.dumps(config))
-        self.done("run", "--detach", "--pid-file", self.home + "/pid", "c")  # `state` would take it back already
+        self.done("run", "--detach", "--pid-file", self.home + "/pid", "c")
         line, = [line for line in pathlib.Path(f"/proc/{pathlib.Path(self.home + '/pid').read_text()}/cgroup").read_text().splitlines()
                  if line.startswith("0::")]
         directory = pathlib.Path(str(CGROUPS) + line[3:])
         self.assertTrue(eventually(lambda: directory.stat().st_mode & 0o777 == 0))
-        self.assertNotEqual(directory.stat().st_uid, os.getuid())
+        self.assertEqual(json.loads(self.done("state", "c"))["status"], "running")
+        self.assertNotEqual(directory.stat().st_uid, os.getuid(), "a question has taken it back")
         self.assertEqual(self.done("exec", "c", "cat", "/proc/self/cgroup"), "0::/\n")
         self.assertEqual(directory.stat().st_uid, os.getuid())
         self.done("pause", "c")

@@ -13,9 +13,12 @@
 #include "profiles/capabilities.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
-#include "sandbox/base/json.h"
+#include "sandbox/base/json_fields.h"
+#include "sandbox/runtime/exec_basis.h"
+#include "sandbox/runtime/plan_attributes.h"
 #include "sandbox/runtime/plan_document.h"
 #include "sandbox/runtime/seccomp.h"
+#include "userns/plan_fields.h"
 
 using namespace sandbox;
 using namespace sandbox::runtime;
@@ -61,6 +64,21 @@ Json document_of(const std::string& name, const std::string& text) try {
   return {{"refused", error.what()}};
 }
 
+/// The container's process as `exec` would start it; null where the configuration is refused.
+Json joining(const std::string& name, const std::string& text, bool part) try {
+  const Json config = parse_json(text, name);
+  const auto spec = oci::parse_runtime_spec(part ? part_for_exec(config) : config, name);
+  const Caller caller = caller_for(name);
+  std::vector<std::string> warnings;
+  userns::ProcessPlan process =
+      plan_process(spec.process.value(), plan_namespaces_and_ids(spec, caller), caller, {}, warnings);
+  process.attributes = plan_attributes(*spec.process, spec.linux_part);
+  process.seccomp_flags = seccomp_flags(spec.linux_part);
+  return {{"process", JsonWriter::encode(process)}, {"asks", has_listener(spec.linux_part)}, {"warnings", warnings}};
+} catch (const Error&) {
+  return nullptr;
+}
+
 std::string accepted_text(const std::filesystem::path& path) {
   return std::filesystem::exists(path) ? read_file(path) : "";
 }
@@ -80,4 +98,31 @@ TEST_CASE("the plans of engines' configurations are as accepted") {
     CHECK(accepted_text(accepted) == text);
   }
   CHECK(seen > 30);
+}
+
+TEST_CASE("what is kept of a configuration for exec says the same of a process as the whole") {
+  int seen = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(GOLDEN_DIRECTORY)) {
+    if (entry.path().extension() != ".json") continue;
+    const std::string name = entry.path().stem();
+    CAPTURE(name);
+    const std::string text = read_file(entry.path());
+    const Json whole = joining(name, text, false);
+    if (whole.is_null()) continue;
+    ++seen;
+    CHECK(joining(name, text, true) == whole);
+  }
+  CHECK(seen > 25);
+}
+
+TEST_CASE("what is kept for exec is small, and of what is no configuration nothing") {
+  const Json config = Json::parse(R"({"ociVersion":"1.3.0","mounts":[],"hooks":{},"linux":{"resources":{},"seccomp":{
+      "defaultAction":"SCMP_ACT_ERRNO","architectures":[],"listenerPath":"/a","syscalls":[
+      {"names":["read"],"action":"SCMP_ACT_ALLOW"},{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}]}}})");
+  CHECK(part_for_exec(config) == Json::parse(R"({"ociVersion":"1.3.0","linux":{"seccomp":{
+      "defaultAction":"SCMP_ACT_ERRNO","listenerPath":"/a","syscalls":[{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}]}}})"));
+  for (const char* text : {"null", "[]", "1", R"({"linux":1})", R"({"linux":{"seccomp":[]}})",
+                           R"({"linux":{"seccomp":{"syscalls":{"action":1}}}})", R"({"linux":{"seccomp":{"syscalls":[1]}}})"}) {
+    CHECK_NOTHROW(part_for_exec(Json::parse(text)));
+  }
 }
