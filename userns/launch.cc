@@ -35,6 +35,12 @@ std::uint64_t clone_flags(const NamespacePlan& namespaces) {
   return flags;
 }
 
+/// For what the host, or a container that this runs in, forbids.
+const char* hint_for(Errno error) {
+  const bool forbidden = error.value == EPERM || error.value == ENOSYS || error.value == ENOSPC;
+  return forbidden ? "'sandbox doctor' tells why, and what to do" : "";
+}
+
 void send_word(int channel, Word word) {
   const auto byte = static_cast<std::byte>(word);
   sys::send_message(channel, {&byte, 1}, {}) | or_throw("talking to the new process");
@@ -211,7 +217,9 @@ Launched Launched::begin(const LaunchPlan& plan, const StdioFds& stdio, const La
   const auto run = [&](int own_channel) { run_container_child(plan, id_mapped, stdio, hooks, own_channel); };
   const Dumpable dumpable;  // the new process's /proc files must be ours while its maps are written
   if (joined.empty() && !cgroup.carry) {
-    sys::Cloned cloned = sys::clone3(clone_flags(plan.namespaces), cgroup.directory) | or_throw("{}", what);
+    auto made = sys::clone3(clone_flags(plan.namespaces), cgroup.directory);
+    if (!made) throw SysError(made.error(), what, hint_for(made.error()));
+    sys::Cloned cloned = std::move(*made);
     if (cloned.pid == 0) {
       channel.first.reset();
       run(channel.second.release());

@@ -186,6 +186,31 @@ void configure_label(int fs, const std::string& label, const MountOp& op) {
   sys::fsconfig_string(fs, "context", label.c_str()) | or_throw("SELinux context '{}' of '{}'", label, op.target);
 }
 
+/// In place of a sysfs of its own: what this process sees itself, network devices and all, which nobody can change there.
+Fd clone_sysfs() {
+  Fd tree = sys::open_tree(AT_FDCWD, "/sys", OPEN_TREE_CLONE | AT_RECURSIVE) | or_throw("binding '/sys'");
+  constexpr std::uint64_t harmless = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  sys::mount_setattr(tree.get(), harmless, 0, true) | or_throw("making '/sys' read-only");
+  return tree;
+}
+
+/// The kernel lets a user namespace have a procfs or a sysfs only where it sees a whole one already, which no container
+/// does that has parts of them masked (mount_too_revealing() in the kernel's fs/namespace.c).
+Fd make_mount(int fs, const MountOp& op) {
+  constexpr const char* remedy =
+      "what this runs in, a container, shows only a part of its /proc: start that one with --security-opt "
+      "systempaths=unconfined, or share its processes (--pid host)";
+  auto mount = sys::fsmount(fs, static_cast<unsigned>(attributes_of(op)));
+  const bool forbidden = !mount && mount.error().value == EPERM;
+  if (forbidden && op.kind == MountKind::sysfs) return clone_sysfs();
+  if (!mount) {
+    throw SysError(mount.error(), fmt::format("mounting on '{}'", op.target),
+                   forbidden && op.kind == MountKind::proc ? remedy : "");
+  }
+  set_attributes(mount->get(), op);
+  return std::move(*mount);
+}
+
 Fd apply_new(int root, const MountOp& op, const std::string& label) {
   auto opened = sys::fsopen(file_system_of(op));
   if (!opened && opened.error().value == ENODEV && op.kind == MountKind::cgroup2) return {};  // a kernel without cgroups
@@ -202,8 +227,7 @@ Fd apply_new(int root, const MountOp& op, const std::string& label) {
     writable.read_only = false;
     writable.own.set &= ~std::uint64_t{MOUNT_ATTR_RDONLY};
   }
-  Fd mount = sys::fsmount(fs.get(), static_cast<unsigned>(attributes_of(writable))) | or_throw("mounting on '{}'", op.target);
-  set_attributes(mount.get(), writable);
+  Fd mount = make_mount(fs.get(), writable);
   if (op.ids) map_ids(mount.get(), *op.ids, fmt::format("the mount on '{}'", op.target));
   const Fd target = make_directory_in_root(root, op.target);
   if (op.copy_up) copy_up_tree(target.get(), mount.get());

@@ -55,6 +55,14 @@ void enter_namespaces(int flags) {
   write_text("/proc/self/gid_map", gid_map);
 }
 
+void try_proc() {
+  enter_namespaces(CLONE_NEWNS | CLONE_NEWPID);
+  (void)ask_child([]() -> std::string {  // the first process in the new pid namespace
+    sys::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) | or_throw("mounting on '/proc'");
+    return {};
+  });
+}
+
 void try_overlay(const std::string& directory) {
   enter_namespaces(CLONE_NEWNS);
   const std::string data = fmt::format("lowerdir={0}/lower,upperdir={0}/upper,workdir={0}/work,userxattr", directory);
@@ -99,6 +107,7 @@ HostFacts find_host_facts(const Places& places) {
   HostFacts facts;
   facts.executable = executable_path();
   facts.user_namespace = attempt([] { enter_namespaces(0); });
+  facts.proc = attempt(try_proc);
   facts.max_user_namespaces = read_setting("/proc/sys/user/max_user_namespaces");
   facts.unprivileged_userns_clone = read_setting("/proc/sys/kernel/unprivileged_userns_clone");
   facts.apparmor_restrict_unprivileged_userns = read_setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns");

@@ -22,6 +22,7 @@ struct HostFacts {
   Trial user_namespace;    ///< Making one with one's own id mapped, as every container needs.
   /// Settings of the kernel that forbid it (sysctl(8)); none: this kernel does not have the setting.
   std::optional<std::int64_t> max_user_namespaces, unprivileged_userns_clone, apparmor_restrict_unprivileged_userns;
+  Trial proc;                           ///< Mounting a procfs of one's own.
   std::uint32_t ids = 1;                ///< That containers can have, from 0 on.
   std::string range_reason, range_fix;  ///< Why there is no range of ids; empty: there is one.
   bool notifies = false;                ///< Owners and ids beyond one can be emulated (seccomp_unotify(2)).

@@ -22,7 +22,10 @@ std::string namespace_fix(const HostFacts& facts) {
                     ">/etc/apparmor.d/sandbox && apparmor_parser -r /etc/apparmor.d/sandbox",
                     facts.executable));
   }
-  if (fixes.empty()) return "have whatever this runs in (a container, a service) permit unshare(CLONE_NEWUSER)";
+  if (fixes.empty()) {
+    return "have whatever this runs in (a service, or a container: --security-opt seccomp=unconfined) permit "
+           "unshare(CLONE_NEWUSER)";
+  }
   return fmt::format("as root: {}", fmt::join(fixes, "; "));
 }
 
@@ -92,6 +95,16 @@ Ladder judge_file_system(const HostFacts& facts) {
   return ladder;
 }
 
+Ladder judge_processes(const HostFacts& facts) {
+  Ladder ladder{"processes", {}, {}, "use --pid host", true};
+  const Candidate candidates[] = {
+      {"its own /proc", facts.proc,
+       "what this runs in, a container, masks parts of its /proc: start that one with --security-opt "
+       "systempaths=unconfined"}};
+  climb(ladder, facts, candidates);
+  return ladder;
+}
+
 Ladder judge_network(const HostFacts& facts) {
   Ladder ladder{"private network", {}, {}, "use --network none or --network host", true};
   const Candidate candidates[] = {{"tap", facts.tap, netstack::tun_hint(facts.tap.error)},
@@ -129,7 +142,7 @@ const char* mark_of(const Ladder& ladder) {
 }  // namespace
 
 std::vector<Ladder> judge_ladders(const HostFacts& facts) {
-  return {judge_namespaces(facts), judge_identities(facts), judge_file_system(facts),
+  return {judge_namespaces(facts), judge_identities(facts), judge_file_system(facts), judge_processes(facts),
           judge_network(facts),    judge_resources(facts),  judge_runtime(facts)};
 }
 

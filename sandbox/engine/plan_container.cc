@@ -248,11 +248,14 @@ container::Spec plan(const PlanInput& input) {
                   : plan.namespaces.network && plan.namespaces.uts ? input.id.substr(0, 12)
                                               : input.host.hostname;
   plan.root = plan_root(input, directory);
-  plan.root.no_suid = parse_security_options(request.security_options).no_new_privs;
+  const SecurityOptions security = parse_security_options(request.security_options);
+  plan.root.no_suid = security.no_new_privs;
   plan.root.upper_is_volatile = request.auto_remove;
   plan.mounts = plan_mounts(input, plan.namespaces, directory);
-  plan.masked_paths.assign(std::begin(kMasked), std::end(kMasked));
-  plan.read_only_paths.assign(std::begin(kReadOnly), std::end(kReadOnly));
+  if (security.masks_paths) {
+    plan.masked_paths.assign(std::begin(kMasked), std::end(kMasked));
+    plan.read_only_paths.assign(std::begin(kReadOnly), std::end(kReadOnly));
+  }
   if (request.network == "private") plan.network.emplace();
   plan.process = plan_process(input, plan.hostname);
   return spec;

@@ -39,11 +39,14 @@ SecurityOptions parse_security_options(const std::vector<std::string>& options) 
         throw UsageError(fmt::format("invalid --security-opt: \"{}\"", option));
       }
       result.no_new_privs = value != "false";
+    } else if (key == "systempaths" && value == "unconfined") {
+      result.masks_paths = false;
     } else if (key == "seccomp" && !value.empty()) {
       result.seccomp = value == "builtin" ? "" : value;
     } else {
       throw UsageError(fmt::format("invalid --security-opt: \"{}\"", option),
-                       "no-new-privileges[=false], seccomp=FILE and seccomp=unconfined are supported");
+                       "no-new-privileges[=false], seccomp=FILE, seccomp=unconfined and systempaths=unconfined are "
+                       "supported");
     }
   }
   return result;

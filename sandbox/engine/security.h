@@ -12,6 +12,7 @@ namespace sandbox::engine {
 
 struct SecurityOptions {
   bool no_new_privs = true;
+  bool masks_paths = true;  ///< Parts of /proc and /sys are hidden or read-only.
   std::string seccomp;  ///< "" is the built-in profile; "unconfined"; otherwise a file.
 };
 

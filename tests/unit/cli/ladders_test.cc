@@ -31,7 +31,7 @@ void tells(const HostFacts& facts, std::string_view text) {
 
 void forbid_namespaces(HostFacts& facts, int error) {
   const Trial failed{error, "making a user namespace: refused"};
-  facts.user_namespace = facts.overlay = facts.fuse = facts.tap = facts.veth = failed;
+  facts.user_namespace = facts.proc = facts.overlay = facts.fuse = facts.tap = facts.veth = failed;
 }
 
 TEST_CASE("where everything works, there is a line per ladder and nothing to fix") {
@@ -39,6 +39,7 @@ TEST_CASE("where everything works, there is a line per ladder and nothing to fix
         "[ok]   user namespaces: one's own\n"
         "[ok]   identities: a range of 65537 ids\n"
         "[ok]   root file system: kernel overlayfs\n"
+        "[ok]   processes: its own /proc\n"
         "[ok]   private network: tap\n"
         "[ok]   resource limits: systemd user scope (cpu memory pids)\n"
         "[ok]   runtime directory: /run/user/1000/sandbox\n");
@@ -52,7 +53,7 @@ TEST_CASE("a lower rung is named with the reason and the fix of the one above it
         "[low]  root file system: FUSE\n"
         "         not kernel overlayfs: mounting overlayfs in '/nfs/ann': Invalid argument\n"
         "         fix: a store on ext4, xfs or btrfs: export SANDBOX_STORE_DIR=DIRECTORY\n"
-        "[ok]   private network: tap\n");
+        "[ok]   processes: its own /proc\n");
   facts.tap = {EACCES, "opening '/dev/net/tun': Permission denied"};
   tells(facts,
         "[low]  private network: veth pair\n         not tap: opening '/dev/net/tun': Permission denied\n"
@@ -106,7 +107,8 @@ TEST_CASE("some controllers are better than none") {
 TEST_CASE("without user namespaces the kernel's own settings tell the fix, and the other ladders point to it") {
   HostFacts facts = everything_works();
   forbid_namespaces(facts, EPERM);
-  tells(facts, "fix: have whatever this runs in (a container, a service) permit unshare(CLONE_NEWUSER)\n");
+  tells(facts, "fix: have whatever this runs in (a service, or a container: --security-opt seccomp=unconfined) permit "
+        "unshare(CLONE_NEWUSER)\n");
   tells(facts, "not FUSE: making a user namespace: refused\n         fix: see user namespaces\n");
   facts.max_user_namespaces = 15000;
   facts.unprivileged_userns_clone = 0;
