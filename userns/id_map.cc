@@ -66,10 +66,21 @@ std::string map_text(const std::vector<IdMapping>& map) {
   return text;
 }
 
+void write_map(pid_t pid, const char* file, const std::vector<IdMapping>& map) {
+  try {
+    write_proc_file(pid, file, map_text(map));
+  } catch (const SysError& error) {
+    const bool of_root = std::ranges::any_of(map, [](const IdMapping& line) { return line.outside == 0; });
+    if (error.code() != EPERM || !of_root) throw;
+    throw SysError(Errno{EPERM}, "giving a container the id of root",
+                   "this takes CAP_SETFCAP (user_namespaces(7)): let what this runs in, a container, have it");
+  }
+}
+
 void write_single_maps(pid_t pid, const IdentityPlan& identity) {
   write_proc_file(pid, "setgroups", "deny");
-  write_proc_file(pid, "uid_map", map_text(identity.uid_map));
-  write_proc_file(pid, "gid_map", map_text(identity.gid_map));
+  write_map(pid, "uid_map", identity.uid_map);
+  write_map(pid, "gid_map", identity.gid_map);
 }
 
 }  // namespace
@@ -78,8 +89,8 @@ void write_own_id_maps(const IdentityPlan& identity) { write_single_maps(::getpi
 
 void write_id_maps(pid_t pid, const IdentityPlan& identity) {
   if (identity.nested) {
-    write_proc_file(pid, "uid_map", map_text(identity.uid_map));
-    write_proc_file(pid, "gid_map", map_text(identity.gid_map));
+    write_map(pid, "uid_map", identity.uid_map);
+    write_map(pid, "gid_map", identity.gid_map);
     return;
   }
   if (is_own_id_only(identity.uid_map, ::geteuid()) && is_own_id_only(identity.gid_map, ::getegid())) {

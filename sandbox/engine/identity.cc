@@ -143,7 +143,10 @@ userns::IdEmulation plan_emulation(const User& user, const HostIdentity& host, c
   const std::string option = "--id-emulation=" + word;
   if (!host.range_uids.empty()) throw UsageError(option + ": with a range of ids owners are real");
   if (user.uid != 0) throw UsageError(option + ": only root changes owners and ids, and the container's user is another");
-  if (!host.notifies) throw Unsupported(option + ": this kernel has no user notification of seccomp", "Linux 5.0 has it");
+  if (!host.notifies) {
+    throw Unsupported(option + ": no user notification of seccomp is to be had here",
+                      "it takes Linux 5.0, and is taken inside of a container that records owners");
+  }
   return word == "full" ? IdEmulation::full : IdEmulation::record;
 }
 

@@ -39,7 +39,8 @@ struct Config {
   std::vector<std::string> recorded;
 };
 
-/// Whether the running kernel can notify (Linux 5.0).
+/// Whether the running kernel can notify (Linux 5.0), and nobody has this process's calls answered already.
+/// Precondition: one thread.
 bool is_supported();
 
 /// The helper from the side of the container's supervisor, whose child it is. It ends when this object does.

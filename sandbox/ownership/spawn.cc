@@ -1,6 +1,8 @@
 // The helper from the side of the container's supervisor.
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,11 +25,26 @@ Json to_json(const Config& config) {
           {"recorded", config.recorded}};
 }
 
+/// One filter of a process can have a listener (seccomp(2), EBUSY). Inside of a container whose owners are recorded that
+/// is taken.
+bool is_listener_free() {
+  if (::prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == SECCOMP_MODE_DISABLED) return true;
+  const auto child = sys::clone3(0);
+  if (!child) return false;
+  if (child->pid == 0) {
+    sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    const sock_fprog program{1, &allow};
+    ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    ::_exit(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program) < 0 ? 1 : 0);
+  }
+  return sys::wait_pidfd(child->pidfd.get()).value_or(1) == 0;
+}
+
 }  // namespace
 
 bool is_supported() {
   const std::uint32_t action = SECCOMP_RET_USER_NOTIF;
-  return ::syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+  return ::syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0 && is_listener_free();
 }
 
 Helper::Helper(const Config& config) {

@@ -79,16 +79,23 @@ class Nested(SandboxCase):
         config["process"].update(args=["sh", "-c", script], terminal=False)
         config["mounts"].append({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"})
         config["linux"].update(linux)
+        for names in config["process"]["capabilities"].values():
+            names.append("CAP_SETFCAP")  # to map the id of root (user_namespaces(7))
         with open(bundle + "/config.json", "w", encoding="utf-8") as file:
             json.dump(config, file)
 
     def test_the_oci_runtime_inside_of_a_container(self):
-        self.oci_bundle(self.tree + "/bundle", "/inner", "echo $$; cat /proc/1/comm")
+        self.oci_bundle(self.tree + "/bundle", "/inner", "echo $$; cat /proc/1/comm; true")
         run = "/bin/sandbox oci --root /tmp/oci run --bundle /bundle c"
         self.assertEqual(self.outer(run, *WHOLE).stdout, "1\nsh\n")
         done = self.outer(run, *OPEN)
         self.assertEqual(done.stdout, "")
         self.assertIn(f"run failed: {MASKED[0]} (hint: {MASKED[1]})", done.stderr)
+
+    def test_a_container_without_the_capability_to_map_root(self):
+        done = self.outer(RUN + "true", *WHOLE, "--cap-drop", "SETFCAP")
+        self.refused(done, "giving a container the id of root: Operation not permitted", "this takes CAP_SETFCAP (user_namespaces(7)): "
+                     "let what this runs in, a container, have it")
 
     def test_a_container_inside_of_one_of_the_oci_runtime(self):
         for paths, expected in (({}, ""), ({"maskedPaths": [], "readonlyPaths": []}, "1\n")):
