@@ -85,9 +85,11 @@ class Nested(SandboxCase):
             json.dump(config, file)
 
     def test_the_oci_runtime_inside_of_a_container(self):
-        self.oci_bundle(self.tree + "/bundle", "/inner", "echo $$; cat /proc/1/comm; true")
+        root_alone = [{"containerID": 0, "hostID": 0, "size": 1}]
+        self.oci_bundle(self.tree + "/bundle", "/inner", "echo $$; cat /proc/1/comm; true", uidMappings=root_alone, gidMappings=root_alone)
         run = "/bin/sandbox oci --root /tmp/oci run --bundle /bundle c"
-        self.assertEqual(self.outer(run, *WHOLE).stdout, "1\nsh\n")
+        done = self.outer(run, *WHOLE)
+        self.assertEqual(done.stdout, "1\nsh\n", done.stderr)
         done = self.outer(run, *OPEN)
         self.assertEqual(done.stdout, "")
         self.assertIn(f"run failed: {MASKED[0]} (hint: {MASKED[1]})", done.stderr)
