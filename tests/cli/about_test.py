@@ -8,7 +8,7 @@ import unittest
 
 from sandbox_case import SANDBOX, SandboxCase, has_range
 
-LADDERS = ["user namespaces", "identities", "root file system", "private network", "resource limits",
+LADDERS = ["user namespaces", "identities", "root file system", "processes", "private network", "resource limits",
            "runtime directory"]
 CLIENT_STAGES = ["places", "range of ids", "image", "layers", "user", "seccomp filter", "plan", "container on disk",
                  "generated files", "spawning the supervisor", "until the start", "until the end"]
