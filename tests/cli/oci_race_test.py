@@ -44,12 +44,15 @@ def look():
             with open(told, "ab") as file:
                 file.write(line + b"\\n")
 look()
+ready, begun = os.pipe()
 if os.fork():
+    os.read(ready, 1)
     os._exit(0)
 null = os.open("/dev/null", os.O_RDWR)
 for fd in range(3):
     os.dup2(null, fd)
 end = time.monotonic() + 5
+os.write(begun, b".")
 while os.path.exists(canary) and time.monotonic() < end:
     look()
 """
@@ -101,7 +104,13 @@ class Races(OciCase):
             with open(self.told, encoding="utf-8") as file:
                 self.fail("mounted outside of the root: " + file.read())
 
-    def race(self, place="/flip/x", directory=None, terminal=False):
+    def linger(self):
+        """Lets the runtime be busy for a while between what may be mounted outside and the end of the host's tree, so that
+        the watcher has the time to see it."""
+        with self.config() as config:
+            config["linux"]["readonlyPaths"] += ["/tmp"] * 500
+
+    def race(self, place="/flip/x", directory=None, terminal=False, seconds=SECONDS):
         """Runs the container again and again while `place` in its root is now what it was, now a link to the canary."""
         self.program("sh", "-c", LOOK, terminal=terminal)
         one = (directory or self.rootfs) + place
@@ -114,7 +123,7 @@ class Races(OciCase):
             flipper = subprocess.Popen([sys.executable, "-c", FLIPPER, one, other], stdout=subprocess.PIPE)
             try:
                 flipper.stdout.readline()
-                end = time.monotonic() + self.SECONDS / 2
+                end = time.monotonic() + seconds / 2
                 for number in range(self.MOST_ROUNDS):
                     if number >= self.LEAST_ROUNDS and time.monotonic() > end:
                         break
@@ -171,6 +180,7 @@ class Races(OciCase):
         with self.config() as config:
             config["linux"]["maskedPaths"] += ["/flip/x/sub", "/flip/x/secret"]
             config["linux"]["readonlyPaths"] += ["/flip/x"]
+        self.linger()
         self.assertGreater(self.race(), 0)
 
     def test_the_working_directory(self):
@@ -200,6 +210,7 @@ class Races(OciCase):
             config["mounts"] = [mount for mount in config["mounts"] if mount["destination"] != "/dev"]
         with open(self.rootfs + "/dev/console", "w", encoding="ascii"):
             pass
+        self.linger()
         self.race("/dev/console", terminal=True)
 
     def test_the_directory_of_terminals(self):
@@ -207,7 +218,7 @@ class Races(OciCase):
         with self.config() as config:
             config["mounts"] = [mount for mount in config["mounts"] if mount["destination"] != "/dev"]
         os.mkdir(self.rootfs + "/dev/pts")
-        self.race("/dev/pts", terminal=True)
+        self.race("/dev/pts", terminal=True, seconds=4 * self.SECONDS)
 
     def test_the_places_of_proc_and_sys(self):
         for place in ("/proc", "/sys"):
