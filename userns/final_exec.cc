@@ -66,7 +66,8 @@ void set_limits(const ProcessPlan& process, int channel) noexcept {
     if (::setrlimit(static_cast<__rlimit_resource_t>(limit.resource), &value) == 0) continue;
     const char* hint = errno == EPERM ? " (only the host's root may raise a hard limit)" : "";
     send_and_exit(channel, 125, "setting resource limit %d to %llu, at most %llu: %s%s", limit.resource,
-                  static_cast<unsigned long long>(limit.soft), static_cast<unsigned long long>(limit.hard), reason_of(errno), hint);
+                  static_cast<unsigned long long>(limit.soft), static_cast<unsigned long long>(limit.hard),
+                  reason_of(errno), hint);
   }
 }
 

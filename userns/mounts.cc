@@ -186,7 +186,7 @@ void configure_label(int fs, const std::string& label, const MountOp& op) {
   sys::fsconfig_string(fs, "context", label.c_str()) | or_throw("SELinux context '{}' of '{}'", label, op.target);
 }
 
-/// In place of a sysfs of its own: what this process sees itself, network devices and all, which nobody can change there.
+/// In place of a sysfs of its own: what this process sees itself, network devices and all. Nobody can change it there.
 Fd clone_sysfs() {
   Fd tree = sys::open_tree(AT_FDCWD, "/sys", OPEN_TREE_CLONE | AT_RECURSIVE) | or_throw("binding '/sys'");
   constexpr std::uint64_t harmless = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
