@@ -1,4 +1,4 @@
-// What a command is, and the table of all of them (commands.cc).
+// What a command is; the table of all of them is in command_table.h.
 #pragma once
 
 #include <span>
@@ -20,8 +20,6 @@ struct Command {
   int failure_status = 1;  ///< Exit status of an error that names none itself.
 };
 
-std::span<const Command* const> commands();
-
 /// The whole client: picks the command, parses, runs, prints errors. Returns the exit status.
 int client_main(std::span<char* const> words);
 
@@ -31,8 +29,49 @@ int for_each_argument(const Arguments& arguments, void (*act)(const std::string&
 void print_error(const std::string& message, const std::string& hint = {});
 void print(std::string_view text);  ///< To stdout; throws when it can't be written.
 
-extern const Command kVersion, kInfo, kRun, kCreate, kStart, kPs, kLogs, kStop, kKill, kRm, kWait, kExec, kImages, kPull, kPush, kLoad, kImport,
-    kTag, kRmi, kInspect, kDoctor, kRestart, kRename, kPort, kAttach, kPause, kUnpause, kTop, kDiff, kCommit, kExport, kHistory, kImagePrune, kContainerPrune, kSystemDf, kSystemPrune, kSystemFsck, kOverlay;
-extern const Command kCp;
+// One a line, sorted.
+extern const Command
+    kAttach,
+    kCommit,
+    kCompletion,
+    kContainerInspect,
+    kContainerPrune,
+    kCp,
+    kCreate,
+    kDiff,
+    kDoctor,
+    kExec,
+    kExport,
+    kHistory,
+    kImageInspect,
+    kImagePrune,
+    kImages,
+    kImport,
+    kInfo,
+    kInspect,
+    kKill,
+    kLoad,
+    kLogs,
+    kOverlay,
+    kPause,
+    kPort,
+    kPs,
+    kPull,
+    kPush,
+    kRename,
+    kRestart,
+    kRm,
+    kRmi,
+    kRun,
+    kStart,
+    kStop,
+    kSystemDf,
+    kSystemFsck,
+    kSystemPrune,
+    kTag,
+    kTop,
+    kUnpause,
+    kVersion,
+    kWait;
 
 }  // namespace sandbox::cli

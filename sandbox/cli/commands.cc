@@ -1,91 +1,94 @@
-// The table of commands and the client's outermost boundary. Prints errors in Docker's shape:
+// The client's outermost boundary: help, and what becomes of errors. Prints them in Docker's shape:
 // "sandbox: <message>", with the remedy on a line of its own.
 #include <stdio.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "sandbox/base/error.h"
-#include "sandbox/cli/cmd/volume.h"
-#include "sandbox/cli/command.h"
+#include "sandbox/cli/command_table.h"
+#include "sandbox/cli/format/text.h"
 #include "sandbox/cli/oci/oci_command.h"
-#include "sandbox/cli/table.h"
+#include "sandbox/cli/suggestion.h"
 #include "sandbox/container/supervisor.h"
 
 namespace sandbox::cli {
 namespace {
 
-constexpr const Command* kCommands[] = {&kRun,  &kCreate, &kStart, &kExec, &kPs,     &kLogs,   &kStop, &kKill, &kRm,      &kWait,   &kInspect,
-                                        &kPull, &kPush, &kLoad, &kImport, &kImages, &kTag,  &kRmi,  &kVersion, &kInfo, &kDoctor,
-                                        &kRestart, &kRename, &kPort, &kAttach, &kPause, &kUnpause, &kTop, &kDiff,
-                                        &kCommit, &kCp, &kExport, &kHistory, &kImagePrune, &kContainerPrune, &kSystemDf, &kSystemPrune, &kSystemFsck, &kOverlay,
-                                        &kVolumeCreate, &kVolumeLs, &kVolumeInspect, &kVolumeRm, &kVolumePrune};
-
-std::string usage_tail(const Command& command) {
-  return fmt::format("\n\nUsage: sandbox {}\n\nRun 'sandbox {} --help' for more information", command.usage, command.name);
+/// The usage line for that name.
+std::string usage_of(const Named& named) {
+  const std::string_view usage = named.command->usage, name = named.command->name;
+  return fmt::format("{} {}{}", program(), named.name, usage.substr(name.size()));
 }
 
-int print_overview(FILE* stream) {
-  std::string text = "Usage: sandbox COMMAND\n\nRuns containers as an ordinary user, without a daemon.\n\nCommands:\n";
-  for (const Command* command : kCommands) text += fmt::format("  {:<15}  {}\n", command->name, command->summary);
-  text += fmt::format("  {:<15}  {}\n", "oci", "Act as an OCI runtime for engines and schedulers");
-  text += "\nRun 'sandbox COMMAND --help' for more information on a command.\n";
-  ::fputs(text.c_str(), stream);
-  return 0;
+std::string usage_tail(const Named& named) {
+  return fmt::format("\n\nUsage:  {}\n\nRun '{} {} --help' for more information", usage_of(named), program(), named.name);
 }
 
-/// What the first words name: a command, and how many words its name has.
-struct Named {
-  const Command* command = nullptr;
-  std::size_t words = 0;
-};
-Named find_command(std::span<char* const> words) {
-  const std::string_view first = words[0] == std::string_view("--version") || words[0] == std::string_view("-v") ? "version" : words[0];
-  const std::string pair = words.size() > 1 ? fmt::format("{} {}", words[0], words[1]) : std::string();
-  for (const Command* command : kCommands) {
-    if (first == command->name) return {command, 1};
-    if (pair == command->name) return {command, 2};
-  }
-  return {};
-}
-
-/// The commands whose names begin with the group's; "" when there is no such group.
-std::string group_help(std::string_view group) {
+std::string aliases_of(const Command& command) {
   std::string text;
-  for (const Command* command : kCommands) {
-    const std::string_view name = command->name;
-    if (!name.starts_with(group) || name.size() <= group.size() || name[group.size()] != ' ') continue;
-    text += fmt::format("  {:<15}  {}\n", name.substr(group.size() + 1), command->summary);
+  for (const Alias& alias : aliases()) {
+    if (alias.command == &command) text += fmt::format("{} {}, ", program(), alias.name);
   }
-  return text.empty() ? text : fmt::format("Usage: sandbox {0} COMMAND\n\nCommands:\n{1}", group, text);
+  return text.empty() ? text : fmt::format("Aliases:\n  {}{} {}\n\n", text, program(), command.name);
+}
+
+std::string help_of(const Named& named) {
+  return fmt::format("Usage:  {}\n\n{}\n\n{}{}", usage_of(named), named.command->summary, aliases_of(*named.command),
+                     render_options(named.command->options));
+}
+
+std::string overview() {
+  std::string text = fmt::format("Usage:  {} COMMAND\n\nRuns containers as an ordinary user, without a daemon.\n\n"
+                                 "Management Commands:\n", program());
+  for (const Group& group : groups()) text += fmt::format("  {:<17}  {}\n", group.name, group.summary);
+  text += "\nCommands:\n";
+  for (const Command* command : commands()) text += fmt::format("  {:<17}  {}\n", command->name, command->summary);
+  text += fmt::format("  {:<17}  {}\n", "oci", "Act as an OCI runtime for engines and schedulers");
+  return text + fmt::format("\nRun '{} COMMAND --help' for more information on a command.\n", program());
+}
+
+std::string group_help(const Group& group) {
+  std::string text = fmt::format("Usage:  {} {} COMMAND\n\n{}\n\nCommands:\n", program(), group.name, group.summary);
+  for (const auto& [name, command] : commands_of(group.name)) text += fmt::format("  {:<11}  {}\n", name, command->summary);
+  return text + fmt::format("\nRun '{} {} COMMAND --help' for more information on a command.\n", program(), group.name);
 }
 
 /// Docker's wording (cli/required.go); "" when the number is right.
-std::string wrong_count(const Command& command, std::size_t count) {
+std::string wrong_count(const Named& named, std::size_t count) {
+  const Command& command = *named.command;
+  const std::string name = fmt::format("{} {}", program(), named.name);
   const auto plural = [](int n) { return n == 1 ? "argument" : "arguments"; };
   const int given = static_cast<int>(count), low = command.min_arguments, high = command.max_arguments;
-  if (high == 0 && given > 0) return fmt::format("'sandbox {}' accepts no arguments", command.name);
-  if (low == high && given != low) return fmt::format("'sandbox {}' requires {} {}", command.name, low, plural(low));
-  if (given < low) return fmt::format("'sandbox {}' requires at least {} {}", command.name, low, plural(low));
-  if (high >= 0 && given > high) return fmt::format("'sandbox {}' requires at most {} {}", command.name, high, plural(high));
+  if (high == 0 && given > 0) return fmt::format("'{}' accepts no arguments", name);
+  if (low == high && given != low) return fmt::format("'{}' requires {} {}", name, low, plural(low));
+  if (given < low) return fmt::format("'{}' requires at least {} {}", name, low, plural(low));
+  if (high >= 0 && given > high) return fmt::format("'{}' requires at most {} {}", name, high, plural(high));
   return {};
 }
 
-int run_command(const Command& command, std::span<char* const> words) {
+int run_command(const Named& named, std::span<char* const> words) {
+  const Command& command = *named.command;
   Arguments arguments;
   try {
     arguments = parse_arguments(command.options, command.interspersed, words);
   } catch (const UsageError& error) {
-    print_error(error.what() + usage_tail(command));
+    print_error(error.what() + usage_tail(named), error.hint());
     return 125;
   }
   if (arguments.help) {
-    print(fmt::format("Usage: sandbox {}\n\n{}\n\n{}", command.usage, command.summary, render_options(command.options)));
+    print(help_of(named));
     return 0;
   }
-  if (const auto wrong = wrong_count(command, arguments.positional.size()); !wrong.empty()) {
-    print_error(wrong + usage_tail(command));
+  if (const auto wrong = wrong_count(named, arguments.positional.size()); !wrong.empty()) {
+    print_error(wrong + usage_tail(named));
     return 1;
   }
   try {
     return command.run(arguments);
+  } catch (const FlagError& error) {
+    print_error(error.what() + usage_tail(named), error.hint());
+    return 125;
   } catch (const container::StartFailure& error) {
     print_error(error.what(), error.hint());
     return error.exit_code();
@@ -97,12 +100,51 @@ int run_command(const Command& command, std::span<char* const> words) {
   return command.failure_status;
 }
 
+/// The words that may name a command.
+std::vector<std::string> text_of(std::span<char* const> words) {
+  const auto first = words.first(std::min<std::size_t>(words.size(), 2));
+  return {first.begin(), first.end()};
+}
+
+int show(const std::string& text) {
+  print(text);
+  return 0;
+}
+
+/// `path`: the group's name and a space, if the word stands in one.
+int unknown(std::string_view word, std::string_view path, std::span<const std::string_view> known) {
+  const std::string whole = fmt::format("{} {}", program(), path);
+  print_error(fmt::format("unknown command: {}{}\n\nRun '{}--help' for more information", whole, word, whole),
+              did_you_mean(word, known));
+  return 1;
+}
+
+int unknown_flag(std::string_view flag, std::string_view path) {
+  print_error(fmt::format("unknown flag: {0}\n\nUsage:  {1} COMMAND\n\nRun '{1} --help' for more information", flag, path));
+  return 125;
+}
+
+int group_main(const Group& group, std::span<char* const> words) {
+  const std::string_view next = words.empty() ? "--help" : words[0];
+  if (next == "--help" || next == "-h" || next == "help") return show(group_help(group));
+  std::vector<std::string_view> names;
+  for (const auto& [name, command] : commands_of(group.name)) names.push_back(name);
+  if (next.starts_with('-')) return unknown_flag(next, fmt::format("{} {}", program(), group.name));
+  return unknown(next, fmt::format("{} ", group.name), names);
+}
+
+/// `help`, `help run`, `help container ls`.
+int help_main(std::span<char* const> words) {
+  if (words.empty()) return show(overview());
+  if (const Named named = find_command(text_of(words)); named.command != nullptr) return show(help_of(named));
+  if (const Group* group = find_group(words[0]); group != nullptr) return show(group_help(*group));
+  return unknown(words[0], {}, top_names());
+}
+
 }  // namespace
 
-std::span<const Command* const> commands() { return kCommands; }
-
 void print_error(const std::string& message, const std::string& hint) {
-  ::fprintf(stderr, "sandbox: %s\n", without_controls(message).c_str());
+  ::fprintf(stderr, "%s: %s\n", program().data(), without_controls(message).c_str());
   if (!hint.empty()) ::fprintf(stderr, "hint: %s\n", without_controls(hint).c_str());
 }
 
@@ -128,26 +170,16 @@ int for_each_argument(const Arguments& arguments, void (*act)(const std::string&
 
 int client_main(std::span<char* const> words) {
   const std::string_view name = words.empty() ? "--help" : words[0];
-  if (name == "--help" || name == "-h" || name == "help") return print_overview(stdout);
+  if (name == "--help" || name == "-h") return show(overview());
+  if (name == "help") return help_main(words.subspan(1));
   if (name == "oci") return oci_main(words.subspan(1));
-  if (const Named named = find_command(words); named.command != nullptr) {
-    return run_command(*named.command, words.subspan(named.words));
+  if (const Named named = find_command(text_of(words)); named.command != nullptr) {
+    return run_command(named, words.subspan(named.words));
   }
-  if (const std::string help = group_help(name); !help.empty()) {
-    const std::string_view next = words.size() > 1 ? words[1] : "--help";
-    if (next == "--help" || next == "-h") {
-      ::fputs(help.c_str(), stdout);
-      return 0;
-    }
-    print_error(fmt::format("unknown command: sandbox {0} {1}\n\n{2}", name, next, help));
-    return 1;
-  }
-  if (name.starts_with('-')) {
-    print_error(fmt::format("unknown flag: {}\n\nUsage: sandbox COMMAND\n\nRun 'sandbox --help' for more information", name));
-    return 125;
-  }
-  print_error(fmt::format("unknown command: sandbox {}\n\nRun 'sandbox --help' for more information", name));
-  return 1;
+  if (name == "__complete") return complete_main(words.subspan(1));
+  if (const Group* group = find_group(name); group != nullptr) return group_main(*group, words.subspan(1));
+  if (name.starts_with('-')) return unknown_flag(name, program());
+  return unknown(name, {}, top_names());
 }
 
 }  // namespace sandbox::cli

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "sandbox/base/error.h"
+#include "sandbox/cli/suggestion.h"
 
 namespace sandbox::cli {
 namespace {
@@ -74,7 +75,10 @@ class Parser {
         result_.help = true;
         return;
       }
-      throw UsageError(fmt::format("unknown flag: --{}", name));
+      std::vector<std::string_view> known = {"help"};
+      for (const Option& other : options_) known.push_back(other.name);
+      const std::string_view meant = suggestion(name, known);
+      throw UsageError(fmt::format("unknown flag: --{}", name), meant.empty() ? "" : fmt::format("did you mean '--{}'?", meant));
     }
     if (equals != std::string_view::npos) {
       const std::string_view value = word.substr(equals + 1);

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "sandbox/base/error.h"
+
 namespace sandbox::cli {
 
 struct Option {
@@ -17,6 +19,9 @@ struct Option {
   const char* metavar;  ///< nullptr: a boolean flag.
   const char* help;
 };
+
+/// A flag, or the value of one, is wrong: Docker ends with 125 then, whatever the command.
+struct FlagError : UsageError { using UsageError::UsageError; };
 
 class Arguments {
  public:

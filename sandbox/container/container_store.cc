@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "sandbox/base/directory.h"
 #include "sandbox/base/error.h"
@@ -273,9 +274,10 @@ ContainerStore::Listing ContainerStore::read_all() const {
                  name.substr(0, 12), error.what());
     }
   }
-  std::sort(containers.begin(), containers.end(), [](const Container& a, const Container& b) {
-    return a.spec.created != b.spec.created ? a.spec.created > b.spec.created : a.spec.id < b.spec.id;
-  });
+  const auto age = [](const Container& one) {
+    return std::tuple(-one.spec.created, -std::int64_t{one.spec.created_nanoseconds}, std::string_view(one.spec.id));
+  };
+  std::ranges::sort(containers, {}, age);
   return listing;
 }
 

@@ -61,11 +61,12 @@ void describe(A& field, Described<Spec> auto& spec) {
   field("open_stdin", spec.open_stdin);
   field("stop_signal", spec.stop_signal);
   field.since(6, "own_config", spec.own_config);
+  field.since(7, "created_nanoseconds", spec.created_nanoseconds);
 }
 
 namespace {
 
-constexpr int kVersion = 6;
+constexpr int kVersion = 7;
 constexpr const char* kWhat = "container description";
 
 }  // namespace

@@ -114,7 +114,7 @@ Decision decide(const Places& places, const RunRequest& request, const Notice& n
   input.data = places.data;
   input.id = random_hex(64);
   input.name = request.name.empty() ? random_name() : request.name;
-  input.now = ::time(nullptr);
+  ::clock_gettime(CLOCK_REALTIME, &input.now);
   input.env = read_environment(request.env, request.env_files);
   image::Image image;
   if (request.rootfs.empty()) {

@@ -229,7 +229,8 @@ container::Spec plan(const PlanInput& input) {
   spec.name = input.name;
   spec.image = request.rootfs.empty() ? request.image : request.rootfs;
   if (input.image != nullptr) spec.image_id = input.image->id();
-  spec.created = input.now;
+  spec.created = input.now.tv_sec;
+  spec.created_nanoseconds = static_cast<std::uint32_t>(input.now.tv_nsec);
   spec.labels = plan_labels(input);
   spec.ports = plan_ports(input);
   spec.limits = input.limits;

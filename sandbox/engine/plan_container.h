@@ -1,6 +1,8 @@
 // From a request to a container's Spec: pure, so that the whole decision can be tested and shown.
 #pragma once
 
+#include <time.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -21,7 +23,7 @@ struct PlanInput {
   const image::Image* image = nullptr;  ///< nullptr with --rootfs.
   std::vector<std::string> lower;       ///< Unpacked layers, top-most first; empty with --rootfs PATH.
   std::string id, name, data;           ///< `data`: the data directory; the container's is containers/ID in it.
-  std::int64_t now = 0;
+  timespec now{};
   std::vector<std::string> env;         ///< Of -e and --env-file, as assignments.
   User user;
   std::vector<std::byte> seccomp;

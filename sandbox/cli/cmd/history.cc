@@ -6,6 +6,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/base/json.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/cli/format/listing.h"
 #include "sandbox/cli/table.h"
 #include "sandbox/engine/units.h"
 #include "sandbox/image/image_store.h"
@@ -14,13 +15,17 @@ namespace sandbox::cli {
 namespace {
 
 constexpr Option kOptions[] = {
+    {"format", '\0', "string", "Format output: 'table', 'table TEMPLATE', 'json', or a Go template"},
     {"human", 'H', nullptr, "Print sizes and dates in human readable format (default true)"},
     {"no-trunc", '\0', nullptr, "Don't truncate output"},
     {"quiet", 'q', nullptr, "Only show image IDs"},
 };
 
+constexpr std::string_view kTable = "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}";
+constexpr std::string_view kTableOfNumbers = "{{.ID}}\t{{.CreatedAt}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}";
+
 struct Step {
-  std::string created, created_by, comment;
+  std::string id, created, created_by, comment;
   std::uint64_t size = 0;  ///< Of the layer's blob; 0: it made none.
 };
 
@@ -44,48 +49,58 @@ std::vector<Step> steps_of(const image::Image& image) {
   const auto told = static_cast<std::size_t>(std::ranges::count_if(entries, makes_layer));
   std::size_t layer = 0;
   std::vector<Step> steps;
-  while (layer + told < image.layers.size()) steps.push_back({{}, {}, {}, image.layers[layer++].size});
+  while (layer + told < image.layers.size()) steps.push_back({{}, {}, {}, {}, image.layers[layer++].size});
   for (const Json& entry : entries) {
-    steps.push_back({text_of(entry, "created"), text_of(entry, "created_by"), text_of(entry, "comment"), 0});
+    steps.push_back({{}, text_of(entry, "created"), text_of(entry, "created_by"), text_of(entry, "comment"), 0});
     if (makes_layer(entry) && layer < image.layers.size()) steps.back().size = image.layers[layer++].size;
   }
   std::ranges::reverse(steps);
   return steps;
 }
 
-std::string cut(const std::string& text, std::size_t length, bool whole) {
-  if (whole || text.size() <= length) return without_controls(text);
-  std::size_t end = length - 3;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80) --end;  // not within a character
-  return without_controls(text.substr(0, end)) + "…";
+struct Row {
+  Step step;
+  bool whole = false, human = true;
+};
+
+std::string created_at(const Row& row) {
+  const std::int64_t seconds = engine::parse_time(row.step.created);
+  return seconds == 0 ? "N/A" : engine::format_time(seconds);
 }
 
-std::string created_cell(const std::string& created, bool human) {
-  const std::int64_t seconds = engine::parse_time(created);
-  if (seconds == 0) return "N/A";
-  return human ? engine::human_duration(::time(nullptr) - seconds) + " ago" : engine::format_time(seconds);
+std::string created_since(const Row& row) {
+  const std::int64_t seconds = engine::parse_time(row.step.created);
+  if (!row.human || seconds == 0) return created_at(row);
+  return engine::human_duration(::time(nullptr) - seconds) + " ago";
 }
+
+std::string created_by(const Row& row) {
+  const std::string text = one_cell(row.step.created_by);
+  return row.whole ? text : ellipsis(text, 45);
+}
+
+constexpr Column<Row> kColumns[] = {
+    {"ID", "IMAGE", [](const Row& row) { return row.whole ? row.step.id : short_id(row.step.id); }},
+    {"CreatedSince", "CREATED", created_since},
+    {"CreatedAt", "CREATED AT", created_at},
+    {"CreatedBy", "CREATED BY", created_by},
+    {"Size", "SIZE",
+     [](const Row& row) { return row.human ? engine::human_size(row.step.size) : fmt::format("{}", row.step.size); }},
+    {"Comment", "COMMENT", [](const Row& row) { return row.step.comment; }},
+};
+constexpr Listing<Row> kListing{"*image.historyContext", kColumns};
 
 int run(const Arguments& arguments) {
   const image::Image image = image::ImageStore(find_places()).find(arguments.positional[0]);
-  const bool whole = arguments.flag("no-trunc");
   const bool human = arguments.last("human") ? arguments.flag("human") : true;
-  std::vector<std::vector<std::string>> rows{{"IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"}};
-  std::string id = whole ? image.id() : short_id(image.id());
-  for (const Step& step : steps_of(image)) {
-    std::string by = step.created_by;
-    std::ranges::replace(by, '\t', ' ');
-    std::ranges::replace(by, '\n', ' ');
-    rows.push_back({id, created_cell(step.created, human), cut(by, 45, whole),
-                    human ? engine::human_size(step.size) : fmt::format("{}", step.size),
-                    without_controls(step.comment)});
-    id = "<missing>";  // who made the image has kept those below to themselves
+  std::vector<Row> rows;
+  for (Step step : steps_of(image)) {
+    // Who made the image has kept the ids of those below to themselves.
+    step.id = rows.empty() ? image.id() : "<missing>";
+    rows.push_back({std::move(step), arguments.flag("no-trunc"), human});
   }
-  if (!arguments.flag("quiet")) {
-    print(render_table(rows));
-    return 0;
-  }
-  for (std::size_t i = 1; i < rows.size(); ++i) print(rows[i][0] + "\n");
+  print(render_listing(kListing, chosen_format({arguments.text("format"), arguments.flag("quiet"),
+                                                human ? kTable : kTableOfNumbers}), rows));
   return 0;
 }
 

@@ -1,48 +1,83 @@
-// `images`: the classic table.
+// `images`: the classic table, newest first.
+#include <fnmatch.h>
 #include <time.h>
+
+#include <algorithm>
 
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/cli/docker_config.h"
+#include "sandbox/cli/filters.h"
+#include "sandbox/cli/image_listing.h"
 #include "sandbox/cli/table.h"
-#include "sandbox/engine/units.h"
-#include "sandbox/image/image_store.h"
 
 namespace sandbox::cli {
 namespace {
 
 constexpr Option kOptions[] = {
     {"all", 'a', nullptr, "Show all images (untagged ones too, which is the default here)"},
+    {"digests", '\0', nullptr, "Show digests"},
+    {"filter", 'f', "filter", "Filter output based on conditions provided"},
+    {"format", '\0', "string", "Format output: 'table', 'table TEMPLATE', 'json', or a Go template"},
     {"no-trunc", '\0', nullptr, "Don't truncate output"},
     {"quiet", 'q', nullptr, "Only show image IDs"},
 };
 
-std::vector<std::string> row(const image::Image& image, bool whole) {
+constexpr std::string_view kFilters[] = {"before", "dangling", "label", "reference", "since"};
+
+constexpr std::string_view kTable = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
+constexpr std::string_view kTableWithDigests =
+    "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
+constexpr std::string_view kRaw =
+    "repository: {{.Repository}}\ntag: {{.Tag}}\nimage_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n";
+
+bool is_true(const std::string& text) {
+  if (text == "true" || text == "1") return true;
+  if (text == "false" || text == "0") return false;
+  throw UsageError(fmt::format("invalid filter 'dangling={}'", text));
+}
+
+/// A pattern of file names (glob(7)), for the repository or for repository and tag.
+bool matches(const image::Image& image, const std::string& pattern) {
+  if (image.name.empty()) return false;
   const auto [repository, tag] = name_cells(image.name);
-  std::uint64_t size = 0;
-  for (const auto& layer : image.layers) size += layer.size;
-  const std::int64_t created = image.config_document.contains("created") && image.config_document["created"].is_string()
-                                   ? engine::parse_time(image.config_document["created"].get<std::string>())
-                                   : 0;
-  return {repository, tag, whole ? image.id() : short_id(image.id()),
-          created == 0 ? "N/A" : engine::human_duration(::time(nullptr) - created) + " ago", engine::human_size(size)};
+  const auto fits = [&](const std::string& text) { return ::fnmatch(pattern.c_str(), text.c_str(), FNM_PATHNAME) == 0; };
+  return fits(repository) || fits(repository + ":" + tag) || fits(image.name) || fits(image.name.substr(0, image.name.rfind(':')));
+}
+
+std::vector<image::Image> selected(const Arguments& arguments) {
+  const Filters filters(arguments, kFilters);
+  const image::ImageStore store(find_places());
+  auto images = store.list();
+  std::ranges::stable_sort(images, std::greater{}, created_of);
+  for (const auto& reference : filters.values("before")) {
+    const std::int64_t created = created_of(store.find(reference));
+    std::erase_if(images, [&](const auto& image) { return created_of(image) >= created; });
+  }
+  for (const auto& reference : filters.values("since")) {
+    const std::int64_t created = created_of(store.find(reference));
+    std::erase_if(images, [&](const auto& image) { return created_of(image) <= created; });
+  }
+  std::erase_if(images, [&](const image::Image& image) {
+    return !filters.any("dangling", [&](const auto& value) { return is_true(value) == image.name.empty(); }) ||
+           !filters.any("reference", [&](const auto& value) { return matches(image, value); }) ||
+           !filters.labels_fit(labels_of(image)) ||
+           (!arguments.positional.empty() && !matches(image, arguments.positional[0]));
+  });
+  return images;
 }
 
 int run(const Arguments& arguments) {
-  const auto images = image::ImageStore(find_places()).list();
-  const bool whole = arguments.flag("no-trunc");
-  std::vector<std::vector<std::string>> rows{{"REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"}};
+  const auto images = selected(arguments);
+  const bool digests = arguments.flag("digests");
+  std::string format = arguments.text("format");
+  if (format.empty() && !arguments.flag("quiet")) format = docker_config("imagesFormat");
+  format = chosen_format({format, arguments.flag("quiet"), digests ? kTableWithDigests : kTable, kRaw});
+  std::vector<ImageRow> rows;
   for (const auto& image : images) {
-    auto cells = row(image, whole);
-    if (arguments.positional.empty() || cells[0] == arguments.positional[0] ||
-        cells[0] + ":" + cells[1] == arguments.positional[0]) {
-      rows.push_back(std::move(cells));
-    }
+    rows.push_back({&image, ::time(nullptr), arguments.flag("no-trunc"), digests || format.find(".Digest") != format.npos});
   }
-  if (!arguments.flag("quiet")) {
-    print(render_table(rows));
-    return 0;
-  }
-  for (std::size_t i = 1; i < rows.size(); ++i) print(rows[i][2] + "\n");
+  print(render_listing(kImageListing, format, rows));
   return 0;
 }
 

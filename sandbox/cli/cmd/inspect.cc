@@ -1,145 +1,147 @@
-// `inspect`: containers and images as JSON in Docker's shape.
+// `inspect`, and the same for one kind of object: documents in Docker's shape, or what a template makes of them.
+#include <functional>
+
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
-#include "sandbox/cli/table.h"
-#include "sandbox/container/volume_store.h"
-#include "sandbox/engine/units.h"
-#include "sandbox/image/image_store.h"
+#include "sandbox/cli/format/text.h"
+#include "sandbox/cli/inspect_document.h"
+#include "sandbox/cli/template/template.h"
+#include "sandbox/engine/disk_usage.h"
 
 namespace sandbox::cli {
 namespace {
 
-constexpr const char* kStatusNames[] = {"created", "running", "exited"};
+constexpr Option kFormat = {"format", 'f', "string", "Format output: 'json', or a Go template"};
+constexpr Option kSize = {"size", 's', nullptr, "Display total file sizes if the type is container"};
+constexpr Option kOptions[] = {kFormat, kSize, {"type", '\0', "string", "Only inspect objects of the given type (container|image)"}};
+constexpr Option kContainerOptions[] = {kFormat, kSize};
+constexpr Option kImageOptions[] = {kFormat};
 
-Json describe_ports(const container::Container& container) {
-  Json ports = Json::object();
-  for (const auto& port : container::published_ports(container)) {
-    ports[fmt::format("{}/{}", port.container_port, port.udp ? "udp" : "tcp")].push_back(
-        {{"HostIp", port.host_ip}, {"HostPort", fmt::format("{}", port.host_port)}});
-  }
-  return ports;
-}
-
-Json describe_mounts(const container::Spec& spec) {
-  const container::VolumeStore volumes(find_places());
-  Json mounts = Json::array();
-  for (const auto& mount : spec.plan.mounts) {
-    if (mount.kind != userns::MountKind::bind) continue;
-    Json entry = {{"Type", "bind"}, {"Source", mount.source}, {"Destination", mount.target}, {"RW", !mount.read_only}};
-    if (const std::string volume = volumes.volume_of(mount); !volume.empty()) {
-      entry["Type"] = "volume";
-      entry["Name"] = volume;
-      entry["Driver"] = "local";
-    }
-    mounts.push_back(std::move(entry));
-  }
-  return mounts;
-}
-
-Json describe_host_config(const container::Spec& spec) {
-  const cgroup::Limits& limits = spec.limits;
-  return {{"AutoRemove", spec.auto_remove},
-          {"ReadonlyRootfs", spec.plan.root.read_only},
-          {"Memory", limits.memory},
-          // Docker shows what the default comes to.
-          {"MemorySwap", limits.memory_swap != 0 ? limits.memory_swap : static_cast<std::int64_t>(limits.memory * 2)},
-          {"MemoryReservation", limits.memory_reservation},
-          {"NanoCpus", limits.nano_cpus},
-          {"CpuShares", limits.cpu_shares},
-          {"CpusetCpus", limits.cpuset_cpus},
-          {"CpusetMems", limits.cpuset_mems},
-          {"PidsLimit", limits.pids != 0 ? Json(limits.pids) : Json(nullptr)}};
-}
-
-Json describe(const container::Container& found) {
-  const auto& [spec, state, directory] = found;
-  const auto& process = spec.plan.process;
-  const bool running = state.status == container::Status::running;
-  Json args = Json::array();
-  for (std::size_t i = 1; i < process.argv.size(); ++i) args.push_back(process.argv[i]);
-  return {{"Id", spec.id},
-          {"Created", engine::format_time(spec.created)},
-          {"Path", process.argv.empty() ? "" : process.argv[0]},
-          {"Args", args},
-          {"State",
-           {{"Status", state.paused ? "paused" : kStatusNames[static_cast<int>(state.status)]},
-            {"Running", running},
-            {"Paused", state.paused},
-            {"Pid", running ? state.pid : 0},
-            {"OOMKilled", state.oom_killed},
-            {"ExitCode", state.exit_code},
-            {"Error", state.error},
-            {"StartedAt", engine::format_time(state.started)},
-            {"FinishedAt", engine::format_time(state.finished)}}},
-          {"Image", spec.image_id},
-          {"Name", "/" + spec.name},
-          {"LogPath", container::log_path(found)},
-          {"HostConfig", describe_host_config(spec)},
-          {"Mounts", describe_mounts(spec)},
-          {"Config",
-           {{"Hostname", spec.plan.hostname},
-            {"User", fmt::format("{}:{}", process.uid, process.gid)},
-            {"Tty", process.terminal},
-            {"OpenStdin", spec.open_stdin},
-            {"Env", process.env},
-            {"Cmd", process.argv},
-            {"Image", spec.image},
-            {"WorkingDir", process.cwd},
-            {"Labels", spec.labels}}},
-          {"NetworkSettings",
-           {{"Ports", describe_ports(found)},
-            {"IPAddress", spec.plan.network ? spec.plan.network->address : ""},
-            {"Gateway", spec.plan.network ? spec.plan.network->gateway : ""}}}};
-}
-
-Json describe(const image::Image& image) {
-  const Json& config = image.config_document;
-  const auto member = [&](const char* key) { return config.contains(key) ? config[key] : Json(); };
-  std::uint64_t size = 0;
-  for (const auto& layer : image.layers) size += layer.size;
-  Json tags = Json::array();
-  if (!image.name.empty()) tags.push_back(image::parse_reference(image.name).familiar());
-  return {{"Id", image.id()},
-          {"RepoTags", tags},
-          {"Created", member("created")},
-          {"Architecture", member("architecture")},
-          {"Os", member("os")},
-          {"Size", size},
-          {"Config", member("config")},
-          {"Descriptor", {{"mediaType", image.manifest.media_type}, {"digest", image.manifest.digest}, {"size", image.manifest.size}}},
-          {"RootFS", {{"Type", "layers"}, {"Layers", image.diff_ids}}}};
-}
-
-Json describe_any(const Places& places, const std::string& name) {
+const image::Image* find_image(const image::ImageStore& store, const std::string& id, image::Image& found) {
+  if (id.empty()) return nullptr;
   try {
-    return describe(container::ContainerStore(places).find(name));
+    found = store.find(id);
+    return &found;
+  } catch (const Error&) {
+    return nullptr;  // removed, or damaged: the container is still there
+  }
+}
+
+OrderedJson container_document(const Places& places, const std::string& name, bool with_size) {
+  const auto container = container::ContainerStore(places).find(name);
+  image::Image found;
+  const image::Image* image = find_image(image::ImageStore(places), container.spec.image_id, found);
+  std::optional<ContainerSize> size;
+  if (with_size) {
+    const std::uint64_t own = engine::writable_bytes(places, container);
+    size.emplace(own, own);
+    for (const auto& layer : found.layers) size->with_image += layer.size;
+  }
+  return inspected(container, image, size);
+}
+
+OrderedJson image_document(const Places& places, const std::string& name) {
+  const image::ImageStore store(places);
+  const image::Image image = store.find(name);
+  std::vector<std::string> names;
+  for (const auto& other : store.list()) {
+    if (other.id() == image.id() && !other.name.empty()) names.push_back(other.name);
+  }
+  return inspected(image, names);
+}
+
+/// As Docker: the first kind that has something of this name.
+OrderedJson document_of(const Places& places, const std::string& type, const std::string& name, bool with_size) {
+  if (type == "container") return container_document(places, name, with_size);
+  if (type == "image") return image_document(places, name);
+  try {
+    return container_document(places, name, with_size);
   } catch (const NotFound&) {
   }
   try {
-    return describe(image::ImageStore(places).find(name));
+    return image_document(places, name);
   } catch (const NotFound&) {
     throw NotFound(fmt::format("no such object: {}", name));
   }
 }
 
-int run(const Arguments& arguments) {
+/// What is printed for each document, and around them all.
+class Output {
+ public:
+  explicit Output(const std::string& format) : lines_(format.empty() || format == "json") {
+    if (lines_) indent_ = format.empty() ? 4 : -1;
+    else template_.emplace(format);
+  }
+
+  void add(OrderedJson document) {
+    if (lines_) return documents_.push_back(std::move(document));
+    const templates::Options options{.missing_is_error = true, .types = inspected_types(), .shown = without_controls};
+    text_ += template_->execute(templates::Value::of(document), options) + "\n";
+  }
+
+  std::string text() const {
+    if (lines_) return json_for_terminals(documents_, indent_) + "\n";
+    return text_.empty() ? "\n" : text_;
+  }
+
+ private:
+  bool lines_;
+  int indent_ = 4;
+  std::optional<templates::Template> template_;
+  OrderedJson documents_ = OrderedJson::array();
+  std::string text_;
+};
+
+int inspect(const Arguments& arguments, const std::string& type) {
+  constexpr int kBadTemplate = 64;  // Docker's own status, EX_USAGE of sysexits.h
+  std::optional<Output> output;
+  try {
+    output.emplace(arguments.text("format"));
+  } catch (const InvalidInput& error) {
+    print_error(fmt::format("template parsing error: {}", error.what()));
+    return kBadTemplate;
+  }
   const Places places = find_places();
-  Json found = Json::array();
   int status = 0;
+  const auto refuse = [&](const std::string& message, const std::string& hint) {
+    print_error(message, hint);
+    status = 1;
+  };
   for (const auto& name : arguments.positional) {
+    OrderedJson document;
     try {
-      found.push_back(describe_any(places, name));
+      document = document_of(places, type, name, arguments.flag("size"));
     } catch (const Error& error) {
-      print_error(error.what(), error.hint());
-      status = 1;
+      refuse(error.what(), error.hint());
+      continue;
+    }
+    try {
+      output->add(std::move(document));
+    } catch (const InvalidInput& error) {
+      refuse(fmt::format("template parsing error: {}", error.what()), {});
     }
   }
-  print(json_for_terminals(found) + "\n");
+  print(output->text());
   return status;
+}
+
+int run(const Arguments& arguments) {
+  const std::string type = arguments.text("type");
+  if (!type.empty() && type != "container" && type != "image") {
+    throw UsageError(fmt::format("\"{}\" is not a valid value for --type", type), "types: container, image");
+  }
+  return inspect(arguments, type);
 }
 
 }  // namespace
 
-const Command kInspect{"inspect", "inspect NAME|ID [NAME|ID...]", "Show containers and images as JSON", {}, run, 1};
+const Command kInspect{"inspect", "inspect [OPTIONS] NAME|ID [NAME|ID...]",
+                       "Return low-level information on containers and images", kOptions, run, 1};
+const Command kContainerInspect{"container inspect", "container inspect [OPTIONS] CONTAINER [CONTAINER...]",
+                                "Display detailed information on one or more containers", kContainerOptions,
+                                [](const Arguments& arguments) { return inspect(arguments, "container"); }, 1};
+const Command kImageInspect{"image inspect", "image inspect [OPTIONS] IMAGE [IMAGE...]",
+                            "Display detailed information on one or more images", kImageOptions,
+                            [](const Arguments& arguments) { return inspect(arguments, "image"); }, 1};
 
 }  // namespace sandbox::cli

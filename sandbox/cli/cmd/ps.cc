@@ -1,30 +1,75 @@
-// `ps`: containers as Docker's table.
+// `ps`: containers, newest first.
 #include <time.h>
+
+#include <charconv>
 
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
-#include "sandbox/cli/table.h"
+#include "sandbox/cli/container_filters.h"
+#include "sandbox/cli/container_listing.h"
+#include "sandbox/cli/docker_config.h"
 
 namespace sandbox::cli {
 namespace {
 
 constexpr Option kOptions[] = {
     {"all", 'a', nullptr, "Show all containers (default shows just running)"},
+    {"filter", 'f', "filter", "Filter output based on conditions provided"},
+    {"format", '\0', "string", "Format output: 'table', 'table TEMPLATE', 'json', or a Go template"},
+    {"last", 'n', "int", "Show n last created containers (includes all states) (default -1)"},
+    {"latest", 'l', nullptr, "Show the latest created container (includes all states)"},
     {"no-trunc", '\0', nullptr, "Don't truncate output"},
     {"quiet", 'q', nullptr, "Only display container IDs"},
+    {"size", 's', nullptr, "Display total file sizes"},
 };
 
+constexpr std::string_view kTable =
+    "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
+constexpr std::string_view kRaw =
+    "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{- pad .State 1 "
+    "0}}\nstatus: {{- pad .Status 1 0}}\nnames: {{.Names}}\nlabels: {{- pad .Labels 1 0}}\nports: {{- pad .Ports 1 0}}\n";
+
+/// How many of the newest are asked for; -1: all that run.
+int newest(const Arguments& arguments) {
+  const std::string text = arguments.text("last", arguments.flag("latest") ? "1" : "-1");
+  int count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc{} || end != text.data() + text.size()) {
+    throw FlagError(fmt::format("invalid argument \"{0}\" for \"-n, --last\" flag: strconv.ParseInt: parsing \"{0}\": "
+                                "invalid syntax", text));
+  }
+  return count > 0 ? count : -1;
+}
+
+std::string format_of(const Arguments& arguments) {
+  const bool quiet = arguments.flag("quiet"), size = arguments.flag("size");
+  const std::string format = quiet ? "" : arguments.last("format") ? arguments.text("format") : docker_config("psFormat");
+  const std::string table = std::string(kTable) + (size ? "\t{{.Size}}" : "");
+  const std::string raw = std::string(kRaw) + (size ? "size: {{.Size}}\n" : "");
+  return chosen_format({format, quiet, table, raw});
+}
+
+std::vector<container::Container> selected(const Places& places, const Arguments& arguments) {
+  const Filters filters(arguments, kContainerFilters);
+  FilterContext context{container::ContainerStore(places).list_swept(), {}};
+  if (!filters.values("ancestor").empty() || !filters.values("expose").empty()) {
+    context.images = image::ImageStore(places).list();
+  }
+  auto containers = filtered(filters, context);
+  const int count = newest(arguments);
+  if (!arguments.flag("all") && count < 0 && !asks_for_all(filters)) {
+    std::erase_if(containers, [](const auto& one) { return one.state.status != container::Status::running; });
+  }
+  if (count > 0 && containers.size() > static_cast<std::size_t>(count)) containers.resize(static_cast<std::size_t>(count));
+  return containers;
+}
+
 int run(const Arguments& arguments) {
-  auto containers = container::ContainerStore(find_places()).list_swept();
-  if (!arguments.flag("all")) {
-    std::erase_if(containers, [](const auto& entry) { return entry.state.status != container::Status::running; });
-  }
-  const bool whole = arguments.flag("no-trunc");
-  if (!arguments.flag("quiet")) {
-    print(render_ps(containers, whole, ::time(nullptr)));
-    return 0;
-  }
-  for (const auto& entry : containers) print((whole ? entry.spec.id : short_id(entry.spec.id)) + "\n");
+  const Places places = find_places();
+  const auto containers = selected(places, arguments);
+  std::vector<ContainerRow> rows;
+  for (const auto& one : containers) rows.push_back({&one, &places, ::time(nullptr), arguments.flag("no-trunc")});
+  print(render_listing(kContainerListing, format_of(arguments), rows));
   return 0;
 }
 

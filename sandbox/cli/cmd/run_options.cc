@@ -15,7 +15,7 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.command = arguments.positional;
   if (request.rootfs.empty()) {
     if (request.command.empty()) {
-      throw UsageError(fmt::format("'sandbox {0}' requires at least 1 argument\n\nUsage: sandbox {0} [OPTIONS] IMAGE "
+      throw UsageError(fmt::format("'sandbox {0}' requires at least 1 argument\n\nUsage:  sandbox {0} [OPTIONS] IMAGE "
                                    "[COMMAND] [ARG...]\n\nRun 'sandbox {0} --help' for more information", command));
     }
     request.image = request.command.front();

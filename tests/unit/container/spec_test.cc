@@ -17,6 +17,7 @@ Spec example() {
   spec.name = "web";
   spec.image = "nginx:latest";
   spec.created = 1700000000;
+  spec.created_nanoseconds = 999'999'999;
   spec.labels = {{"tier", "front"}};
   spec.plan.identity.uid_map = {{0, 1000, 1}, {1, 100000, 65536}};
   spec.plan.root.lower = {"/layers/2", "/layers/1"};
@@ -109,5 +110,5 @@ TEST_CASE("a document of a newer version is refused") {
   Json newer = to_json(example());
   newer["version"] = 1000;
   CHECK_THROWS_WITH_AS(spec_from_json(newer),
-                       "container description: field 'version' is 1000, of a newer sandbox: this one knows 6", InvalidInput);
+                       "container description: field 'version' is 1000, of a newer sandbox: this one knows 7", InvalidInput);
 }

@@ -56,7 +56,8 @@ def told_by_help(*words):
 
 def told():
     """The same, from --help."""
-    commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", told_by_help(), re.MULTILINE)
+    listed = told_by_help().split("\nCommands:\n")[1].split("\n\n")[0]
+    commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", listed, re.MULTILINE)
     found = {}
     for command in commands:
         pairs = re.findall(r"^ +(?:(-\w), )?(--[a-z-]+)", told_by_help(*command.split()), re.MULTILINE)

@@ -1,0 +1,150 @@
+// See container_filters.h. Pure.
+#include "sandbox/cli/container_filters.h"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "sandbox/base/error.h"
+#include "sandbox/cli/container_listing.h"
+#include "sandbox/cli/mount_points.h"
+#include "sandbox/cli/table.h"
+#include "sandbox/engine/ports.h"
+
+namespace sandbox::cli {
+namespace {
+
+using container::Container;
+
+bool begins(const std::string& text, const std::string& prefix) { return !prefix.empty() && text.starts_with(prefix); }
+
+/// Position of a container that is named by name, id or the beginning of it.
+std::size_t position_of(const std::vector<Container>& all, const std::string& reference) {
+  const auto named = std::ranges::find_if(all, [&](const Container& one) { return one.spec.name == reference; });
+  if (named != all.end()) return static_cast<std::size_t>(named - all.begin());
+  const auto meant = std::ranges::find_if(all, [&](const Container& one) { return begins(one.spec.id, reference); });
+  if (meant == all.end()) throw NotFound(fmt::format("no such container: {}", reference));
+  return static_cast<std::size_t>(meant - all.begin());
+}
+
+void check_status(const Filters& filters) {
+  static constexpr std::string_view words[] = {"created", "dead", "exited", "paused", "removing", "restarting", "running"};
+  for (const auto& word : filters.values("status")) {
+    if (std::ranges::find(words, word) == std::end(words)) throw UsageError(fmt::format("invalid filter 'status={}'", word));
+  }
+}
+
+int exit_code(const std::string& text) {
+  int code = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), code);
+  if (error != std::errc{} || end != text.data() + text.size()) throw UsageError(fmt::format("invalid filter 'exited={}'", text));
+  return code;
+}
+
+bool has_exited_with(const Container& one, const std::string& text) {
+  return one.state.status == container::Status::exited && one.state.exit_code == exit_code(text);
+}
+
+/// Ports "80", "80/udp", "8000-8010" of the container's own side.
+bool publishes(const Container& one, const std::string& text) {
+  const auto wanted = engine::parse_publish(text);
+  return std::ranges::any_of(one.spec.ports, [&](const container::PublishedPort& port) {
+    return std::ranges::any_of(wanted, [&](const container::PublishedPort& other) {
+      return port.container_port == other.container_port && port.udp == other.udp;
+    });
+  });
+}
+
+const image::Image* image_of(const FilterContext& context, const Container& one) {
+  const auto found = std::ranges::find_if(context.images, [&](const auto& image) { return image.id() == one.spec.image_id; });
+  return found == context.images.end() ? nullptr : &*found;
+}
+
+bool exposes(const FilterContext& context, const Container& one, const std::string& text) {
+  if (publishes(one, text)) return true;
+  const image::Image* image = image_of(context, one);
+  if (image == nullptr) return false;
+  std::vector<container::PublishedPort> exposed;
+  const auto config = image->config_document.find("config");
+  if (config == image->config_document.end() || !config->contains("ExposedPorts")) return false;
+  std::vector<std::string> names;
+  for (const auto& [name, nothing] : (*config)["ExposedPorts"].items()) names.push_back(name);
+  engine::publish_exposed(names, exposed);
+  Container like;
+  like.spec.ports = exposed;
+  return publishes(like, text);
+}
+
+bool has_mounted(const Container& one, const std::string& text) {
+  return std::ranges::any_of(mount_points(one), [&](const MountPoint& point) {
+    return point.name == text || point.source == text || point.destination == text;
+  });
+}
+
+bool is_on_network(const Container& one, const std::string& text) {
+  const std::string_view own = one.spec.plan.network ? "private" : one.spec.plan.namespaces.network ? "none" : "host";
+  return text == own || (own == "private" && (text == "bridge" || text == "default"));
+}
+
+/// The image itself, or one that was made on top of it: its layers begin with all of the other's.
+bool descends(const image::Image& image, const image::Image& ancestor) {
+  if (image.id() == ancestor.id()) return true;
+  return ancestor.diff_ids.size() < image.diff_ids.size() && !ancestor.diff_ids.empty() &&
+         std::equal(ancestor.diff_ids.begin(), ancestor.diff_ids.end(), image.diff_ids.begin());
+}
+
+bool names(const image::Image& image, const std::string& text) {
+  if (begins(image.id(), text) || begins(short_id(image.id()), text) || begins(image.id().substr(7), text)) return true;
+  try {
+    const image::Reference wanted = image::parse_reference(text);
+    return !image.name.empty() &&
+           (image.name == wanted.canonical() || (!wanted.digest.empty() && image.manifest.digest == wanted.digest));
+  } catch (const UsageError&) {
+    return false;
+  }
+}
+
+bool comes_from(const FilterContext& context, const Container& one, const std::string& text) {
+  const image::Image* own = image_of(context, one);
+  if (own == nullptr) return one.spec.image == text || begins(one.spec.image_id, text);
+  return std::ranges::any_of(context.images, [&](const auto& image) { return names(image, text) && descends(*own, image); });
+}
+
+bool has_health(const Container& one, const std::string& text) {
+  const std::string health = health_word(status_cell(one.state, one.state.started));
+  return text == (health.empty() ? "none" : health);
+}
+
+bool fits(const Filters& filters, const FilterContext& context, const Container& one) {
+  const std::string slashed = "/" + one.spec.name;
+  return filters.any("id", [&](const auto& value) { return begins(one.spec.id, value); }) &&
+         filters.any("name", [&](const auto& value) { return is_found(value, one.spec.name) || is_found(value, slashed); }) &&
+         filters.labels_fit(one.spec.labels) &&
+         filters.any("status", [&](const auto& value) { return value == state_word(one.state); }) &&
+         filters.any("exited", [&](const auto& value) { return has_exited_with(one, value); }) &&
+         filters.any("publish", [&](const auto& value) { return publishes(one, value); }) &&
+         filters.any("expose", [&](const auto& value) { return exposes(context, one, value); }) &&
+         filters.any("volume", [&](const auto& value) { return has_mounted(one, value); }) &&
+         filters.any("network", [&](const auto& value) { return is_on_network(one, value); }) &&
+         filters.any("ancestor", [&](const auto& value) { return comes_from(context, one, value); }) &&
+         filters.any("health", [&](const auto& value) { return has_health(one, value); });
+}
+
+}  // namespace
+
+bool asks_for_all(const Filters& filters) { return !filters.values("status").empty(); }
+
+std::vector<Container> filtered(const Filters& filters, const FilterContext& context) {
+  check_status(filters);
+  for (const auto& text : filters.values("exited")) (void)exit_code(text);
+  std::size_t first = 0, last = context.all.size();  // newest first: "before" one are those behind it
+  for (const auto& reference : filters.values("before")) first = std::max(first, position_of(context.all, reference) + 1);
+  for (const auto& reference : filters.values("since")) last = std::min(last, position_of(context.all, reference));
+  std::vector<Container> passed;
+  for (std::size_t i = first; i < last; ++i) {
+    if (fits(filters, context, context.all[i])) passed.push_back(context.all[i]);
+  }
+  return passed;
+}
+
+}  // namespace sandbox::cli

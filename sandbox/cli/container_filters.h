@@ -1,0 +1,28 @@
+// The filters of `ps` (docs.docker.com, "docker container ls", Filtering).
+#pragma once
+
+#include <vector>
+
+#include "sandbox/cli/filters.h"
+#include "sandbox/container/container_store.h"
+#include "sandbox/image/image_store.h"
+
+namespace sandbox::cli {
+
+inline constexpr std::string_view kContainerFilters[] = {"ancestor", "before", "exited", "expose", "health",  "id", "label",
+                                                         "name",     "network", "publish", "since", "status", "volume"};
+
+/// What the filters need to know besides the containers.
+struct FilterContext {
+  std::vector<container::Container> all;  ///< Newest first.
+  std::vector<image::Image> images;       ///< Asked for by "ancestor" and "expose" only.
+};
+
+/// Whether the filters look at containers that don't run without being told to.
+bool asks_for_all(const Filters& filters);
+
+/// Those of `context.all` that pass, in their order. Throws UsageError for a value that the filter can't have, NotFound
+/// for a container that "before" or "since" names.
+std::vector<container::Container> filtered(const Filters& filters, const FilterContext& context);
+
+}  // namespace sandbox::cli

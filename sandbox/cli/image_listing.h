@@ -1,0 +1,31 @@
+// Images as rows of listings: `images`, `system df -v`.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "sandbox/cli/format/listing.h"
+#include "sandbox/image/image_store.h"
+
+namespace sandbox::cli {
+
+struct ImageRow {
+  const image::Image* image = nullptr;
+  std::int64_t now = 0;     ///< Seconds since the epoch.
+  bool whole = false;       ///< Nothing is cut.
+  bool digests = false;     ///< Asked for with --digests.
+  /// Of `system df`, which has counted what is unpacked, too.
+  const image::ImageUsage* usage = nullptr;
+};
+
+extern const Listing<ImageRow> kImageListing;
+
+/// Seconds since the epoch; 0 when the image doesn't tell.
+std::int64_t created_of(const image::Image& image);
+/// Bytes of its layers as they are packed.
+std::uint64_t packed_size(const image::Image& image);
+/// The labels of its config.
+std::map<std::string, std::string> labels_of(const image::Image& image);
+
+}  // namespace sandbox::cli

@@ -1,0 +1,33 @@
+// Containers and images as `inspect` shows them: Docker's documents (Engine API, ContainerInspect and ImageInspect), with
+// its members in its order. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sandbox/base/json.h"
+#include "sandbox/cli/template/value.h"
+#include "sandbox/container/container_store.h"
+#include "sandbox/image/image_store.h"
+
+namespace sandbox::cli {
+
+/// Bytes of files, for `inspect --size`.
+struct ContainerSize {
+  std::uint64_t own = 0, with_image = 0;
+};
+
+/// `image`: nullptr when it has been removed.
+OrderedJson inspected(const container::Container& container, const image::Image* image,
+                      const std::optional<ContainerSize>& size);
+
+/// `names`: all of the image's, canonical.
+OrderedJson inspected(const image::Image& image, const std::vector<std::string>& names);
+
+/// Where these documents' members are maps or lists in Docker's structures.
+std::span<const templates::TypedMember> inspected_types();
+
+}  // namespace sandbox::cli
