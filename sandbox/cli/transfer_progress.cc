@@ -87,8 +87,9 @@ std::string progress_bar(std::uint64_t done, std::uint64_t total, unsigned colum
                                   ? fmt::format("{:>8}", engine::human_size(done))
                                   : fmt::format("{:>8}/{}", engine::human_size(done), engine::human_size(total));
   if (columns <= columns_for_bar) return numbers;
-  const auto full = total == 0 ? 0 : static_cast<unsigned>(std::min<double>(
-                                         static_cast<double>(done) / static_cast<double>(total) * bar_width, bar_width));
+  const auto full = total == 0 ? 0
+                               : static_cast<unsigned>(std::min<double>(
+                                     static_cast<double>(done) / static_cast<double>(total) * bar_width, bar_width));
   return fmt::format("[{}>{}] {}", std::string(full, '='), std::string(bar_width - full, ' '), numbers);
 }
 

@@ -42,7 +42,7 @@ void check_words(const RunRequest& request) {
 
 void pull_image(image::ImageStore& store, const RunRequest& request, const Notice& notice) {
   image::LineProgress progress(notice);
-  image::pull(store, image::parse_reference(request.image), {.platform = request.platform, .progress = &progress});
+  image::pull_name(store, request.image, {.platform = request.platform, .progress = &progress});
 }
 
 image::Image find_image(image::ImageStore& store, const RunRequest& request, const Notice& notice) {

@@ -1,7 +1,8 @@
-// `load`: images from docker-archive and oci-archive, in the caller's process.
+// `load`: images from docker-archives, oci-archives and OCI layouts, in the caller's process.
 //
-// Members are extracted into a staging directory in tmp/; a complete, checked OCI layout is put together there. Only
-// when every digest has been verified do the blobs move into the store and the names into index.json, under its lock.
+// Members are extracted into a staging directory in tmp/ (a layout's files are copied there); a complete, checked OCI
+// layout is put together there. Only when every digest has been verified do the blobs move into the store and the names
+// into index.json, under its lock.
 #include <algorithm>
 
 #include "sandbox/base/digest.h"
@@ -9,6 +10,7 @@
 #include "sandbox/base/sys.h"
 #include "sandbox/image/archive_reader.h"
 #include "sandbox/image/layout.h"
+#include "sandbox/image/policy.h"
 
 namespace sandbox::image {
 namespace {
@@ -17,6 +19,7 @@ using Members = std::map<std::string, Member>;
 
 struct Loaded {
   Image image;
+  Descriptor manifest;             ///< Of the image, or of an index that it is in.
   std::vector<std::string> names;  ///< Canonical; none: untagged.
 };
 
@@ -88,7 +91,8 @@ Loaded stage_docker_image(const std::string& layout, const Members& members, con
                          {"config", descriptor_json({media_config, config.digest, config.size})}};
   const std::string text = manifest.dump();
   const std::string digest = stage_content(layout, text);
-  Loaded loaded{read_image(layout, {"", {media_manifest, digest, text.size()}}), {}};
+  const Descriptor described{media_manifest, digest, text.size()};
+  Loaded loaded{read_image(layout, {"", described}), described, {}};
   const Json tags = entry.value("RepoTags", Json());
   if (!tags.is_null()) {
     for (const Json& tag : tags) loaded.names.push_back(parse_reference(tag.get<std::string>()).canonical());
@@ -124,6 +128,34 @@ void verify_layers(const Image& image) {
   }
 }
 
+/// Whether everything that `manifest` names is there. Of an index some saved only the part of one machine.
+bool is_whole(const std::string& layout, const Descriptor& manifest, int depth) {
+  const std::string what = fmt::format("manifest {}", manifest.digest);
+  if (depth > 4 || !path_exists(blob_in(layout, manifest.digest))) return false;
+  const Json document = parse_json(read_verified(layout, manifest, what), what);
+  const Json children = document.value("manifests", Json::array());
+  return std::ranges::all_of(
+             children, [&](const Json& child) { return is_whole(layout, parse_descriptor(child, what), depth + 1); }) &&
+         std::ranges::all_of(reachable_blobs(layout, manifest),
+                             [&](const auto& digest) { return path_exists(blob_in(layout, digest)); });
+}
+
+/// The names that the docker-archive within an OCI layout has for images, by their configs' digests; a layout has tags
+/// without repositories.
+std::map<std::string, std::vector<std::string>> docker_names(const Members& members) {
+  std::map<std::string, std::vector<std::string>> names;
+  if (!members.contains("manifest.json")) return names;
+  reading_document("manifest.json", [&] {
+    for (const Json& entry : document_of(members, "manifest.json")) {
+      const Json tags = entry.value("RepoTags", Json());
+      if (tags.is_null()) continue;
+      auto& list = names[member_of(members, entry.at("Config").get<std::string>()).digest];
+      for (const Json& tag : tags) list.push_back(parse_reference(tag.get<std::string>()).canonical());
+    }
+  });
+  return names;
+}
+
 std::vector<Loaded> stage_oci_archive(const std::string& layout, const Members& members) {
   constexpr std::string_view prefix = "blobs/sha256/";
   for (const auto& [name, member] : members) {
@@ -133,14 +165,23 @@ std::vector<Loaded> stage_oci_archive(const std::string& layout, const Members& 
     }
     stage_blob(layout, member.path, member.digest);
   }
+  const std::map<std::string, std::vector<std::string>> docker = docker_names(members);
   return reading_document("index.json", [&] {
     std::vector<Loaded> all;
     const Json document = document_of(members, "index.json");
     for (const Json& entry : document.at("manifests")) {
-      Loaded loaded{read_image(layout, {"", parse_descriptor(entry, "index.json")}), {}};
+      const Descriptor described = parse_descriptor(entry, "index.json");
+      Loaded loaded{read_image(layout, {"", described}), described, {}};
       verify_layers(loaded.image);
+      if (!is_whole(layout, described, 0)) loaded.manifest = loaded.image.manifest;
       const Json annotations = entry.value("annotations", Json::object());
-      const std::string name = annotations.value("io.containerd.image.name", annotations.value(annotation_name, ""));
+      std::string name = annotations.value("io.containerd.image.name", "");
+      const auto tags = docker.find(loaded.image.config.digest);
+      if (name.empty() && tags != docker.end()) {
+        loaded.names = tags->second;
+      } else if (name.empty()) {
+        name = annotations.value(annotation_name, "");
+      }
       if (!name.empty()) loaded.names.push_back(parse_reference(name).canonical());
       all.push_back(std::move(loaded));
     }
@@ -154,12 +195,12 @@ void publish(const Places& places, ImageStore& store, const std::vector<Loaded>&
   const FileLock lock(store_lock(places));
   std::vector<IndexEntry> entries = read_index(target);
   for (const Loaded& loaded : all) {
-    for (const std::string& digest : reachable_blobs(loaded.image.layout, loaded.image.manifest)) {
+    for (const std::string& digest : reachable_blobs(loaded.image.layout, loaded.manifest)) {
       const std::string staged = blob_in(loaded.image.layout, digest);
       if (path_exists(staged)) store.adopt_blob(staged, digest);
     }
-    for (const std::string& name : loaded.names) put_entry(entries, loaded.image.manifest, name);
-    if (loaded.names.empty()) put_entry(entries, loaded.image.manifest, "");
+    for (const std::string& name : loaded.names) put_entry(entries, loaded.manifest, name);
+    if (loaded.names.empty()) put_entry(entries, loaded.manifest, "");
   }
   sync_blobs(target);
   write_index(target, entries);
@@ -173,12 +214,15 @@ std::vector<std::string> ImageStore::load(int archive_fd) {
   const std::string files = staging.path() + "/files", layout = staging.path() + "/layout";
   make_directories(files);
   make_directories(layout + "/blobs/sha256");
-  const Members members = extract_members(archive_fd, files);
+  const auto status = sys::fstat(archive_fd) | or_throw("looking at the archive");
+  const Members members = S_ISDIR(status.st_mode) ? copy_layout(archive_fd, files) : extract_members(archive_fd, files);
+  require_accepted(members.contains("oci-layout") ? "oci-archive" : "docker-archive", "");
   std::vector<Loaded> all;
-  if (members.contains("manifest.json")) {
-    all = stage_docker_archive(layout, members);
-  } else if (members.contains("oci-layout") && members.contains("index.json")) {
+  // Where an archive is both, the layout has the manifests, and with them the digests.
+  if (members.contains("oci-layout") && members.contains("index.json")) {
     all = stage_oci_archive(layout, members);
+  } else if (members.contains("manifest.json")) {
+    all = stage_docker_archive(layout, members);
   } else {
     throw InvalidInput("the archive holds neither manifest.json (docker-archive) nor oci-layout (oci-archive)");
   }

@@ -8,6 +8,7 @@
 
 #include "fuse-overlay/store/archive_library.h"
 #include "sandbox/base/digest.h"
+#include "sandbox/base/directory.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/image/layout.h"
@@ -76,12 +77,12 @@ Fd create(const std::string& path) {
   return sys::openat(AT_FDCWD, path.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0644) | or_throw("creating '{}'", path);
 }
 
-/// Copies the current member to `out` (-1: nowhere); `total` counts against the bound.
-Member copy_member(Reader& reader, int out, std::uint64_t& total) {
+/// Copies what `read` gives until it gives nothing to `out` (-1: nowhere); `total` counts against the bound.
+Member copy_content(const std::function<std::size_t(std::vector<char>& buffer)>& read, int out, std::uint64_t& total) {
   Member member;
   Sha256 hash;
   std::vector<char> buffer(buffer_size);
-  while (const std::size_t count = reader.read(buffer)) {
+  while (const std::size_t count = read(buffer)) {
     total += count;
     if (total > max_content) throw InvalidInput("the archive's content is larger than 64 GiB");
     member.size += count;
@@ -90,6 +91,10 @@ Member copy_member(Reader& reader, int out, std::uint64_t& total) {
   }
   member.digest = hash.finish();
   return member;
+}
+
+Member copy_member(Reader& reader, int out, std::uint64_t& total) {
+  return copy_content([&](std::vector<char>& buffer) { return reader.read(buffer); }, out, total);
 }
 
 }  // namespace
@@ -110,6 +115,35 @@ std::map<std::string, Member> extract_members(int fd, const std::string& staging
     member.path = path;
     members.emplace(key, std::move(member));
   }
+  return members;
+}
+
+std::map<std::string, Member> copy_layout(int directory, const std::string& staging) {
+  std::map<std::string, Member> members;
+  std::uint64_t total = 0;
+  const auto copy = [&](const std::string& name) {
+    const auto in = sys::openat2(directory, name.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW,
+                                 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    if (!in) return;
+    const auto status = sys::fstat(in->get()) | or_throw("reading '{}'", name);
+    if (!S_ISREG(status.st_mode)) return;
+    if (members.size() == max_members) throw InvalidInput("the layout has more than 20000 files");
+    const std::string path = fmt::format("{}/{}", staging, members.size());
+    const Fd out = create(path);
+    Member member = copy_content(
+        [&](std::vector<char>& buffer) {
+          return sys::read(in->get(), buffer.data(), buffer.size()) | or_throw("reading '{}'", name);
+        },
+        out.get(), total);
+    member.path = path;
+    members.emplace(name, std::move(member));
+  };
+  for (const char* name : {"oci-layout", "index.json", "manifest.json"}) copy(name);
+  constexpr const char* blobs = "blobs/sha256";
+  const auto place = sys::openat2(directory, blobs, O_RDONLY | O_DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  if (!place) return members;
+  for (const std::string& name : list_directory(fmt::format("/proc/self/fd/{}", place->get())))
+    copy(fmt::format("{}/{}", blobs, name));
   return members;
 }
 

@@ -20,6 +20,9 @@ struct Member {
 /// InvalidInput for absolute names, "..", duplicates, and archives beyond the bounds.
 std::map<std::string, Member> extract_members(int fd, const std::string& staging);
 
+/// The same for an OCI layout: the regular files that it is made of, below the directory; no link is followed.
+std::map<std::string, Member> copy_layout(int directory, const std::string& staging);
+
 /// Digest of the uncompressed content of the file at `path`; also written to `copy` when that isn't empty.
 std::string uncompressed_digest(const std::string& path, const std::string& copy = {});
 

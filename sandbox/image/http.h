@@ -59,6 +59,7 @@ struct HttpRequest {
   Url url;
   std::vector<std::string> headers;
   const HttpBody* body = nullptr;  ///< Borrowed. None: an empty one for POST, PUT and PATCH.
+  bool verify = true;              ///< Whether the server has to show that it is who it should be.
 };
 
 /// Connections that are kept open from one request to the next. Any number of threads may send at once.

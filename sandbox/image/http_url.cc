@@ -73,6 +73,19 @@ bool Url::is_loopback() const {
   return ::inet_pton(AF_INET, host_.c_str(), &address) == 1 && (ntohl(address.s_addr) >> 24) == 127;
 }
 
+std::string form_encoded(const std::vector<std::pair<std::string, std::string>>& fields) {
+  std::string form;
+  for (const auto& [name, value] : fields) {
+    form += (form.empty() ? "" : "&") + name + "=";
+    for (const char c : value) {
+      const bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
+                         c == '_' || c == '.' || c == '~';
+      form += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return form;
+}
+
 std::string lower_case(std::string text) {
   for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   return text;

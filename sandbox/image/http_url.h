@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace sandbox::image {
 
@@ -29,6 +31,9 @@ class Url {
   std::string text_, host_, authority_, origin_;
   bool https_ = false;
 };
+
+/// A body of application/x-www-form-urlencoded.
+std::string form_encoded(const std::vector<std::pair<std::string, std::string>>& fields);
 
 /// ASCII only.
 std::string lower_case(std::string text);

@@ -11,6 +11,7 @@
 #include "sandbox/base/file.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/image/layout.h"
+#include "sandbox/image/registries_conf.h"
 #include "sandbox/image/staging.h"
 
 namespace sandbox::image {
@@ -19,14 +20,6 @@ namespace {
 bool is_hex(std::string_view text) {
   return !text.empty() && text.size() <= 64 &&
          std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-}
-
-std::optional<Reference> try_parse(const std::string& text) {
-  try {
-    return parse_reference(text);
-  } catch (const UsageError&) {
-    return std::nullopt;  // not a name; perhaps an id
-  }
 }
 
 std::vector<std::string> layouts(const Places& places) {
@@ -39,7 +32,7 @@ std::vector<std::string> layouts(const Places& places) {
 bool matches(const IndexEntry& entry, const Reference& reference) {
   if (entry.name == reference.canonical()) return true;
   if (reference.digest.empty() || entry.manifest.digest != reference.digest) return false;
-  const auto named = try_parse(entry.name);
+  const auto named = try_parse_reference(entry.name);
   return named && named->registry == reference.registry && named->repository == reference.repository;
 }
 
@@ -79,7 +72,7 @@ struct Removal {
 
 bool names_image(const std::string& reference, const Image& image) {
   if (id_prefix(reference).size() == 64) return false;
-  const auto name = try_parse(reference);
+  const auto name = try_parse_reference(reference);
   return name && matches({image.name, image.manifest}, *name);
 }
 
@@ -141,6 +134,18 @@ std::uint64_t commit_removal(const Places& places, const std::vector<IndexEntry>
     return freed;
   }
   return collect_garbage(places, kept, users);
+}
+
+/// By what a short name stands for elsewhere than with Docker (registries.conf), which nobody pays for who names an
+/// image that is here.
+Image find_meaning(const Places& places, const std::string& reference) {
+  if (try_parse_reference(reference)) {
+    for (const Reference& meaning : candidates_of(load_registries_conf(), reference)) {
+      if (const auto named = named_by(places, meaning))
+        return read_image(named->layout, {named->name, named->manifest});
+    }
+  }
+  throw NotFound(fmt::format("no such image: '{}'", reference));
 }
 
 }  // namespace
@@ -213,13 +218,13 @@ Image ImageStore::find(const std::string& reference) const {
 
 Image ImageStore::find_now(const std::string& reference) const {
   const std::string prefix = id_prefix(reference);
-  const auto name = prefix.size() == 64 ? std::nullopt : try_parse(reference);
+  const auto name = prefix.size() == 64 ? std::nullopt : try_parse_reference(reference);
   if (const auto named = name ? named_by(places_, *name) : std::nullopt) {
     return read_image(named->layout, {named->name, named->manifest});
   }
   if (prefix.empty()) {
     if (!name) (void)parse_reference(reference);  // its error says what is wrong with the words
-    throw NotFound(fmt::format("no such image: '{}'", reference));
+    return find_meaning(places_, reference);
   }
   for (const std::string& layout : layouts(places_)) {
     std::vector<Image> found = images_by_id(layout, prefix);
@@ -229,7 +234,7 @@ Image ImageStore::find_now(const std::string& reference) const {
     }
     return std::move(found.front());
   }
-  throw NotFound(fmt::format("no such image: '{}'", reference));
+  return find_meaning(places_, reference);
 }
 
 std::vector<NamedManifest> ImageStore::names() const {
@@ -287,7 +292,7 @@ std::vector<std::string> ImageStore::remove(const std::string& reference, bool f
   check_removal(removal, reference, image, users, force);
   std::vector<std::string> lines;
   for (const IndexEntry& entry : removal.gone) {
-    const auto name = try_parse(entry.name);
+    const auto name = try_parse_reference(entry.name);
     if (!entry.name.empty()) lines.push_back("Untagged: " + (name ? name->familiar() : entry.name));
   }
   const bool in_use = std::ranges::any_of(users, [&](const ImageUser& user) { return user.image_id == image.id(); });
@@ -321,7 +326,7 @@ Pruned ImageStore::prune(bool all, const ListUsers& list_users) {
         kept.push_back(entry);
         continue;
       }
-      const auto name = try_parse(entry.name);
+      const auto name = try_parse_reference(entry.name);
       if (!entry.name.empty()) pruned.lines.push_back("untagged: " + (name ? name->familiar() : entry.name));
       if (std::ranges::find(deleted, id) == deleted.end()) deleted.push_back(id);
     } catch (const Error&) {

@@ -133,7 +133,8 @@ class ImageStore {
   /// Records `manifest` under `name` (an empty Reference: untagged) in index.json, durable when it returns.
   void record(const Descriptor& manifest, const Reference& name);
 
-  /// `load` of docker-archive and oci-archive (any compression); returns the names loaded.
+  /// `load` of docker-archive and oci-archive (any compression), or of an OCI layout, when it is a directory; returns the
+  /// names loaded, of images without one the ids.
   std::vector<std::string> load(int archive_fd);
   /// `import`: a root tarball as a one-layer image; returns its id.
   std::string import(int archive_fd, const Reference& name);

@@ -143,4 +143,17 @@ Reference parse_reference(std::string_view text) {
   return reference;
 }
 
+std::optional<Reference> try_parse_reference(std::string_view text) {
+  try {
+    return parse_reference(text);
+  } catch (const UsageError&) {
+    return std::nullopt;
+  }
+}
+
+bool has_tag(std::string_view text) {
+  const std::string_view name = text.substr(0, text.find('@'));
+  return name.find(':', name.rfind('/') + 1) != std::string_view::npos;
+}
+
 }  // namespace sandbox::image

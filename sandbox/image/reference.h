@@ -1,6 +1,7 @@
 // Image references with Docker's defaults (distribution/reference grammar).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,5 +19,9 @@ struct Reference {
 
 /// Throws UsageError "invalid reference format: …".
 Reference parse_reference(std::string_view text);
+/// None for what is no reference; perhaps it is an id.
+std::optional<Reference> try_parse_reference(std::string_view text);
+/// Whether the text says a tag itself.
+bool has_tag(std::string_view text);
 
 }  // namespace sandbox::image

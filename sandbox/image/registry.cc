@@ -1,4 +1,5 @@
-// Pull: see registry.h. Runs in the process of `sandbox pull` or `sandbox run`, with threads of its own that fetch blobs.
+// Pull: see registry.h. Runs in the process of `sandbox pull` or `sandbox run`, with threads of its own that fetch
+// blobs.
 //
 // Invariants: nothing reaches the store's blobs/ before its digest and size were verified; the name is
 // recorded last, so a broken pull leaves the image that the name had.
@@ -15,6 +16,8 @@
 #include "sandbox/base/sys.h"
 #include "sandbox/image/layout.h"
 #include "sandbox/image/parallel.h"
+#include "sandbox/image/policy.h"
+#include "sandbox/image/registries_conf.h"
 #include "sandbox/image/registry_client.h"
 #include "sandbox/image/registry_manifest.h"
 
@@ -82,10 +85,13 @@ class IncomingBlob : public BodyReceiver {
 
 class Puller {
  public:
-  Puller(ImageStore& store, const Reference& reference, const PullOptions& options)
-      : store_(store), reference_(reference), options_(options), progress_(options.progress != nullptr ? *options.progress : silence_),
+  Puller(ImageStore& store, const Reference& reference, const Endpoint& endpoint, const PullOptions& options)
+      : store_(store),
+        reference_(reference),
+        options_(options),
+        progress_(options.progress != nullptr ? *options.progress : silence_),
         wanted_(parse_platform(options.platform)),
-        client_(reference),
+        client_(endpoint),
         work_(store.stage()) {}
 
   std::string run() {
@@ -205,7 +211,32 @@ class Puller {
 }  // namespace
 
 std::string pull(ImageStore& store, const Reference& reference, const PullOptions& options) {
-  return Puller(store, reference, options).run();
+  require_accepted("docker", reference.canonical());
+  const std::vector<Endpoint> endpoints = endpoints_of(load_registries_conf(), reference);
+  for (std::size_t i = 0; i + 1 < endpoints.size(); ++i) {
+    try {
+      return Puller(store, reference, endpoints[i], options).run();
+    } catch (const Error& error) {
+      if (options.progress == nullptr) continue;
+      options.progress->line(fmt::format("WARNING: mirror {}: {}", endpoints[i].reference.registry, error.what()));
+    }
+  }
+  return Puller(store, reference, endpoints.back(), options).run();
+}
+
+Reference pull_name(ImageStore& store, const std::string& text, const PullOptions& options) {
+  const std::vector<Reference> candidates = candidates_of(load_registries_conf(), text);
+  for (std::size_t i = 0; i + 1 < candidates.size(); ++i) {
+    try {
+      pull(store, candidates[i], options);
+      return candidates[i];
+    } catch (const Error& error) {
+      if (options.progress != nullptr)
+        options.progress->line(fmt::format("{}: {}", candidates[i].registry, error.what()));
+    }
+  }
+  pull(store, candidates.back(), options);
+  return candidates.back();
 }
 
 }  // namespace sandbox::image

@@ -14,8 +14,12 @@ struct PullOptions {
 };
 
 /// Fetches manifest, config and missing layers, several at once, verifies every digest and size while streaming,
-/// records the name. Returns the manifest digest. Plain HTTP only for loopback registries.
+/// records the name. Returns the manifest digest. Mirrors are asked before the registry itself (registries_conf.h).
 /// Throws NotFound, Error.
 std::string pull(ImageStore& store, const Reference& reference, const PullOptions& options);
+
+/// The same for a name as the user wrote it: of what a short one may stand for, the first that there is. Returns what
+/// was pulled. Throws Conflict, too, where registries.conf or policy.json forbids it.
+Reference pull_name(ImageStore& store, const std::string& text, const PullOptions& options);
 
 }  // namespace sandbox::image

@@ -1,14 +1,11 @@
-// Challenges, credential files and tokens: see registry_auth.h.
+// Challenges and tokens: see registry_auth.h.
 #include "sandbox/image/registry_auth.h"
 
 #include <algorithm>
 #include <cctype>
-#include <cstdlib>
 
 #include "sandbox/base/error.h"
-#include "sandbox/base/file.h"
 #include "sandbox/base/json.h"
-#include "sandbox/image/registry_helper.h"
 
 namespace sandbox::image {
 namespace {
@@ -51,71 +48,6 @@ struct Scanner {
   }
 };
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
-
-std::vector<std::string> credential_files() {
-  std::vector<std::string> files;
-  if (const std::string dir = environment("DOCKER_CONFIG"); !dir.empty()) {
-    files.push_back(dir + "/config.json");
-  } else if (const std::string home = environment("HOME"); !home.empty()) {
-    files.push_back(home + "/.docker/config.json");
-  }
-  if (const std::string dir = environment("XDG_RUNTIME_DIR"); !dir.empty()) {
-    files.push_back(dir + "/containers/auth.json");
-  }
-  return files;
-}
-
-// Keys under "auths", the most particular first: containers-auth.json(5) allows path prefixes.
-std::vector<std::string> credential_keys(const Reference& reference) {
-  std::vector<std::string> keys;
-  std::string name = reference.registry + "/" + reference.repository;
-  while (name.find('/') != std::string::npos) {
-    keys.push_back(name);
-    name.resize(name.rfind('/'));
-  }
-  keys.push_back(reference.registry);
-  keys.push_back("https://" + reference.registry);
-  if (reference.registry == "docker.io") {
-    keys.insert(keys.end(), {"https://index.docker.io/v1/", "index.docker.io"});
-  }
-  return keys;
-}
-
-bool is_base64(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) || c == '+' || c == '/' || c == '=';
-  });
-}
-
-std::string string_member(const Json& object, const std::string& key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
-std::string helper_for(const Json& document, const std::string& server) {
-  const auto helpers = document.find("credHelpers");
-  return helpers != document.end() && helpers->is_object() ? string_member(*helpers, server) : std::string();
-}
-
-std::string stored_credentials(const Json& document, const std::vector<std::string>& keys, const std::string& file) {
-  const auto auths = document.find("auths");
-  if (auths == document.end()) return {};
-  if (!auths->is_object()) throw InvalidInput(fmt::format("{}: 'auths' is not an object", file));
-  for (const std::string& key : keys) {
-    const auto entry = auths->find(key);
-    if (entry == auths->end() || !entry->is_object()) continue;
-    std::string auth = string_member(*entry, "auth");
-    if (auth.empty()) continue;
-    if (!is_base64(auth)) throw InvalidInput(fmt::format("{}: the credentials for '{}' are not base64", file, key));
-    return auth;
-  }
-  return {};
-}
-
 }  // namespace
 
 std::vector<Challenge> parse_challenges(std::string_view header) {
@@ -137,21 +69,24 @@ std::vector<Challenge> parse_challenges(std::string_view header) {
   }
 }
 
-std::string find_basic_credentials(const Reference& reference) {
-  const std::vector<std::string> keys = credential_keys(reference);
-  for (const std::string& file : credential_files()) {
-    if (!path_exists(file)) continue;
-    const Json document = parse_json(read_file(file), file);
-    if (!document.is_object()) continue;
-    // As Docker: a helper of this very server, what the file holds itself, the helper of all servers.
-    const std::string server = reference.registry == "docker.io" ? "https://index.docker.io/v1/" : reference.registry;
-    if (const std::string helper = helper_for(document, server); !helper.empty()) return ask_credential_helper(helper, server);
-    if (std::string stored = stored_credentials(document, keys, file); !stored.empty()) return stored;
-    if (const std::string store = string_member(document, "credsStore"); !store.empty()) {
-      if (std::string asked = ask_credential_helper(store, server); !asked.empty()) return asked;
-    }
+TokenRequest token_request(const Url& realm, const std::string& service, const std::vector<std::string>& scopes,
+                           const Credentials& credentials) {
+  TokenRequest request{realm, {}, {}};
+  if (!credentials.identity_token.empty()) {
+    std::string scope;
+    for (const std::string& one : scopes) scope += (scope.empty() ? "" : " ") + one;
+    request.form = form_encoded({{"grant_type", "refresh_token"},
+                                 {"service", service},
+                                 {"client_id", "sandbox"},
+                                 {"scope", scope},
+                                 {"refresh_token", credentials.identity_token}});
+    request.headers.push_back("Content-Type: application/x-www-form-urlencoded");
+    return request;
   }
-  return {};
+  if (!service.empty()) request.url = request.url.with_query("service", service);
+  for (const std::string& scope : scopes) request.url = request.url.with_query("scope", scope);
+  if (!credentials.empty()) request.headers.push_back("Authorization: Basic " + credentials.basic());
+  return request;
 }
 
 std::string parse_token(const std::string& body) {

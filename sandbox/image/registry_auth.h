@@ -1,7 +1,4 @@
-// Registry authentication (RFC 9110 section 11, distribution's token specification).
-//
-// Credentials are read from Docker's and containers-tools' files, looked up by the registry that the
-// user named, never by a name that the network gave.
+// Registry authentication: challenges and tokens (RFC 9110 section 11, distribution's token specification). Pure.
 #pragma once
 
 #include <map>
@@ -9,7 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "sandbox/image/reference.h"
+#include "sandbox/image/credentials.h"
+#include "sandbox/image/http_url.h"
 
 namespace sandbox::image {
 
@@ -21,10 +19,17 @@ struct Challenge {
 /// The challenges of one WWW-Authenticate header; what is malformed ends the list.
 std::vector<Challenge> parse_challenges(std::string_view header);
 
-/// base64("user:password") for the reference's registry from $DOCKER_CONFIG/config.json or
-/// ~/.docker/config.json, then $XDG_RUNTIME_DIR/containers/auth.json; empty when none has it.
-/// Throws InvalidInput for a malformed file.
-std::string find_basic_credentials(const Reference& reference);
+/// What to ask a token server.
+struct TokenRequest {
+  Url url;
+  std::vector<std::string> headers;
+  std::string form;  ///< Empty: a GET is enough.
+};
+
+/// With an identity token it is exchanged (OAuth 2.0, refresh_token), with a password that is sent along; else
+/// anybody's token is asked for.
+TokenRequest token_request(const Url& realm, const std::string& service, const std::vector<std::string>& scopes,
+                           const Credentials& credentials);
 
 /// The token of a token server's answer. Throws InvalidInput.
 std::string parse_token(const std::string& body);

@@ -35,14 +35,15 @@ bool is_redirect(const HttpRequest& request, long status) {
 
 }  // namespace
 
-RegistryClient::RegistryClient(const Reference& reference, Access access, std::vector<std::string> readable,
+RegistryClient::RegistryClient(const Endpoint& endpoint, Access access, std::vector<std::string> readable,
                                const HttpLimits& limits)
-    : reference_(reference),
+    : reference_(endpoint.reference),
       access_(access),
       readable_(std::move(readable)),
       connections_(limits),
       // Docker Hub's registry doesn't live under the name that references carry.
-      host_(reference.registry == "docker.io" ? "registry-1.docker.io" : reference.registry) {
+      host_(reference_.registry == "docker.io" ? "registry-1.docker.io" : reference_.registry),
+      insecure_(endpoint.insecure) {
   loopback_ = root().is_loopback();
 }
 
@@ -54,7 +55,7 @@ Url RegistryClient::root() const { return Url::parse(fmt::format("{}://{}/v2/", 
 
 Url RegistryClient::url_of(const std::string& path) {
   choose_scheme();
-  return root().resolve(reference_.repository + "/" + path);
+  return root().resolve(reference_.repository.empty() ? path : reference_.repository + "/" + path);
 }
 
 // Loopback registries speak plain HTTP unless they answer a first plain request the way a TLS server
@@ -62,8 +63,13 @@ Url RegistryClient::url_of(const std::string& path) {
 // credentials.
 void RegistryClient::choose_scheme() {
   const std::scoped_lock lock(mutex_);
-  if (!loopback_ || scheme_known_) return;
+  if (scheme_known_ || !(loopback_ || insecure_)) return;
   scheme_known_ = true;
+  if (!loopback_) {
+    const HttpResponse answer = connections_.perform({"GET", root(), {}, nullptr, false});
+    https_ = answer.failure != HttpFailure::tls && answer.failure != HttpFailure::connection;
+    return;
+  }
   https_ = false;
   const HttpResponse answer = connections_.perform({"GET", root(), {}});
   if (answer.failure == HttpFailure::too_slow) fail(answer.reason);
@@ -72,7 +78,8 @@ void RegistryClient::choose_scheme() {
 }
 
 void RegistryClient::check_allowed(const Url& url, const char* what) const {
-  if (url.is_https() || (loopback_ && url.is_loopback())) return;
+  if (url.is_https() || (loopback_ && url.is_loopback()) || (insecure_ && url.authority() == root().authority()))
+    return;
   fail(fmt::format("{} at '{}' is not https", what, url.host()));
 }
 
@@ -90,8 +97,10 @@ HttpResponse RegistryClient::follow(const HttpRequest& request, const std::strin
   bool send_authorization = !authorization.empty() && request.url.same_origin(origin);
   for (int count = 0; count <= kRedirects; ++count) {
     hop.headers = request.headers;
+    hop.verify = !insecure_ || hop.url.authority() != origin.authority();
     if (send_authorization) hop.headers.push_back("Authorization: " + authorization);
-    if (body != nullptr && body->received() > 0) hop.headers.push_back(fmt::format("Range: bytes={}-", body->received()));
+    if (body != nullptr && body->received() > 0)
+      hop.headers.push_back(fmt::format("Range: bytes={}-", body->received()));
     HttpResponse response = connections_.perform(hop, sink_into(body));
     // A challenge from elsewhere must not learn the credentials for this registry.
     if (!hop.url.same_origin(origin)) {
@@ -119,27 +128,38 @@ HttpResponse RegistryClient::follow_with_retries(const HttpRequest& request, con
   }
 }
 
+const Credentials& RegistryClient::credentials() {
+  if (!credentials_) credentials_ = find_credentials(reference_);
+  return *credentials_;
+}
+
 std::string RegistryClient::fetch_token(const Challenge& challenge) {
   const auto parameter = [&](const char* name) {
     const auto found = challenge.parameters.find(name);
     return found == challenge.parameters.end() ? std::string() : found->second;
   };
-  Url url = Url::parse(parameter("realm"));
-  check_allowed(url, "the token server");
-  if (const std::string service = parameter("service"); !service.empty()) url = url.with_query("service", service);
+  const Url realm = Url::parse(parameter("realm"));
+  check_allowed(realm, "the token server");
   // A look whether a blob exists is challenged for reading alone; the one token serves for what follows, too.
-  const std::string scope = parameter("scope"), own = fmt::format("repository:{}:", reference_.repository);
-  const bool other = !scope.empty() && !scope.starts_with(own);
-  url = url.with_query("scope", other ? scope : own + (access_ == Access::push ? "pull,push" : "pull"));
-  for (const std::string& source : readable_) url = url.with_query("scope", fmt::format("repository:{}:pull", source));
+  const std::string own = reference_.repository.empty() ? "" : fmt::format("repository:{}:", reference_.repository);
+  std::vector<std::string> scopes;
+  if (const std::string scope = parameter("scope"); !scope.empty() && (own.empty() || !scope.starts_with(own))) {
+    scopes.push_back(scope);
+  } else if (!own.empty()) {
+    scopes.push_back(own + (access_ == Access::push ? "pull,push" : "pull"));
+  }
+  for (const std::string& source : readable_) scopes.push_back(fmt::format("repository:{}:pull", source));
 
-  const std::string basic = find_basic_credentials(reference_);
-  HttpRequest request{"GET", url, {}};
-  if (!basic.empty()) request.headers.push_back("Authorization: Basic " + basic);
+  const Credentials& mine = credentials();
+  const TokenRequest asked = token_request(realm, parameter("service"), scopes, mine);
+  const HttpBody body = text_body(asked.form);
+  HttpRequest request{asked.form.empty() ? "GET" : "POST", asked.url, asked.headers,
+                      asked.form.empty() ? nullptr : &body};
   const HttpResponse answer = follow_with_retries(request, {}, nullptr);
-  if (answer.failure != HttpFailure::none) fail(fmt::format("token server '{}': {}", url.host(), answer.reason));
+  if (answer.failure != HttpFailure::none) fail(fmt::format("token server '{}': {}", realm.host(), answer.reason));
+  if (answer.status == 401 && !mine.empty()) fail_login("unauthorized: incorrect username or password");
   if (answer.status == 401 || answer.status == 403) refuse(answer);
-  if (!answer.ok()) fail(fmt::format("token server '{}' answered {}", url.host(), answer.status));
+  if (!answer.ok()) fail(fmt::format("token server '{}' answered {}", realm.host(), answer.status));
   return parse_token(answer.body);
 }
 
@@ -153,9 +173,9 @@ std::string RegistryClient::answer_to(const HttpResponse& refusal) {
       basic = basic || challenge.scheme == "basic";
     }
   }
-  if (!basic) return {};
-  const std::string credentials = find_basic_credentials(reference_);
-  return credentials.empty() ? std::string() : "Basic " + credentials;
+  if (!basic || credentials().empty()) return {};
+  if (credentials().password.empty()) fail_login("it wants a password, and the credentials for it are a token");
+  return "Basic " + credentials().basic();
 }
 
 std::string RegistryClient::authorize(const HttpResponse& refusal, const std::string& refused) {
@@ -172,7 +192,8 @@ HttpResponse RegistryClient::send(const HttpRequest& request, Retries retries, B
     authorization = authorization_;
   }
   const auto once = [&] {
-    return retries == Retries::yes ? follow_with_retries(request, authorization, body) : follow(request, authorization, body);
+    return retries == Retries::yes ? follow_with_retries(request, authorization, body)
+                                   : follow(request, authorization, body);
   };
   HttpResponse response = once();
   if (response.failure != HttpFailure::none || response.status != 401) return response;
@@ -186,13 +207,34 @@ HttpResponse RegistryClient::get(const std::string& path, const std::vector<std:
   refuse(response);
 }
 
+void RegistryClient::log_in(const Credentials& credentials) {
+  choose_scheme();
+  {
+    const std::scoped_lock lock(mutex_);
+    credentials_ = credentials;
+  }
+  const HttpResponse answer = send({"GET", root(), {}});
+  if (answer.ok()) return;
+  if (answer.failure == HttpFailure::none && answer.status == 401) {
+    fail_login(fmt::format("login attempt to {} failed with status: 401 Unauthorized", root().text()));
+  }
+  refuse(answer);
+}
+
+void RegistryClient::fail_login(const std::string& reason) const {
+  fail(reason, "log in: sandbox login " + reference_.registry);
+}
+
 void RegistryClient::refuse(const HttpResponse& answer) const {
   if (answer.failure == HttpFailure::tls && !answer.reason.starts_with("TLS failed")) {
-    fail(answer.reason, "plain HTTP is spoken with registries on this machine only");
+    fail(answer.reason, fmt::format("if it has no TLS, say so in ~/.config/containers/registries.conf: [[registry]] "
+                                    "location = \"{}\" insecure = true",
+                                    reference_.registry));
   }
   if (answer.failure == HttpFailure::tls) {
-    fail(answer.reason, fmt::format("its certificate authority's file belongs into ~/.config/containers/certs.d/{}/ca.crt",
-                                    root().authority()));
+    fail(answer.reason,
+         fmt::format("its certificate authority's file belongs into ~/.config/containers/certs.d/{}/ca.crt",
+                     root().authority()));
   }
   if (answer.failure != HttpFailure::none) fail(answer.reason);
   const std::string said = registry_error(answer.body);

@@ -1,16 +1,20 @@
 // Requests to one registry: plain HTTP or TLS, redirects, authentication, retries.
 //
 // Runs in the process that pulls or pushes, in any of its threads. Invariants: plain HTTP goes only to a loopback host,
-// and only for a loopback registry; an Authorization header goes only to the origin that asked for it.
+// and only for a loopback registry, or to a registry that registries.conf calls insecure; an Authorization header goes
+// only to the origin that asked for it.
 #pragma once
 
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "sandbox/image/credentials.h"
 #include "sandbox/image/http.h"
 #include "sandbox/image/reference.h"
+#include "sandbox/image/registries_conf.h"
 #include "sandbox/image/registry_auth.h"
 
 namespace sandbox::image {
@@ -30,10 +34,10 @@ enum class Retries { yes, no };
 class RegistryClient {
  public:
   /// `readable`: other repositories of the registry that a token has to open, too, for blobs to be mounted from there.
-  explicit RegistryClient(const Reference& reference, Access access = Access::pull,
+  explicit RegistryClient(const Endpoint& endpoint, Access access = Access::pull,
                           std::vector<std::string> readable = {}, const HttpLimits& limits = {});
 
-  /// Of `path` below "/v2/<repository>/".
+  /// Of `path` below "/v2/<repository>/", or below "/v2/" when the reference has no repository.
   Url url_of(const std::string& path);
 
   /// GET of url_of(path). Connection failures, 429 and 5xx are tried three times more, counted anew whenever `body` has
@@ -43,6 +47,10 @@ class RegistryClient {
   /// Any request of the registry's own protocol. Redirects are followed, those of requests that change something only
   /// with method and body as they are (307, 308). The answer is whatever came last.
   HttpResponse send(const HttpRequest& request, Retries retries = Retries::yes, BodyReceiver* body = nullptr);
+
+  /// Tries these credentials, and no others from then on. Throws Error when the registry or its token server does not
+  /// take them.
+  void log_in(const Credentials& credentials);
 
   /// What an answer that is of no use means to the user. Throws Error.
   [[noreturn]] void refuse(const HttpResponse& answer) const;
@@ -56,9 +64,11 @@ class RegistryClient {
   std::string authorize(const HttpResponse& refusal, const std::string& refused);
   std::string answer_to(const HttpResponse& refusal);
   std::string fetch_token(const Challenge& challenge);
+  const Credentials& credentials();
   void check_allowed(const Url& url, const char* what) const;
   void choose_scheme();
   Url root() const;
+  [[noreturn]] void fail_login(const std::string& reason) const;
   [[noreturn]] void fail(const std::string& reason, const std::string& hint = {}) const;
 
   Reference reference_;
@@ -66,8 +76,9 @@ class RegistryClient {
   std::vector<std::string> readable_;
   HttpConnections connections_;
   std::string host_;
-  bool loopback_ = false, https_ = true, scheme_known_ = false;
+  bool insecure_, loopback_ = false, https_ = true, scheme_known_ = false;
   std::mutex mutex_;
+  std::optional<Credentials> credentials_;  ///< Once they were looked for.
   std::string authorization_;  ///< Once a challenge was met: sent with the first try from then on. Under the mutex.
 };
 

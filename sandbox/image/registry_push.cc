@@ -23,9 +23,10 @@ struct Document {
 };
 
 struct Shipment {
-  std::vector<Descriptor> layers;    ///< Each once; shown to the user.
+  std::vector<Descriptor> layers;  ///< Each once; shown to the user.
   std::vector<Descriptor> configs;
-  std::vector<Document> manifests;   ///< In the order in which a registry takes them: the first needs none of the others.
+  std::vector<Document>
+      manifests;  ///< In the order in which a registry takes them: the first needs none of the others.
 };
 
 bool is_foreign(const Descriptor& layer) {
@@ -52,7 +53,8 @@ void plan(const std::string& layout, const Descriptor& manifest, int depth, Ship
     plan(layout, next, depth + 1, shipment);
   }
   if (json.contains("config")) add_once(shipment.configs, parse_descriptor(json.at("config"), what));
-  for (const Json& layer : json.value("layers", Json::array())) add_once(shipment.layers, parse_descriptor(layer, what));
+  for (const Json& layer : json.value("layers", Json::array()))
+    add_once(shipment.layers, parse_descriptor(layer, what));
   if (document.manifest.media_type.empty()) document.manifest.media_type = json.value("mediaType", media_manifest);
   const auto same = [&](const Document& other) { return other.manifest.digest == manifest.digest; };
   if (std::ranges::none_of(shipment.manifests, same)) shipment.manifests.push_back(std::move(document));
@@ -61,8 +63,12 @@ void plan(const std::string& layout, const Descriptor& manifest, int depth, Ship
 class Pusher {
  public:
   Pusher(const ImageStore& store, const NamedManifest& source, const Reference& target, Progress& progress)
-      : store_(store), source_(source), target_(target), progress_(progress), sources_(other_repositories()),
-        client_(target, Access::push, sources_) {}
+      : store_(store),
+        source_(source),
+        target_(target),
+        progress_(progress),
+        sources_(other_repositories()),
+        client_(endpoints_of(load_registries_conf(), target).back(), Access::push, sources_) {}
 
   std::string run() {
     Shipment shipment = reading_document(fmt::format("manifest {}", source_.manifest.digest), [&] {
@@ -99,7 +105,8 @@ class Pusher {
     try {
       const auto theirs = reachable_blobs(named.layout, named.manifest);
       const auto ours = reachable_blobs(source_.layout, source_.manifest);
-      return std::ranges::any_of(ours, [&](const auto& digest) { return std::ranges::find(theirs, digest) != theirs.end(); });
+      return std::ranges::any_of(ours,
+                                 [&](const auto& digest) { return std::ranges::find(theirs, digest) != theirs.end(); });
     } catch (const Error&) {
       return false;
     }
@@ -112,10 +119,11 @@ class Pusher {
     in_parallel(blobs.size(), kTransfers, [&](std::size_t number, const std::stop_token& stop) {
       const Descriptor& blob = blobs[number];
       if (is_foreign(blob) && shown) return progress_.status(short_id(blob), "Skipped foreign layer");
-      const SentBlob sent = send_blob(client_, {blob, blob_in(source_.layout, blob.digest), sources_, [&](std::uint64_t bytes) {
-        if (stop.stop_requested()) throw Error("the push has been given up");
-        if (shown) progress_.bytes(short_id(blob), "Pushing", bytes, blob.size);
-      }});
+      const SentBlob sent =
+          send_blob(client_, {blob, blob_in(source_.layout, blob.digest), sources_, [&](std::uint64_t bytes) {
+                                if (stop.stop_requested()) throw Error("the push has been given up");
+                                if (shown) progress_.bytes(short_id(blob), "Pushing", bytes, blob.size);
+                              }});
       if (shown) progress_.status(short_id(blob), words_for(sent));
     });
   }
@@ -128,12 +136,13 @@ class Pusher {
 
   void put(const Document& document, const std::string& name) {
     const HttpBody body = text_body(document.body);
-    const HttpResponse answer = client_.send({"PUT", client_.url_of("manifests/" + name),
-                                              {"Content-Type: " + document.manifest.media_type}, &body});
+    const HttpResponse answer = client_.send(
+        {"PUT", client_.url_of("manifests/" + name), {"Content-Type: " + document.manifest.media_type}, &body});
     if (!answer.ok()) client_.refuse(answer);
     const std::string stored = answer.header("docker-content-digest");
     if (stored.empty() || stored == document.manifest.digest) return;
-    throw InvalidInput(fmt::format("registry '{}' has stored {} as something else", target_.registry, document.manifest.digest));
+    throw InvalidInput(
+        fmt::format("registry '{}' has stored {} as something else", target_.registry, document.manifest.digest));
   }
 
   static std::string short_id(const Descriptor& blob) { return blob.digest.substr(sizeof("sha256:") - 1, 12); }

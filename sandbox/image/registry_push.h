@@ -8,9 +8,9 @@
 
 namespace sandbox::image {
 
-/// Sends what `source` is to `target`: blobs that the registry lacks, several at once, from the other repositories of the
-/// registry where it has them there; then the manifests, those of an index before it. Returns the manifest's digest,
-/// which is the one it has in the store. Throws Error, NotFound when a blob is missing here.
+/// Sends what `source` is to `target`: blobs that the registry lacks, several at once, from the other repositories of
+/// the registry where it has them there; then the manifests, those of an index before it. Returns the manifest's
+/// digest, which is the one it has in the store. Throws Error, NotFound when a blob is missing here.
 std::string push(const ImageStore& store, const NamedManifest& source, const Reference& target, Progress& progress);
 
 }  // namespace sandbox::image

@@ -49,7 +49,8 @@ class Uploader {
   // 201: done. 202: the registry would rather have it sent, and has begun with that. Anything else: it can't mount.
   bool mount_from(const std::string& repository) {
     if (!session_.empty()) return false;
-    const Url url = client_.url_of("blobs/uploads/").with_query("mount", upload_.blob.digest).with_query("from", repository);
+    const Url url =
+        client_.url_of("blobs/uploads/").with_query("mount", upload_.blob.digest).with_query("from", repository);
     const HttpResponse answer = client_.send({"POST", url, {}});
     if (answer.ok() && answer.status == 201) return true;
     if (answer.ok()) remember(url, answer);
@@ -96,8 +97,8 @@ class Uploader {
     }
   }
 
-  // A part at the wrong place, or a whole whose digest is wrong since parts of it came twice after a cut: both mend when
-  // the registry is asked.
+  // A part at the wrong place, or a whole whose digest is wrong since parts of it came twice after a cut: both mend
+  // when the registry is asked.
   bool is_recoverable(const HttpResponse& answer) {
     if (is_worth_retrying(answer)) return true;
     if (answer.failure != HttpFailure::none) return false;
@@ -111,7 +112,8 @@ class Uploader {
     const std::uint64_t left = upload_.blob.size - offset_;
     const bool whole = offset_ == 0 && !in_chunks_;
     const std::uint64_t size = whole || !in_chunks_ ? left : std::min(left, chunk_);
-    HttpBody body{size, [&](std::uint64_t at, std::span<std::byte> into) { return read(offset_ + at, size - at, into); }};
+    HttpBody body{size,
+                  [&](std::uint64_t at, std::span<std::byte> into) { return read(offset_ + at, size - at, into); }};
     HttpRequest request{"PUT", session, {"Content-Type: application/octet-stream"}, &body};
     done_ = whole || left == 0;
     if (done_) {
@@ -130,8 +132,8 @@ class Uploader {
 
   std::size_t read(std::uint64_t at, std::uint64_t left, std::span<std::byte> into) {
     const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(left, into.size()));
-    const std::size_t count = sys::pread(file_.get(), into.data(), wanted, static_cast<off_t>(at)) |
-                              or_throw("reading '{}'", upload_.path);
+    const std::size_t count =
+        sys::pread(file_.get(), into.data(), wanted, static_cast<off_t>(at)) | or_throw("reading '{}'", upload_.path);
     if (upload_.progress) upload_.progress(at + count);
     return count;
   }

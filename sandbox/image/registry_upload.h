@@ -14,8 +14,8 @@ enum class Sent { present, mounted, uploaded };
 
 struct Upload {
   Descriptor blob;
-  std::string path;                   ///< The file that holds it.
-  std::vector<std::string> elsewhere; ///< Repositories of the same registry that may have it.
+  std::string path;                                  ///< The file that holds it.
+  std::vector<std::string> elsewhere;                ///< Repositories of the same registry that may have it.
   std::function<void(std::uint64_t sent)> progress;  ///< What it throws ends the upload.
 };
 
@@ -24,8 +24,8 @@ struct SentBlob {
   std::string from;  ///< The repository that it was mounted from.
 };
 
-/// Sees to it that the registry has the blob. What was cut goes on where the registry says it has come to. Throws Error,
-/// InvalidInput when the file is not as long as the blob should be.
+/// Sees to it that the registry has the blob. What was cut goes on where the registry says it has come to. Throws
+/// Error, InvalidInput when the file is not as long as the blob should be.
 SentBlob send_blob(RegistryClient& client, const Upload& upload);
 
 /// The number of bytes that a Range header of an upload names: "0-99" is 100; 0 for an absent or malformed one, and for

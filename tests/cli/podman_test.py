@@ -124,6 +124,16 @@ class Podman(SandboxCase):
         self.does("build", "--isolation", "oci", "--network", "none", "-t", "made", "-f", self.home + "/Dockerfile", self.home + "/run")
         self.assertEqual(self.run_in("made"), "built\nmore\n")
 
+    def test_archives_go_both_ways(self):
+        for kind in ("docker-archive", "oci-archive"):
+            self.does("save", "-q", "--format", kind, "-o", f"{self.home}/{kind}.tar", "localhost/base:latest")
+            self.assertEqual(self.ok("load", "-i", f"{self.home}/{kind}.tar"), "Loaded image: localhost/base:latest\n")
+            self.assertEqual(self.ok("run", "--rm", "--network", "none", "localhost/base", "echo", "ours"), "ours\n")
+            self.ok("tag", "localhost/base", f"localhost/{kind}:1")
+            self.ok("save", "-o", self.home + "/saved.tar", f"localhost/{kind}:1")
+            self.assertIn(f"localhost/{kind}:1", self.does("load", "-i", self.home + "/saved.tar"))
+            self.assertEqual(self.run_in(f"localhost/{kind}:1", "echo", "theirs"), "theirs\n")
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -2,10 +2,12 @@
 
 import base64
 import json
+import os
 import pathlib
 import subprocess
 import sys
 
+import registry_server
 from sandbox_case import SandboxCase
 
 SUPPORT = pathlib.Path(__file__).resolve().parent.parent / "support"
@@ -46,3 +48,30 @@ class RegistryCase(SandboxCase):
         self.assertIn(reason, done.stderr)
         self.assertEqual(self.leftovers(), [])
         return done.stderr
+
+
+class TlsRegistryCase(RegistryCase):
+    """docker-registry with TLS and a password, both of the test's own making."""
+
+    hosts = "DNS:localhost,IP:127.0.0.1"  # that its certificate is for
+
+    def setUp(self):
+        super().setUp()
+        os.chdir(self.home)
+        for command in (
+                "openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=test-authority",
+                "openssl req -newkey rsa:2048 -nodes -keyout tls.key -out tls.csr -subj /CN=localhost",
+                "openssl x509 -req -in tls.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -out tls.crt -extfile names"):
+            pathlib.Path("names").write_text(f"subjectAltName={self.hosts}\n")
+            subprocess.run(command.split(), check=True, capture_output=True)
+        pathlib.Path("htpasswd").write_text(HTPASSWD)
+        self.port = registry_server.start(self, tls={"certificate": self.home + "/tls.crt", "key": self.home + "/tls.key"},
+                                          auth={"htpasswd": {"realm": "test", "path": self.home + "/htpasswd"}})
+        self.name = f"localhost:{self.port}/group/x:gzip"
+        subprocess.run([sys.executable, SUPPORT / "make_oci_layout.py", "oci"], check=True)
+        subprocess.run(["skopeo", "copy", "-q", "--insecure-policy", "--dest-tls-verify=false", "--dest-creds", "user:secret",
+                        "oci:oci:gzip", "docker://" + self.name], check=True)
+
+    def tearDown(self):
+        os.chdir("/")
+        super().tearDown()

@@ -5,8 +5,9 @@ hostile_registry.py MODE [--log FILE] [--realm URL] [--other URL]
 
 Every request is logged as "<path> <Authorization or -> <Range or ->". Modes: ok, wrong-digest, wrong-manifest, short,
 truncated, cut (after 100,000 bytes of each answer; understands Range), oversized, endless, endless-manifest, headers, redirect (blobs go to --other), basic-redirect (the same, and all here needs a password), redirect-loop,
-not-found, no-blob, token, token-elsewhere (realm is --realm), basic, both, bad-type, nested-index, slow,
-flaky (every request fails twice with 503), artifact, inject (a token with a line break).
+not-found, no-blob, search (Docker Hub's), endless-catalog (each page has a next one), token, token-elsewhere (realm is --realm), basic, both, bad-type, nested-index, slow,
+token-login (the token server
+  wants "user" and "secret", or "refresh me"), flaky (every request fails twice with 503), artifact, inject (a token with a line break).
 """
 import argparse
 import gzip
@@ -88,21 +89,48 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 log.write(f"{self.path} {authorization} {self.headers.get('Range', '-')}\n")
         if self.path.startswith("/token"):
             token = "a\r\nX-Injected: b" if args.mode == "inject" else "letmein"
+            if args.mode == "token-login" and authorization != "Basic dXNlcjpzZWNyZXQ=":
+                return self.answer(401)
             return self.answer(200, json.dumps({"token": token}).encode())
-        if self.path == "/v2/":
+        if self.path == "/v2/" and args.mode not in ("basic", "token-login"):
             return self.answer(200)
         if args.mode == "flaky":
             failures[self.path] = failures.get(self.path, 0) + 1
             if failures[self.path] <= 2:
                 return self.answer(503)
         realm = args.realm or f"http://127.0.0.1:{self.server.server_port}/token"
-        if args.mode in ("token", "token-elsewhere", "inject") and authorization != "Bearer letmein":
+        if args.mode in ("token", "token-elsewhere", "token-login", "inject") and authorization != "Bearer letmein":
             return self.challenge(f'Bearer realm="{realm}",service="mock",scope="repository:x:pull"')
         if args.mode in ("basic", "basic-redirect") and not authorization.startswith("Basic "):
             return self.challenge('Basic realm="mock"')
+        if self.path == "/v2/":
+            return self.answer(200)
+        if self.path.startswith("/v1/search"):
+            return self.search()
+        if self.path.startswith("/v2/_catalog"):
+            return self.catalog()
         if "/manifests/" in self.path:
             return self.manifest()
         return self.blob()
+
+    def do_POST(self):
+        form = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        with open(args.log, "a", encoding="ascii") as log:
+            log.write(f"POST {form}\n")
+        if "refresh_token=refresh%20me" not in form:
+            return self.answer(401)
+        return self.answer(200, json.dumps({"access_token": "letmein"}).encode())
+
+    def search(self):
+        results = [{"name": "busybox", "description": "Busybox\nbase image.", "star_count": 3000, "is_official": True},
+                   {"name": "someone/box", "description": "words " * 20, "star_count": 2, "is_official": False}, 3, {}]
+        return self.answer(*(200, json.dumps({"results": results}).encode()) if args.mode == "search" else (404,))
+
+    def catalog(self):
+        if args.mode != "endless-catalog":
+            return self.answer(200, b"{}")
+        failures["page"] = failures.get("page", 0) + 1
+        return self.answer(200, b'{"repositories": ["x"]}', [("Link", f"</v2/_catalog?last={failures['page']}>; rel=\"next\"")])
 
     def manifest(self):
         kind = OCI + "manifest.v1+json"

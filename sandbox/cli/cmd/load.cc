@@ -10,7 +10,7 @@ namespace sandbox::cli {
 namespace {
 
 constexpr Option kOptions[] = {
-    {"input", 'i', "string", "Read from tar archive file, instead of STDIN"},
+    {"input", 'i', "string", "Read from a tar archive or an OCI layout's directory, instead of STDIN"},
     {"quiet", 'q', nullptr, "Suppress the load output"},
 };
 
@@ -25,7 +25,8 @@ int run(const Arguments& arguments) {
   const Places places = find_places();
   make_places(places);
   for (const auto& name : image::ImageStore(places).load(file ? file.get() : STDIN_FILENO)) {
-    if (!arguments.flag("quiet")) print("Loaded image: " + name + "\n");
+    if (arguments.flag("quiet")) continue;
+    print(fmt::format("Loaded image{}: {}\n", name.starts_with("sha256:") ? " ID" : "", name));
   }
   return 0;
 }

@@ -16,12 +16,11 @@ int run(const Arguments& arguments) {
   const Places places = find_places();
   make_places(places);
   image::ImageStore store(places);
-  const image::Reference reference = image::parse_reference(arguments.positional[0]);
   image::PullOptions options;
   options.platform = arguments.text("platform");
   const auto progress = transfer_progress(arguments.flag("quiet"));
   options.progress = progress.get();
-  image::pull(store, reference, options);
+  const image::Reference reference = image::pull_name(store, arguments.positional[0], options);
   print(reference.canonical() + "\n");
   return 0;
 }

@@ -13,16 +13,16 @@ constexpr Option kOptions[] = {
     {"quiet", 'q', nullptr, "Suppress verbose output"},
 };
 
-bool has_tag(const std::string& text) { return text.find(':', text.rfind('/') + 1) != std::string::npos; }
-
 /// The names to push and what they are.
-std::vector<image::NamedManifest> chosen(const image::ImageStore& store, const image::Reference& wanted, bool all_tags) {
+std::vector<image::NamedManifest> chosen(const image::ImageStore& store, const image::Reference& wanted,
+                                         bool all_tags) {
   std::vector<image::NamedManifest> found;
   for (image::NamedManifest& named : store.names()) {
     if (named.name.empty()) continue;
     const image::Reference name = image::parse_reference(named.name);
-    const bool same = all_tags ? name.registry == wanted.registry && name.repository == wanted.repository && !name.tag.empty()
-                               : named.name == wanted.canonical();
+    const bool same =
+        all_tags ? name.registry == wanted.registry && name.repository == wanted.repository && !name.tag.empty()
+                 : named.name == wanted.canonical();
     if (same) found.push_back(std::move(named));
   }
   if (!found.empty()) return found;
@@ -34,7 +34,8 @@ int run(const Arguments& arguments) {
   const std::string& text = arguments.positional[0];
   const image::Reference wanted = image::parse_reference(text);
   const bool all_tags = arguments.flag("all-tags"), quiet = arguments.flag("quiet");
-  if (all_tags && (has_tag(text) || !wanted.digest.empty())) throw UsageError("tag can't be used with --all-tags/-a");
+  if (all_tags && (image::has_tag(text) || !wanted.digest.empty()))
+    throw UsageError("tag can't be used with --all-tags/-a");
   if (!all_tags && !wanted.digest.empty()) throw UsageError("cannot push a digest reference");
   const image::ImageStore store(find_places());
   const auto images = chosen(store, wanted, all_tags);

@@ -81,7 +81,8 @@ TEST_CASE("a manifest pulled by digest is hashed, whatever the registry's header
 TEST_CASE("a missing manifest is NotFound and names the image") {
   Hostile registry("not-found");
   CHECK_THROWS_AS(registry.pull(), NotFound);
-  CHECK(registry.pull_error() == "manifest for " + registry.reference.registry + "/x:latest not found: manifest unknown");
+  CHECK(registry.pull_error() ==
+        "manifest for " + registry.reference.registry + "/x:latest not found: manifest unknown");
 }
 
 TEST_CASE("a registry that doesn't listen is named with the reason") {
@@ -107,7 +108,8 @@ TEST_CASE("a transfer that stalls is given up as too slow") {
     line = log.substr(0, log.find(' '));
     if (line.contains("/blobs/")) layer = line;
   }
-  const HttpResponse answer = HttpConnections(limits).perform({"GET", Url::parse("http://127.0.0.1:" + registry.port + layer), {}});
+  const HttpResponse answer =
+      HttpConnections(limits).perform({"GET", Url::parse("http://127.0.0.1:" + registry.port + layer), {}});
   CHECK(answer.failure == HttpFailure::too_slow);
 }
 

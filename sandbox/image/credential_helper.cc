@@ -1,4 +1,4 @@
-#include "sandbox/image/registry_helper.h"
+#include "sandbox/image/credential_helper.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -21,16 +21,12 @@ namespace {
 constexpr auto time_limit = std::chrono::seconds(10);
 constexpr std::size_t answer_limit = 64U << 10;
 
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    unsigned group = 0;
-    const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
-    for (std::size_t j = 0; j < 3; ++j) group = group << 8 | (j < count ? static_cast<unsigned char>(bytes[i + j]) : 0U);
-    for (std::size_t j = 0; j < 4; ++j) text += j <= count ? digits[group >> (18 - 6 * j) & 63] : '=';
-  }
-  return text;
+std::string program_of(const std::string& helper) {
+  const bool safe = !helper.empty() && std::ranges::all_of(helper, [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.';
+  });
+  if (!safe) throw InvalidInput(fmt::format("'{}' is no name of a credential helper", helper));
+  return "docker-credential-" + helper;
 }
 
 struct SpawnActions {
@@ -61,57 +57,72 @@ std::string read_until_end(int fd, pid_t child, const std::string& program) {
   }
 }
 
-/// The program's standard output; `ok` says whether it ended with 0.
-std::string run(const std::string& program, const std::string& input, bool& ok) {
+struct Answer {
+  bool ok = false;  ///< It ended with 0.
+  std::string text;
+  std::string first_line() const { return text.substr(0, text.find('\n')); }
+};
+
+/// Runs docker-credential-`helper` with `verb` and gives it `input`.
+Answer run(const std::string& helper, std::string verb, const std::string& input) {
+  std::string program = program_of(helper);
   sys::Pair to = sys::pipe() | or_throw("making a pipe"), from = sys::pipe() | or_throw("making a pipe");
   SpawnActions spawn;
   ::posix_spawn_file_actions_adddup2(&spawn.actions, to.first.get(), STDIN_FILENO);
   ::posix_spawn_file_actions_adddup2(&spawn.actions, from.second.get(), STDOUT_FILENO);
-  std::string name = program, verb = "get";
-  char* const argv[] = {name.data(), verb.data(), nullptr};
+  char* const argv[] = {program.data(), verb.data(), nullptr};
   pid_t child = 0;
   if (const int error = ::posix_spawnp(&child, program.c_str(), &spawn.actions, nullptr, argv, environ); error != 0) {
     throw SysError(Errno{error}, fmt::format("running '{}'", program),
-                   "~/.docker/config.json names this credential helper: install it, or remove its entry");
+                   "a file of credentials names this helper: install it, or remove its entry");
   }
   to.first.reset();
   from.second.reset();
-  // A server's name is far shorter than a pipe; a helper that does not read it is no reason for SIGPIPE.
+  // What is written is far shorter than a pipe; a helper that does not read it is no reason for SIGPIPE.
   const auto before = ::signal(SIGPIPE, SIG_IGN);
   (void)sys::write_all(to.second.get(), input.data(), input.size());
   ::signal(SIGPIPE, before);
   to.second.reset();
-  const std::string answer = read_until_end(from.first.get(), child, program);
+  Answer answer{false, read_until_end(from.first.get(), child, program)};
   int status = 0;
   (void)::waitpid(child, &status, 0);
-  ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  answer.ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
   return answer;
 }
 
+bool knows_none(const Answer& answer) { return answer.text.contains("credentials not found"); }
+
 }  // namespace
 
-std::string ask_credential_helper(const std::string& helper, const std::string& server) {
-  const bool safe = !helper.empty() && std::ranges::all_of(helper, [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.';
-  });
-  if (!safe) throw InvalidInput(fmt::format("'{}' is no name of a credential helper", helper));
-  const std::string program = "docker-credential-" + helper;
-  bool ok = false;
-  const std::string answer = run(program, server, ok);
-  if (!ok) {
-    if (answer.find("credentials not found") != std::string::npos) return {};
-    throw Error(fmt::format("'{}' failed: {}", program, answer.substr(0, answer.find('\n'))));
-  }
-  const Json document = parse_json(answer, program);
+Credentials ask_credential_helper(const std::string& helper, const std::string& server) {
+  const Answer answer = run(helper, "get", server);
+  if (!answer.ok && knows_none(answer)) return {};
+  if (!answer.ok) throw Error(fmt::format("'{}' failed: {}", program_of(helper), answer.first_line()));
+  const Json document = parse_json(answer.text, program_of(helper));
   const auto text = [&](const char* key) {
     if (!document.is_object() || !document.contains(key) || !document[key].is_string()) {
-      throw InvalidInput(fmt::format("'{}' answers without '{}'", program, key));
+      throw InvalidInput(fmt::format("'{}' answers without '{}'", program_of(helper), key));
     }
     return document[key].get<std::string>();
   };
   const std::string user = text("Username");
-  if (user == "<token>") throw Unsupported(fmt::format("'{}' has an identity token for '{}', only passwords are supported", program, server));
-  return base64(user + ":" + text("Secret"));
+  if (user == "<token>") return {{}, {}, text("Secret")};
+  return {user, text("Secret"), {}};
+}
+
+std::string tell_credential_helper(const std::string& helper, const std::string& server,
+                                   const Credentials& credentials) {
+  const Json document = {{"ServerURL", server}, {"Username", credentials.user}, {"Secret", credentials.password}};
+  const Answer answer = run(helper, "store", document.dump());
+  if (!answer.ok) throw Error(fmt::format("'{}' failed: {}", program_of(helper), answer.first_line()));
+  return program_of(helper);
+}
+
+bool erase_from_credential_helper(const std::string& helper, const std::string& server) {
+  if (ask_credential_helper(helper, server).empty()) return false;
+  const Answer answer = run(helper, "erase", server);
+  if (!answer.ok) throw Error(fmt::format("'{}' failed: {}", program_of(helper), answer.first_line()));
+  return true;
 }
 
 }  // namespace sandbox::image
