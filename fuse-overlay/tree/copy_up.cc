@@ -36,51 +36,6 @@ void Overlay::copy_up(Node& node, bool with_data) {
   if (!chain.empty()) copy_up_one(node, with_data, other_names(node));
 }
 
-std::vector<Overlay::Name> Overlay::other_names(Node& node) {
-  std::vector<std::string> paths;
-  LayerIndex layer = 0;
-  struct stat status{};
-  {
-    const Shared lock(tree_lock_);
-    if (node.is_directory() || in_upper(node)) return {};
-    layer = node.top;
-    status = disk_status(node);
-    if (status.st_nlink < 2 || status.st_dev != layers_[layer].device) return {};
-  }
-  announce_waiting();
-  std::vector<Name> names;
-  for (const std::string& path : links_[layer].names_of(layers_[layer].root->get(), status.st_ino)) {
-    auto name = walk(path);
-    if (!name) continue;
-    {
-      const Shared lock(tree_lock_);
-      if (name->parent.get() == node.parent && name->leaf == node.name) continue;
-      if (!is_same_lower(*name, layer, status)) continue;
-    }
-    copy_up(*name->parent);
-    names.push_back(std::move(*name));
-  }
-  return names;
-}
-
-/// Precondition: the tree lock is held.
-bool Overlay::is_same_lower(const Name& name, LayerIndex layer, const struct stat& status) {
-  const auto found = find(*name.parent, name.leaf);
-  return found && found->top == layer && found->status.st_ino == status.st_ino && found->status.st_dev == status.st_dev;
-}
-
-std::optional<Overlay::Name> Overlay::walk(const std::string& path) {
-  Held at(*this, root());
-  std::size_t begin = 0;
-  for (std::size_t end; (end = path.find('/', begin)) != std::string::npos; begin = end + 1) {
-    const auto entry = lookup(*at, path.substr(begin, end - begin));
-    if (!entry) return {};
-    at = Held(*this, *entry->node);
-    if (!at->is_directory()) return {};
-  }
-  return Name{std::move(at), path.substr(begin)};
-}
-
 void Overlay::copy_up_one(Node& node, bool with_data, const std::vector<Name>& others) {
   const std::lock_guard one_copy(
       copy_locks_[(reinterpret_cast<std::uintptr_t>(&node) / sizeof(Node)) % copy_locks_.size()]);

@@ -14,6 +14,9 @@ inline constexpr const char* kOriginalIno = "user.overlay.sandbox.ino";  ///< Ou
 /// Ours, on an upper directory: some object in it has kOriginalIno.
 inline constexpr const char* kNumbered = "user.overlay.sandbox.numbered";
 
+/// Ours, on the upper layer's root: a name was removed of a lower file that has others, so that its links are counted.
+inline constexpr const char* kHidesLinks = "user.overlay.sandbox.hides_links";
+
 inline constexpr const char* kCapability = "security.capability";
 inline constexpr std::size_t kMostNames = 65536;  ///< XATTR_LIST_MAX, and XATTR_SIZE_MAX.
 inline constexpr char kIsOpaque = 'y', kHasMarkedWhiteouts = 'x';
@@ -25,6 +28,13 @@ char opaque_mark(int directory, const std::string& name);
 inline constexpr std::string_view kWhiteoutFilePrefix = ".wh.";         ///< Before the name that it hides.
 inline constexpr const char* kOpaqueFile = ".wh..wh..opq";              ///< Hides all that lower layers have here.
 
-inline bool is_private(std::string_view name) { return name.starts_with(kPrivatePrefix); }
+/// A user's own attribute whose name begins as ours is kept under a name with a second "overlay.", as kernel overlayfs
+/// does since Linux 6.7 (overlayfs.rst, "Nesting overlayfs mounts").
+inline constexpr std::string_view kEscapedPrefix = "user.overlay.overlay.";
+
+/// Of names on disk: part of the format, and not a user's.
+inline bool is_private(std::string_view name) {
+  return name.starts_with(kPrivatePrefix) && !name.starts_with(kEscapedPrefix);
+}
 
 }  // namespace sandbox::overlay

@@ -132,9 +132,7 @@ std::optional<Found> Overlay::find(Node& parent, const std::string& name, std::s
 }
 
 Entry Overlay::entry_for(Node& parent, const std::string& name, const Found& found) {
-  BackingId shared;
-  if (!S_ISDIR(found.status.st_mode) && found.status.st_nlink > 1) shared = {found.status.st_dev, found.status.st_ino};
-  Entry entry{&table_.obtain(parent, name, found, shared), found.status};
+  Entry entry{&table_.obtain(parent, name, found), found.status};
   show(entry.status, *entry.node);
   return entry;
 }
@@ -149,10 +147,24 @@ Entry Overlay::entry_of_new(Node& parent, const std::string& name, const struct 
 }
 
 std::optional<Entry> Overlay::lookup(Node& parent, const std::string& name) {
+  std::optional<Found> found;
+  {
+    const Shared lock(tree_lock_);
+    found = find(parent, name);
+    if (!found) return {};
+    const bool counts = hides_links_ && !is_upper(found->top) && may_have_names(found->top, found->status);
+    if (!counts) return entry_for(parent, name, *found);
+  }
+  const auto& paths = read_links(found->top, found->status.st_ino);
   const Shared lock(tree_lock_);
-  const auto found = find(parent, name);
+  found = find(parent, name);
   if (!found) return {};
-  return entry_for(parent, name, *found);
+  Entry entry = entry_for(parent, name, *found);
+  if (is_upper(found->top)) return entry;
+  count_hidden_links(*entry.node, found->status, paths);
+  entry.status = found->status;
+  show(entry.status, *entry.node);
+  return entry;
 }
 
 bool Overlay::covers_lower(Node& parent, const std::string& name) {

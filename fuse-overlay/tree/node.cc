@@ -39,12 +39,14 @@ void NodeTable::unplace(Node& node) {
   if (found != places_.end() && found->second == &node) places_.erase(found);
 }
 
-Node& NodeTable::obtain(Node& parent, std::string_view name, const Found& found, BackingId shared) {
+Node& NodeTable::obtain(Node& parent, std::string_view name, const Found& found) {
+  const bool may_be_shared = !S_ISDIR(found.status.st_mode);
+  const BackingId id = may_be_shared ? BackingId{found.status.st_dev, found.status.st_ino} : BackingId{};
   const std::lock_guard lock(mutex_);
   Node* node = nullptr;
   if (const auto at = places_.find(Place{&parent, name}); at != places_.end()) node = at->second;
-  if (node == nullptr && shared != BackingId{}) {
-    if (const auto at = shared_.find(shared); at != shared_.end()) node = at->second;
+  if (node == nullptr && may_be_shared) {
+    if (const auto at = shared_.find(id); at != shared_.end()) node = at->second;
   }
   if (node != nullptr && node->type != (found.status.st_mode & S_IFMT)) {
     unplace(*node);  // a lower layer was changed from outside; the kernel's old inode lives on without a name
@@ -59,9 +61,9 @@ Node& NodeTable::obtain(Node& parent, std::string_view name, const Found& found,
     made->marked = found.marked;
     place(*made, parent, name);
     node = made.release();
-    if (shared != BackingId{}) {
-      shared_[shared] = node;
-      node->shared = shared;
+    if (may_be_shared && found.status.st_nlink > 1) {
+      shared_[id] = node;
+      node->shared = id;
     }
   }
   ++node->lookups;

@@ -93,9 +93,9 @@ class NodeTable {
   Node& root() { return root_; }
   std::size_t size() const;
 
-  /// The node at this place, made when absent, with one more lookup counted. `shared` set: a file that
-  /// may have other names, which then share one node.
-  Node& obtain(Node& parent, std::string_view name, const Found& found, BackingId shared);
+  /// The node at this place, made when absent, with one more lookup counted. Names of one file share one node, also
+  /// when but one name is left.
+  Node& obtain(Node& parent, std::string_view name, const Found& found);
   /// A new file in `directory` that has no name.
   Node& obtain_unnamed(Node& directory, const Found& found, Fd pinned);
   /// Counts one more lookup.

@@ -232,11 +232,22 @@ class Overlay {
   void copy_attributes(const Location& from, int copy);
   void put_copy_in_place(Node& node, const struct stat& status, const std::string& staged,
                          const std::vector<Name>& others);
+
+  // other_names.cc
   /// The merged tree's names, but for its own place, of the object of a lower layer; in directories of the upper one.
+  /// Precondition: no lock is held.
   std::vector<Name> other_names(Node& node);
+  bool may_have_names(LayerIndex layer, const struct stat& status) const;
+  /// Paths in the layer of the file with that number. Takes long at first; precondition: no lock is held.
+  const std::vector<std::string>& read_links(LayerIndex layer, ino_t number);
+  // Precondition of these: the tree lock is held.
   bool is_same_lower(const Name& name, LayerIndex layer, const struct stat& status);
   /// Where a path without symbolic links leads; none: not to a directory.
   std::optional<Name> walk(const std::string& path);
+  /// `paths`: all of the lower file's names.
+  void count_hidden_links(Node& node, const struct stat& status, const std::vector<std::string>& paths);
+  /// A name goes that a lower file has beside others.
+  void note_hidden_link();
 
   // copy_data.cc
   void copy_data(int from, int to, const struct stat& status);
@@ -294,6 +305,8 @@ class Overlay {
   bool has_upper_ = false;
   bool marks_whiteouts_ = false;  ///< Device nodes can't be made here: whiteouts are marked files (Linux 6.7).
   bool whiteout_files_ = false;
+  /// Some name of a lower file that has others has been removed through this upper layer, in this mount or before.
+  std::atomic<bool> hides_links_ = false;
   std::atomic<bool> shares_blocks_ = true;  ///< FICLONE, until the file system has refused it.
   std::vector<LayerLinks> links_;           ///< Of each layer.
   std::optional<Settings::Ids> squash_;

@@ -35,7 +35,10 @@ Overlay::Overlay(Settings settings)
   }
   root.type = S_IFDIR;
   links_ = std::vector<LayerLinks>(layers_.size());
-  if (has_upper_) prepare_work();
+  if (!has_upper_) return;
+  const std::string upper = fmt::format("/proc/self/fd/{}", layers_.front().root->get());
+  hides_links_ = sys::getxattr(upper.c_str(), kHidesLinks, nullptr, 0, true).has_value();
+  prepare_work();
 }
 
 OpenObject Overlay::directory_fd(const Node& node, LayerIndex layer) {

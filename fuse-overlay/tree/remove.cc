@@ -14,6 +14,7 @@ Node* Overlay::known_at(Node& parent, const std::string& name, const Found& foun
 
 void Overlay::let_go(Node& node, Node& parent, const std::string& name, Fd pinned) {
   if (!in_upper(node)) ++node.hidden_links;
+  if (!in_upper(node) && !node.is_directory() && disk_status(node).st_nlink > 1) note_hidden_link();
   if (node.parent != &parent || node.name != name || node.is_removed()) return;  // known by another of its names
   table_.detach(node);
   node.pinned = std::move(pinned);

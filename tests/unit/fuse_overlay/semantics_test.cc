@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -130,6 +131,41 @@ TEST_CASE("a file without a name is written, read, and given a name") {
                        read_text("d/named"), status_of("d/named").st_mode);
   });
   CHECK(seen == "4 0 0 1 5 text+more 100640");
+}
+
+TEST_CASE("a program's attribute that is named as a mark of the format hides nothing in either driver") {
+  const Layers layers;
+  layers.add(0, "d/f");
+  layers.add(0, "d/g");
+  const auto seen = in_merge(layers, Rung::fuse, [] {
+    const int set = ::setxattr("d", "user.overlay.opaque", "y", 1, 0);
+    write_text("d/g", "copied up");
+    return fmt::format("{} {}", set, ::access("d/f", F_OK));
+  });
+  CHECK(seen == "0 0");
+  for (const Rung rung : {Rung::kernel, Rung::fuse}) {
+    CHECK(in_merge(layers, rung, [] { return std::to_string(::access("d/f", F_OK)); }) == "0");
+  }
+  const auto again = in_merge(layers, Rung::fuse, [] {
+    char value = 0, names[64] = {};
+    const auto size = ::getxattr("d", "user.overlay.opaque", &value, 1);
+    const auto all = ::listxattr("d", names, sizeof names);
+    return fmt::format("{} {} {} {}", size, value, all, names);
+  });
+  CHECK(again == "1 y 20 user.overlay.opaque");
+}
+
+TEST_CASE("of a lower file with several names, removed ones don't count, also when the others were never looked at") {
+  const Layers layers;
+  add_links(layers);
+  const auto links = [] { return std::to_string(status_of("b/two").st_nlink); };
+  const auto seen = in_merge(layers, Rung::fuse, [&] {
+    fs::remove_all("b/c");
+    const int removed = ::unlink("a/one");
+    return fmt::format("{} {}", removed, links());
+  });
+  CHECK(seen == "0 1");
+  CHECK(in_merge(layers, Rung::fuse, links) == "1");
 }
 
 TEST_CASE("inode numbers stay across copy-up, rename and remount") {
