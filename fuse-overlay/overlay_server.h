@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@ struct ServerConfig {
     gid_t gid = 0;
   };
   std::optional<Ids> squash;       ///< Ids in the user namespace, shown for everything where it maps only one.
+  std::uint64_t most_bytes = 0, most_objects = 0;  ///< In the upper directory; 0: no limit.
   bool whiteout_files = false;     ///< Whiteouts in lower directories may be files (tree/format.h).
   bool lower_may_change = false;   ///< Somebody else writes to the lower directories: the kernel caches briefly.
 };

@@ -72,6 +72,7 @@ struct RootPlan {
   bool no_pivot = false;           ///< Moved over the host's tree, where that is a ramfs, which pivot_root(2) refuses.
   bool no_dev = true;              ///< Device nodes in it mean nothing.
   RootDriver driver = RootDriver::automatic;  ///< Of a merge.
+  std::uint64_t most_bytes = 0, most_objects = 0;  ///< In the upper directory, with our server; 0: no limit.
   bool lower_may_change = false;              ///< Others write to the lower directories (a host's own tree).
   std::uint64_t propagation = 0;    ///< Of a `directory`: MS_SHARED, MS_SLAVE or MS_UNBINDABLE; 0: private.
   bool propagation_of_tree = false; ///< … of the mounts below it, too.

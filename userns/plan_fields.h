@@ -92,6 +92,8 @@ void describe(A& field, Described<RootPlan> auto& root) {
   field.since(2, "propagation_of_tree", root.propagation_of_tree);
   field.since(6, "no_dev", root.no_dev);
   field.since(6, "no_pivot", root.no_pivot);
+  field.since(7, "most_bytes", root.most_bytes);
+  field.since(7, "most_objects", root.most_objects);
 }
 
 template <class A>

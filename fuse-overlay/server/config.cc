@@ -9,6 +9,8 @@ Json to_json(const ServerConfig& config) {
   Json document{{"lower", config.lower},
                 {"upper", config.upper},
                 {"work", config.work},
+                {"most_bytes", config.most_bytes},
+                {"most_objects", config.most_objects},
                 {"whiteout_files", config.whiteout_files},
                 {"lower_may_change", config.lower_may_change},
                 {"squash", nullptr}};
@@ -22,6 +24,8 @@ ServerConfig config_from_json(const Json& document) {
     config.lower = document.at("lower").get<std::vector<std::string>>();
     config.upper = document.at("upper").get<std::string>();
     config.work = document.at("work").get<std::string>();
+    config.most_bytes = document.at("most_bytes").get<std::uint64_t>();
+    config.most_objects = document.at("most_objects").get<std::uint64_t>();
     config.whiteout_files = document.at("whiteout_files").get<bool>();
     config.lower_may_change = document.at("lower_may_change").get<bool>();
     if (const Json& ids = document.at("squash"); !ids.is_null()) {

@@ -65,11 +65,8 @@ void read_file(fuse_req_t request, fuse_ino_t ino, std::size_t size, off_t offse
 void write_file(fuse_req_t request, fuse_ino_t ino, const char* data, std::size_t size, off_t offset, fuse_file_info*) {
   answered(request, [&] {
     Overlay& overlay = overlay_of(request);
-    const OpenObject file = overlay.writable(node_of(request, ino));
-    check(sys::pwrite_all(file->get(), data, size, offset));
-    if (wire::drops_set_ids()) overlay.drop_set_ids(file->get());
-    if (wire::is_synchronous()) check(sys::fdatasync(file->get()));
-    fuse_reply_write(request, size);
+    const Overlay::Write write{data, size, offset, wire::drops_set_ids(), wire::is_synchronous()};
+    fuse_reply_write(request, overlay.write(node_of(request, ino), write));
   });
 }
 
@@ -85,7 +82,7 @@ void sync_file(fuse_req_t request, fuse_ino_t ino, int data_only, fuse_file_info
 
 void allocate(fuse_req_t request, fuse_ino_t ino, int mode, off_t offset, off_t size, fuse_file_info*) {
   answered(request, [&] {
-    check(sys::fallocate(overlay_of(request).writable(node_of(request, ino))->get(), mode, offset, size));
+    overlay_of(request).allocate(node_of(request, ino), mode, offset, size);
     fuse_reply_err(request, 0);
   });
 }
@@ -100,11 +97,8 @@ void seek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence, fuse_fil
 void copy_range(fuse_req_t request, fuse_ino_t from, off_t from_offset, fuse_file_info*, fuse_ino_t to, off_t to_offset,
                 fuse_file_info*, std::size_t size, int) {
   answered(request, [&] {
-    Overlay& overlay = overlay_of(request);
-    const OpenObject target = overlay.writable(node_of(request, to)), source = overlay.readable(node_of(request, from));
-    overlay.announce_waiting();
-    fuse_reply_write(request,
-                     check(sys::copy_file_range(source->get(), &from_offset, target->get(), &to_offset, size)));
+    Node &source = node_of(request, from), &target = node_of(request, to);
+    fuse_reply_write(request, overlay_of(request).copy_range(source, from_offset, target, to_offset, size));
   });
 }
 

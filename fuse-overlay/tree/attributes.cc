@@ -26,7 +26,11 @@ std::string Overlay::read_link(Node& node) {
   return check(at.follow() ? sys::readlinkat(node.pinned.get(), "") : sys::readlinkat(at.directory, at.path.c_str()));
 }
 
-struct statvfs Overlay::file_system() { return check(sys::fstatvfs(layers_.front().root->get())); }
+struct statvfs Overlay::file_system() {
+  struct statvfs status = check(sys::fstatvfs(layers_.front().root->get()));
+  quota_.apply(status);
+  return status;
+}
 
 /// Whether the object is as it is asked to be: then nothing has to be copied up. As kernel overlayfs doesn't: there
 /// `chown -R` of an image's tree to the owner that it has copies all of it.
@@ -62,7 +66,9 @@ struct stat Overlay::change(Node& node, const AttributeChange& change) {
   if (change.size) {
     if (!S_ISREG(node.type)) throw Failure{EINVAL};
     const OpenObject file = content(node);
+    if (quota_.is_limited()) know_size(node, check(sys::fstat(file->get())));
     check(sys::ftruncate(file->get(), *change.size));
+    if (quota_.is_limited()) count_size(node, check(sys::fstat(file->get())));
     if (change.drops_set_ids) drop_set_ids(file->get());
   }
   if (change.sets_owner()) {

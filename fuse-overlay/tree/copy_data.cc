@@ -10,7 +10,7 @@
 namespace sandbox::overlay {
 namespace {
 
-void copy_range_by_hand(int from, int to, off_t offset, off_t end) {
+void copy_by_hand(int from, int to, off_t offset, off_t end) {
   std::vector<char> buffer(std::size_t{1} << 17);
   while (offset < end) {
     const auto wanted = std::min(buffer.size(), static_cast<std::size_t>(end - offset));
@@ -21,12 +21,12 @@ void copy_range_by_hand(int from, int to, off_t offset, off_t end) {
   }
 }
 
-void copy_range(int from, int to, off_t offset, off_t end) {
+void copy_all_of(int from, int to, off_t offset, off_t end) {
   while (offset < end) {
     off_t source = offset, target = offset;
     const auto count = sys::copy_file_range(from, &source, to, &target, static_cast<std::size_t>(end - offset));
     // Other file systems, old kernels (EXDEV before 5.3) and special files: the ordinary way.
-    if (!count) return copy_range_by_hand(from, to, offset, end);
+    if (!count) return copy_by_hand(from, to, offset, end);
     if (*count == 0) return;
     offset += static_cast<off_t>(*count);
   }
@@ -41,14 +41,14 @@ void Overlay::copy_data(int from, int to, const struct stat& status) {
     if (errno == EOPNOTSUPP || errno == ENOTTY || errno == EXDEV)
       shares_blocks_.store(false, std::memory_order_relaxed);
   }
-  if (status.st_blocks >= status.st_size / 512) return copy_range(from, to, 0, status.st_size);
+  if (status.st_blocks >= status.st_size / 512) return copy_all_of(from, to, 0, status.st_size);
   for (off_t at = 0; at < status.st_size;) {
     const auto data = sys::lseek(from, at, SEEK_DATA);
     if (!data && data.error().value == ENXIO) break;  // only a hole is left
     const off_t begin = data ? *data : at;
     const auto hole = sys::lseek(from, begin, SEEK_HOLE);
     at = hole ? *hole : status.st_size;
-    copy_range(from, to, begin, at);
+    copy_all_of(from, to, begin, at);
   }
   check(sys::ftruncate(to, status.st_size));
 }

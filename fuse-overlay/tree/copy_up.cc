@@ -51,6 +51,7 @@ void Overlay::copy_up_one(Node& node, bool with_data, const std::vector<Name>& o
       status = disk_status(node);
       if (S_ISREG(status.st_mode) && with_data) data = open_object(node, O_RDONLY);
     }
+    const auto reserved = reserve_object(data ? static_cast<std::uint64_t>(disk_size(status)) : 0);
     stage_object(node, status, data, from, staged);
     put_copy_in_place(node, status, staged, others);
   } catch (...) {
@@ -144,6 +145,7 @@ void Overlay::put_copy_in_place(Node& node, const struct stat& status, const std
   if (node.is_directory()) node.layers.insert(node.layers.begin(), 0);
   node.top = 0;
   node.hidden_links = 0;
+  if (quota_.is_limited()) count_new(node, disk_status(node));
   if (node.is_directory() || status.st_nlink < 2) return;
   const struct stat copied = disk_status(node);
   table_.share(node, linked > 0 ? BackingId{copied.st_dev, copied.st_ino} : BackingId{});

@@ -12,11 +12,10 @@ namespace sandbox::overlay {
 struct stat Overlay::give_owner(const Location& object, mode_t mode, int parent, Creator creator) const {
   const auto status = [&] { return check(sys::fstatat(object.directory, object.path.c_str(), object.flags)); };
   const struct stat now = status();
-  if (squash_) return now;
   const auto above = check(sys::fstat(parent));
   const bool inherits = (above.st_mode & S_ISGID) != 0;
   const gid_t group = inherits ? above.st_gid : creator.gid;
-  const bool other_owner = now.st_uid != creator.uid || now.st_gid != group;
+  const bool other_owner = !squash_ && (now.st_uid != creator.uid || now.st_gid != group);
   if (other_owner) check(sys::fchownat(object.directory, object.path.c_str(), creator.uid, group, object.flags));
   const mode_t wanted = (mode & 07777) | (inherits && S_ISDIR(now.st_mode) ? mode_t{S_ISGID} : mode_t{0});
   const bool other_mode = !S_ISLNK(now.st_mode) && (now.st_mode & 07777) != wanted;
@@ -31,6 +30,8 @@ Entry Overlay::make(Node& parent, const std::string& name, mode_t mode, Creator 
   const Shared lock(tree_lock_);
   if (parent.is_removed()) throw Failure{ENOENT};
   const OpenObject upper = directory_fd(parent, 0);
+  const auto reserved = reserve_object(0);
+  const DirectoryGrowth growth(*this, parent, upper->get());
   const Result<void> made = make_object(upper->get(), name);
   if (made) return entry_of_new(parent, name, give_owner({nullptr, upper->get(), name}, mode, upper->get(), creator));
   if (made.error().value != EEXIST) throw Failure{made.error().value};
@@ -67,6 +68,7 @@ Entry Overlay::create_unnamed(Node& directory, mode_t mode, Creator creator) {
   copy_up(directory);
   const Shared lock(tree_lock_);
   const OpenObject upper = directory_fd(directory, 0);
+  const auto reserved = reserve_object(0);
   Fd fd = check(sys::openat(upper->get(), ".", O_RDWR | O_TMPFILE, mode & 07777));
   const std::string path = fmt::format("/proc/self/fd/{}", fd.get());
   const struct stat status = give_owner({nullptr, AT_FDCWD, path, 0}, mode, upper->get(), creator);
@@ -75,6 +77,7 @@ Entry Overlay::create_unnamed(Node& directory, mode_t mode, Creator creator) {
   Entry entry{&table_.obtain_unnamed(directory, found, std::move(pinned)), status};
   show(entry.status, *entry.node);
   entry.node->capability = Node::Capability::absent;
+  count_new(*entry.node, status);
   table_.cache_open(*entry.node, 0, std::make_shared<const Fd>(std::move(fd)));
   return entry;
 }
@@ -107,6 +110,7 @@ Entry Overlay::make_link(Node& node, Node& parent, const std::string& name) {
   const Location from = locate(node);
   const int flags = from.follow() ? AT_SYMLINK_FOLLOW : 0;
   const OpenObject upper = directory_fd(parent, 0);
+  const DirectoryGrowth growth(*this, parent, upper->get());
   const struct stat before = disk_status(node);
   if (node.ino != own_ino(before.st_dev, before.st_ino)) mark_numbered(parent, upper->get());
   const auto linked = sys::linkat(from.directory, from.path.c_str(), upper->get(), name.c_str(), flags);
@@ -118,6 +122,7 @@ Entry Overlay::make_link(Node& node, Node& parent, const std::string& name) {
     check(sys::linkat(from.directory, from.path.c_str(), work_.get(), staged.c_str(), flags));
     put_over_whiteout(staged, upper->get(), name, false);
   }
+  note_nameless(node, false);
   table_.share(node, {before.st_dev, before.st_ino});
   if (node.is_removed()) {  // O_TMPFILE, or it has lost the name that it was known by
     table_.move(node, parent, name);

@@ -43,11 +43,15 @@ bool Overlay::has_marked_whiteouts(const Node& directory, LayerIndex layer) cons
   return std::find(directory.marked.begin(), directory.marked.end(), layer) != directory.marked.end();
 }
 
+bool Overlay::is_mark(int directory, const std::string& name, const struct stat& status) {
+  if (S_ISCHR(status.st_mode)) return status.st_rdev == makedev(0, 0);
+  if (!S_ISREG(status.st_mode) || status.st_size != 0) return false;
+  return sys::getxattr(proc_path(directory, name).c_str(), kWhiteout, nullptr, 0, false).has_value();
+}
+
 bool Overlay::is_whiteout(const Node& parent, LayerIndex layer, int directory, const std::string& name,
                           const struct stat& status) const {
-  if (S_ISCHR(status.st_mode)) return status.st_rdev == makedev(0, 0);
-  if (!S_ISREG(status.st_mode) || status.st_size != 0 || !has_marked_whiteouts(parent, layer)) return false;
-  return sys::getxattr(proc_path(directory, name).c_str(), kWhiteout, nullptr, 0, false).has_value();
+  return (S_ISCHR(status.st_mode) || has_marked_whiteouts(parent, layer)) && is_mark(directory, name, status);
 }
 
 bool Overlay::hides_by_file(LayerIndex layer, int directory, const std::string& name) const {
@@ -143,6 +147,7 @@ Entry Overlay::entry_of_new(Node& parent, const std::string& name, const struct 
   const Entry entry = entry_for(parent, name, found);
   entry.node->numbered.store(Node::Numbered::no, std::memory_order_relaxed);
   entry.node->capability = Node::Capability::absent;
+  count_new(*entry.node, status);
   return entry;
 }
 

@@ -106,6 +106,7 @@ void NodeTable::release(Node* node) {
     unplace(*node);
     unshare(*node);
     drop_open(*node);
+    if (at_end_) at_end_(*node);
     if (node->is_directory()) keep_listing(*node, nullptr);
     Node* parent = node->parent;
     delete node;

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -62,8 +63,12 @@ struct Node {
   /// only the disk knows.
   enum class Capability : std::uint8_t { unknown, absent, possible };
   std::atomic<Capability> capability = Capability::unknown;
+  /// For a quota: what has been counted for the object, if anything; and whether it counts as one without a name.
+  static constexpr std::int64_t kUncounted = -1;
+  std::atomic<std::int64_t> counted = kUncounted;
+  bool nameless = false;
   Fd pinned;                 ///< The object itself (O_PATH), once it has no place any more.
-  nlink_t hidden_links = 0;  ///< Names that a lower object has on disk, and no more in the merged tree.
+  std::atomic<nlink_t> hidden_links = 0;  ///< Names that a lower object has on disk, and no more in the merged tree.
 
   std::shared_ptr<const Listing> listing;  ///< While somebody reads the directory; guarded by NodeTable's listing lock.
 
@@ -86,6 +91,8 @@ struct Found {
 class NodeTable {
  public:
   explicit NodeTable(std::size_t open_capacity) : capacity_(open_capacity) {}
+  /// From now on called for each node that goes, under the table's lock.
+  void call_at_end(std::function<void(const Node&)> at_end) { at_end_ = std::move(at_end); }
   NodeTable(const NodeTable&) = delete;
   NodeTable& operator=(const NodeTable&) = delete;
   ~NodeTable();
@@ -158,6 +165,7 @@ class NodeTable {
   void release(Node* node);
 
   Node root_;
+  std::function<void(const Node&)> at_end_;
   mutable std::mutex mutex_;  ///< Guards the two maps and the counts of all nodes.
   std::unordered_map<Place, Node*, PlaceHash> places_;
   std::unordered_map<BackingId, Node*, BackingHash> shared_;

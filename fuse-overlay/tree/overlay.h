@@ -24,6 +24,7 @@
 
 #include "fuse-overlay/tree/links.h"
 #include "fuse-overlay/tree/node.h"
+#include "fuse-overlay/tree/quota.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/sys.h"
 
@@ -52,6 +53,7 @@ struct Settings {
   std::optional<Ids> squash;
   bool whiteout_files = false;           ///< Whiteouts in lower layers may be files (format.h).
   std::size_t open_capacity = 1024;      ///< Directories and files kept open, beyond the layers' own.
+  Quota::Limits quota;                   ///< Of the upper layer.
   std::function<void()> before_waiting;  ///< Called before work that takes long, such as copying a big file.
 };
 
@@ -116,9 +118,17 @@ class Overlay {
 
   // files.cc: a regular file's content, as it is now.
   OpenObject readable(Node& node);
-  OpenObject writable(Node& node);
-  /// After a change of the content by somebody who may not keep set-ID bits.
-  void drop_set_ids(int file);
+  struct Write {
+    const char* data;
+    std::size_t size;
+    off_t offset;
+    bool drops_set_ids;  ///< Those who write may not keep set-ID bits.
+    bool synchronous;
+  };
+  /// How much was written: where there isn't room for more, less than all.
+  std::size_t write(Node& node, const Write& write);
+  void allocate(Node& node, int mode, off_t offset, off_t size);
+  std::size_t copy_range(Node& from, off_t from_offset, Node& to, off_t to_offset, std::size_t size);
 
   // create.cc
   Entry create(Node& parent, const std::string& name, mode_t mode, Creator creator);
@@ -175,6 +185,26 @@ class Overlay {
     Overlay* overlay_;
     Node* node_;
   };
+  /// Counts by how much an upper directory grows during its life.
+  class DirectoryGrowth {
+   public:
+    DirectoryGrowth(Overlay& overlay, Node& directory, int upper)
+        : overlay_(overlay), directory_(directory), upper_(upper) {
+      if (!overlay_.quota_.is_limited()) return;
+      if (const auto status = sys::fstat(upper_)) overlay_.know_size(directory_, *status);
+    }
+    ~DirectoryGrowth() {
+      if (!overlay_.quota_.is_limited()) return;
+      if (const auto status = sys::fstat(upper_)) overlay_.count_size(directory_, *status);
+    }
+    DirectoryGrowth(const DirectoryGrowth&) = delete;
+    DirectoryGrowth& operator=(const DirectoryGrowth&) = delete;
+
+   private:
+    Overlay& overlay_;
+    Node& directory_;
+    int upper_;
+  };
   struct Name {
     Held parent;
     std::string leaf;
@@ -197,6 +227,8 @@ class Overlay {
   // lookup.cc. Precondition: the tree lock is held.
   std::optional<Found> find(Node& parent, const std::string& name, std::size_t from = 0);
   bool has_marked_whiteouts(const Node& directory, LayerIndex layer) const;
+  /// Whether it is a whiteout, of either form.
+  static bool is_mark(int directory, const std::string& name, const struct stat& status);
   bool is_whiteout(const Node& parent, LayerIndex layer, int directory, const std::string& name,
                    const struct stat& status) const;
   /// Whether a file of that layer hides what is below it at the name; or all of that, in the directory of the name.
@@ -218,6 +250,28 @@ class Overlay {
   Listing list_merged(Node& directory);
   void list_layer(Node& directory, LayerIndex layer, Listing& items, std::unordered_set<std::string>& seen);
   void check_empty(Node& directory);
+
+  // xattrs.cc. Precondition: the tree lock is held.
+  Quota::Reservation reserve_attribute(Node& node);
+
+  // files.cc
+  OpenObject writable(Node& node);
+  /// After a change of the content by somebody who may not keep set-ID bits.
+  void drop_set_ids(int file);
+  /// Calls `act` with how many bytes there is room for, and returns what it does.
+  template <class Act>
+  auto within_quota(Node& node, int file, off_t offset, std::size_t size, bool partly, Act act);
+
+  // accounts.cc
+  Quota::Reservation reserve_object(std::uint64_t bytes);
+  /// For a change of this range of a file. `partly`: `size` becomes what there is room for.
+  Quota::Reservation reserve_range(int file, off_t offset, std::size_t& size, bool partly);
+  void know_size(Node& node, const struct stat& before);
+  void count_size(Node& node, const struct stat& now);
+  void count_new(Node& node, const struct stat& status);
+  void note_nameless(Node& node, bool is_nameless);
+  void forget_size(const Node& node);
+  void count_upper();
 
   // attributes.cc. Precondition: the tree lock is held.
   bool is_so_already(const Node& node, const AttributeChange& change);
@@ -310,6 +364,7 @@ class Overlay {
   std::atomic<bool> shares_blocks_ = true;  ///< FICLONE, until the file system has refused it.
   std::vector<LayerLinks> links_;           ///< Of each layer.
   std::optional<Settings::Ids> squash_;
+  Quota quota_;
   std::function<void()> before_waiting_;
   std::atomic<std::uint64_t> staging_counter_{0};
 

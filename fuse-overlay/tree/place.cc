@@ -12,6 +12,7 @@ Overlay::Overlay(Settings settings)
     : work_(std::move(settings.work)),
       whiteout_files_(settings.whiteout_files),
       squash_(settings.squash),
+      quota_(settings.quota),
       before_waiting_(std::move(settings.before_waiting)),
       table_(settings.open_capacity) {
   has_upper_ = static_cast<bool>(settings.upper);
@@ -39,6 +40,13 @@ Overlay::Overlay(Settings settings)
   const std::string upper = fmt::format("/proc/self/fd/{}", layers_.front().root->get());
   hides_links_ = sys::getxattr(upper.c_str(), kHidesLinks, nullptr, 0, true).has_value();
   prepare_work();
+  if (!quota_.is_limited()) return;
+  try {
+    count_upper();
+  } catch (const Failure& failure) {
+    throw SysError(Errno{failure.error}, "overlay: counting what the upper layer holds");
+  }
+  table_.call_at_end([this](const Node& node) { forget_size(node); });
 }
 
 OpenObject Overlay::directory_fd(const Node& node, LayerIndex layer) {

@@ -18,6 +18,9 @@ void Overlay::let_go(Node& node, Node& parent, const std::string& name, Fd pinne
   if (node.parent != &parent || node.name != name || node.is_removed()) return;  // known by another of its names
   table_.detach(node);
   node.pinned = std::move(pinned);
+  if (!quota_.is_limited() || !in_upper(node)) return;
+  const nlink_t names = disk_status(node).st_nlink;
+  if (names == 0 || node.is_directory()) note_nameless(node, true);
 }
 
 void Overlay::remove(Node& parent, const std::string& name, bool directory) {

@@ -86,6 +86,7 @@ void Overlay::rename_nodes(Node& parent, const std::string& name, Node& new_pare
   if (is_numbered(parent, from->get())) mark_numbered(new_parent, to->get());
   if (exchange && is_numbered(new_parent, to->get())) mark_numbered(parent, from->get());
   Fd pinned = replaced != nullptr && !exchange ? open_object(*replaced, O_PATH) : Fd();
+  const DirectoryGrowth growth(*this, new_parent, to->get());
   rename_in_upper({from->get(), to->get(), name, new_name, is_directory, source_covers, exchange});
   if (exchange) {
     Node* other = table_.find(new_parent, new_name);

@@ -66,8 +66,17 @@ void Overlay::set_attribute(Node& node, const std::string& name, std::string_vie
   const Shared lock(tree_lock_);
   const Location at = locate(node);
   if (name == kCapability) node.capability = Node::Capability::possible;
+  const auto reserved = reserve_attribute(node);
   check(
       sys::setxattr(at.absolute().c_str(), name_on_disk(name).c_str(), value.data(), value.size(), flags, at.follow()));
+  if (quota_.is_limited()) count_size(node, disk_status(node));
+}
+
+/// Beside the object, or in a block of their own, is where file systems keep attributes.
+Quota::Reservation Overlay::reserve_attribute(Node& node) {
+  if (!quota_.is_limited()) return {quota_, 0, false};
+  know_size(node, disk_status(node));
+  return quota_.reserve(1, 4096, false);
 }
 
 void Overlay::remove_attribute(Node& node, const std::string& name) {

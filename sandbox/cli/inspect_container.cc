@@ -89,6 +89,14 @@ std::string network_of(const Spec& spec) {
   return spec.plan.network ? "private" : spec.plan.namespaces.network ? "none" : "host";
 }
 
+/// null without limits.
+OrderedJson storage_options(const userns::RootPlan& root) {
+  OrderedJson options;
+  if (root.most_bytes != 0) options["size"] = std::to_string(root.most_bytes);
+  if (root.most_objects != 0) options["inodes"] = std::to_string(root.most_objects);
+  return options;
+}
+
 OrderedJson host_config(const Container& container) {
   const Spec& spec = container.spec;
   const cgroup::Limits& limits = spec.limits;
@@ -103,7 +111,7 @@ OrderedJson host_config(const Container& container) {
       {"CapAdd", capabilities(own & ~usual)}, {"CapDrop", capabilities(usual & ~own)},
       {"CgroupnsMode", mode(namespaces.cgroup)}, {"IpcMode", mode(namespaces.ipc)}, {"OomScoreAdj", 0},
       {"PidMode", namespaces.pid ? "" : "host"}, {"Privileged", false}, {"PublishAllPorts", false},
-      {"ReadonlyRootfs", spec.plan.root.read_only}, {"UTSMode", namespaces.uts ? "" : "host"}, {"UsernsMode", ""},
+      {"ReadonlyRootfs", spec.plan.root.read_only}, {"StorageOpt", storage_options(spec.plan.root)}, {"UTSMode", namespaces.uts ? "" : "host"}, {"UsernsMode", ""},
       {"ShmSize", shared_memory_size(spec)}, {"Runtime", "sandbox"}, {"Init", spec.plan.process.init},
       {"CpuShares", limits.cpu_shares}, {"Memory", limits.memory}, {"NanoCpus", limits.nano_cpus},
       {"CpusetCpus", limits.cpuset_cpus}, {"CpusetMems", limits.cpuset_mems},

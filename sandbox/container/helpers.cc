@@ -7,7 +7,12 @@ namespace sandbox::container {
 namespace {
 
 overlay::ServerConfig overlay_config(const userns::LaunchPlan& plan) {
-  overlay::ServerConfig config{plan.root.lower, plan.root.upper, plan.root.work, {}, false, plan.root.lower_may_change};
+  overlay::ServerConfig config{.lower = plan.root.lower,
+                               .upper = plan.root.upper,
+                               .work = plan.root.work,
+                               .most_bytes = plan.root.most_bytes,
+                               .most_objects = plan.root.most_objects,
+                               .lower_may_change = plan.root.lower_may_change};
   const auto maps_one = [](const auto& map) { return map.size() == 1 && map.front().count == 1; };
   if (maps_one(plan.identity.uid_map) && maps_one(plan.identity.gid_map)) {
     config.squash = {plan.identity.uid_map.front().inside, plan.identity.gid_map.front().inside};

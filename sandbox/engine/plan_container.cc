@@ -10,6 +10,7 @@
 #include "sandbox/engine/environment.h"
 #include "sandbox/engine/ports.h"
 #include "sandbox/engine/security.h"
+#include "sandbox/engine/storage.h"
 #include "sandbox/engine/units.h"
 
 namespace sandbox::engine {
@@ -75,17 +76,13 @@ std::vector<std::string> plan_argv(const PlanInput& input) {
   return argv;
 }
 
-userns::RootDriver parse_storage_driver(const std::string& word) {
-  if (word.empty() || word == "auto") return userns::RootDriver::automatic;
-  if (word == "overlay") return userns::RootDriver::overlay;
-  if (word == "fuse") return userns::RootDriver::fuse;
-  throw UsageError(fmt::format("invalid argument \"{}\" for \"--storage-driver\" flag: auto, overlay or fuse", word));
-}
-
 userns::RootPlan plan_root(const PlanInput& input, const std::string& directory) {
   userns::RootPlan root;
   root.read_only = input.request.read_only;
-  root.driver = parse_storage_driver(input.request.storage_driver);
+  const Storage storage = parse_storage(input.request);
+  root.driver = storage.driver;
+  root.most_bytes = storage.most_bytes;
+  root.most_objects = storage.most_objects;
   root.lower = input.lower;
   if (root.lower.empty()) {
     root.directory = parse_rootfs(input.request.rootfs).directory;
@@ -199,6 +196,7 @@ void check_request(const RunRequest& request) {
   if ((!request.publish.empty() || request.publish_all) && request.network != "private") {
     throw UsageError(fmt::format("published ports need the private network, not '{}'", request.network));
   }
+  parse_storage(request);
   if (!request.limits.empty() && request.limits != "best-effort" && request.limits != "strict") {
     throw UsageError(fmt::format("invalid argument \"{}\" for \"--limits\" flag: strict or best-effort", request.limits));
   }

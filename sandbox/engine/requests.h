@@ -28,6 +28,7 @@ struct RunRequest {
   std::string pull = "missing";
   std::string rootfs;                 ///< PATH or PATH:O
   std::string storage_driver;         ///< auto, overlay or fuse; empty: auto.
+  std::vector<std::string> storage_options;  ///< size=10g, inodes=N
   std::string id_emulation;           ///< off, record or full; empty: what the range of ids leaves to do.
   std::string memory, memory_swap, memory_reservation, cpus, cpu_shares, cpuset_cpus, cpuset_mems, pids_limit;
   std::string limits;                 ///< "strict" (also empty) or "best-effort"

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import unittest
 
 from sandbox_case import SandboxCase, eventually
@@ -31,6 +32,39 @@ class StorageDriver(SandboxCase):
         refused = self.run_in("--storage-driver", "vfs", "busybox", "true")
         self.assertEqual(refused.returncode, 125)
         self.assertIn("vfs", refused.stderr)
+
+    def test_a_container_writes_no_more_than_its_limit_also_after_a_restart(self):
+        script = ("dd if=/dev/zero of=/big bs=64k count=800 2>&1 | grep -o 'No space.*'; rm -f /small; echo x >/small && echo one more;"
+                  " df -k / | awk 'NR==2 {print $2, $4 < 300}'")
+        self.ok("create", "--name", "box", "--network", "none", "--storage-opt", "size=20m", "busybox", "sh", "-c", script)
+        for _ in range(2):
+            out = self.sandbox("start", "-a", "box").stdout
+            self.assertTrue(out.startswith("No space left on device\n"), out)
+            self.assertTrue(out.endswith("20480 1\n"), out)
+            used = subprocess.run(["du", "-sk", self.only_container() + "/upper"], capture_output=True, text=True, check=True).stdout
+            self.assertGreater(int(used.split()[0]), 19 * 1024)
+            self.assertLessEqual(int(used.split()[0]), 20 * 1024 + 64)
+        self.assertEqual(json.loads(self.ok("inspect", "box"))[0]["HostConfig"]["StorageOpt"], {"size": str(20 << 20)})
+
+    def test_what_is_removed_makes_room_and_files_are_counted(self):
+        script = ("for i in 1 2 3 4 5; do head -c 12m /dev/zero >/big || exit 1; rm /big; done; echo bytes;"
+                  " for i in $(seq 200); do : >/f$i || break; done 2>&1 | tail -n 1; rm /f*; : >/again && echo again;"
+                  " df -i / | awk 'NR==2 {print $2}'")
+        done = self.run_in("--storage-opt", "size=20m", "--storage-opt", "inodes=100", "busybox", "sh", "-c", script)
+        lines = done.stdout.splitlines()
+        self.assertEqual((lines[0], lines[-2:]), ("bytes", ["again", "100"]), done.stdout + done.stderr)
+        self.assertIn("No space left on device", done.stdout + done.stderr)
+
+    def test_a_limit_chooses_the_driver_that_keeps_it(self):
+        self.assertEqual(self.run_in("--storage-opt", "size=1g", "busybox", *ROOT_TYPE).stdout, "fuse.sandbox\n")
+        for words, message in ((["--storage-driver", "overlay", "--storage-opt", "size=1g"], "no limit that an ordinary user could set"),
+                               (["--storage-opt", "colour=red"], "unknown option colour"),
+                               (["--storage-opt", "size"], "not KEY=VALUE"),
+                               (["--storage-opt", "inodes=many"], "not a number"),
+                               (["--rootfs", "/", "--storage-opt", "size=1g"], "--rootfs /:O")):
+            refused = self.run_in(*words, "busybox", "true")
+            self.assertEqual(refused.returncode, 125)
+            self.assertIn(message, refused.stderr)
 
     def test_a_view_of_the_hosts_own_tree_shows_its_mounts_and_keeps_all_writes(self):
         file = self.home + "/seen"

@@ -33,7 +33,7 @@ std::string pattern(const Operation& operation) {
 }
 
 std::string status_at(int directory, const std::string& path, int flags) {
-  struct stat status{};
+  struct stat status {};
   return ::fstatat(directory, path.c_str(), &status, flags) < 0 ? outcome(-1) : describe(status);
 }
 
@@ -46,11 +46,13 @@ std::string read_at(int fd, off_t offset, std::size_t size) {
 
 /// Nothing is mapped beyond the file's end, where touching it would be a SIGBUS.
 std::string map(int fd, const Operation& operation, bool writes) {
-  struct stat status{};
+  struct stat status {};
   if (::fstat(fd, &status) < 0) return outcome(-1);
   const long page = ::sysconf(_SC_PAGESIZE), begin = operation.offset / page * page;
   const long end = std::min(operation.offset + operation.size, static_cast<long>(status.st_size));
-  if (!S_ISREG(status.st_mode) || end <= operation.offset) return "nothing to map";
+  // What is written through a map keeps set-ID bits natively (README.md).
+  const bool is_set_id = writes && (status.st_mode & (S_ISUID | S_ISGID)) != 0;
+  if (!S_ISREG(status.st_mode) || end <= operation.offset || is_set_id) return "nothing to map";
   const auto length = static_cast<std::size_t>(end - begin);
   void* at = ::mmap(nullptr, length, writes ? PROT_READ | PROT_WRITE : PROT_READ, writes ? MAP_SHARED : MAP_PRIVATE, fd,
                     begin);
@@ -113,7 +115,8 @@ std::string describe(const struct stat& status) {
   std::string text = fmt::format("{:o} {}:{}", status.st_mode, status.st_uid, status.st_gid);
   // What a directory's size and number of links are is its file system's own business (README.md).
   if (!S_ISDIR(status.st_mode)) text += fmt::format(" links {} size {}", status.st_nlink, status.st_size);
-  if (status.st_mtim.tv_sec < kRecent)
+  // A pipe's writers change its time natively, and not here (README.md).
+  if (status.st_mtim.tv_sec < kRecent && !S_ISFIFO(status.st_mode))
     text += fmt::format(" mtime {}.{}", status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
   return text;
 }
@@ -147,7 +150,7 @@ std::string Actor::perform_on_file(const Operation& operation) {
   const int file = fd(operation.slot);
   const auto size = static_cast<std::size_t>(operation.size), slot = static_cast<std::size_t>(operation.slot);
   timespec times[2];
-  struct stat status{};
+  struct stat status {};
   switch (operation.kind) {
     case Kind::open: {
       Fd opened(::open(operation.path.c_str(), operation.flags | O_CLOEXEC | O_NONBLOCK, operation.mode));

@@ -123,8 +123,10 @@ TEST_CASE("the server's memory for 100,000 known files stays below 60 MiB") {
                    O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
   }
   long before = 0, after = 0;
-  in_merge_then(layers, [] {}, [&](pid_t server) { before = resident(server); });
-  in_merge_then(layers, [] { (void)numbers(); }, [&](pid_t server) { after = resident(server); });
+  in_merge_then(
+      layers, [] {}, [&](pid_t server) { before = resident(server); });
+  in_merge_then(
+      layers, [] { (void)numbers(); }, [&](pid_t server) { after = resident(server); });
   MESSAGE("resident KiB: ", before, " idle, ", after, " with ", kFiles, " files");
   CHECK(before > 0);
   CHECK(before + (after - before) * 5 <= 60L * 1024);

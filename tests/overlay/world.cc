@@ -33,7 +33,7 @@ class LayerMaker {
  public:
   /// `below`: the root of the next layer; empty: there is none.
   LayerMaker(std::string root, std::string below, const World& world, std::mt19937& random)
-      : root_(std::move(root)), below_(std::move(below)), has_links_(world.has_links), random_(random) {}
+      : root_(std::move(root)), below_(std::move(below)), has_hard_cases_(world.has_hard_cases), random_(random) {}
 
   void make() {
     for (const char* name : kDirectories) {
@@ -77,15 +77,15 @@ class LayerMaker {
     const std::string path = place();
     if (fs::exists(fs::symlink_status(path))) return;
     const bool hides = kind >= 4 && kind < 8 && is_merged(path);
-    if (kind == 0)
+    if (kind == 0 && has_hard_cases_)
       ::mkfifo(path.c_str(), 0620);
-    else if (kind == 1)
+    else if (kind == 1 && has_hard_cases_)
       ::mknod(path.c_str(), S_IFSOCK | 0600, 0);
     else if (kind < 4)
       fs::create_symlink(kLeaves[below(std::size(kLeaves))], path);
     else if (hides)
       ::mknod(path.c_str(), S_IFCHR, 0);
-    else if (kind < 12 && has_links_ && !files_.empty())
+    else if (kind < 12 && has_hard_cases_ && !files_.empty())
       fs::create_hard_link(files_[below(files_.size())], path);
     else
       make_file(path);
@@ -93,8 +93,10 @@ class LayerMaker {
   /// Whether the directory of this path has something below. Kernel overlayfs lists whiteouts elsewhere (README.md).
   bool is_merged(const std::string& path) const {
     const auto covers = [&](const std::string& directory) { return path.starts_with(directory); };
+    const std::string beneath = below_ + fs::path(path).parent_path().string().substr(root_.size());
+    std::error_code error;
     return !below_.empty() && std::none_of(opaque_.begin(), opaque_.end(), covers) &&
-           fs::is_directory(fs::symlink_status(below_ + fs::path(path).parent_path().string().substr(root_.size())));
+           fs::canonical(beneath, error) == beneath && fs::is_directory(beneath);
   }
   void make_file(const std::string& path) {
     const long size = kSizes[below(std::size(kSizes))];
@@ -109,7 +111,7 @@ class LayerMaker {
   }
 
   std::string root_, below_;
-  bool has_links_;
+  bool has_hard_cases_;
   std::mt19937& random_;
   std::vector<std::string> directories_, files_, opaque_;
 };
@@ -122,7 +124,7 @@ std::vector<fs::path> all_paths() {
 }
 
 struct stat status_of(const fs::path& path) {
-  struct stat status{};
+  struct stat status {};
   if (::lstat(path.c_str(), &status) < 0) throw SysError(Errno{errno}, path.string());
   return status;
 }
@@ -222,10 +224,7 @@ Outcome from_lines(const std::vector<std::string>& lines) {
 
 /// Kernel overlayfs counts the names of lower files that have been removed, too (README.md).
 std::vector<std::string> without_link_counts(std::vector<std::string> lines) {
-  for (std::string& line : lines) {
-    const std::size_t begin = line.find(" links "), end = line.find(" size ", begin);
-    if (end != std::string::npos) line.erase(begin, end - begin);
-  }
+  for (std::string& line : lines) line = without_link_count(std::move(line));
   return lines;
 }
 
@@ -291,6 +290,12 @@ std::vector<std::string> differences(const std::vector<std::string>& one, const 
     if (left != right) found.push_back(left + "\n     <> " + right);
   }
   return found;
+}
+
+std::string without_link_count(std::string line) {
+  const std::size_t begin = line.find(" links "), end = line.find(" size ", begin);
+  if (end != std::string::npos) line.erase(begin, end - begin);
+  return line;
 }
 
 std::vector<std::string> faults_afterwards(const Layers& layers, const std::vector<std::string>& view_before,

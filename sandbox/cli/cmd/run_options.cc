@@ -22,6 +22,7 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
     request.command.erase(request.command.begin());
   }
   request.storage_driver = arguments.text("storage-driver");
+  request.storage_options = arguments.all("storage-opt");
   request.id_emulation = arguments.text("id-emulation");
   request.entrypoint = arguments.last("entrypoint");
   request.name = arguments.text("name");

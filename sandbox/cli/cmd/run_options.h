@@ -51,6 +51,7 @@ inline constexpr Option kRunOptions[] = {
     {"shm-size", '\0', "bytes", "Size of /dev/shm"},
     {"stop-signal", '\0', "string", "Signal to stop the container"},
     {"storage-driver", '\0', "string", "Who merges the image's layers: overlay (the kernel), fuse, or auto"},
+    {"storage-opt", '\0', "list", "Storage driver options for the container (size=10g, inodes=N)"},
     {"timings", '\0', nullptr, "Print on standard error where the time of the start went"},
     {"tmpfs", '\0', "list", "Mount a tmpfs directory"},
     {"tty", 't', nullptr, "Allocate a pseudo-TTY"},

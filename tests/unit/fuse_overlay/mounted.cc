@@ -104,6 +104,8 @@ ServerConfig Layers::config(bool writable) const {
   for (int i = 0; i < lower_; ++i) config.lower.push_back(lower(i));
   if (writable) config.upper = upper(), config.work = path_ + "/work";
   config.squash.emplace();
+  config.most_bytes = most_bytes;
+  config.most_objects = most_objects;
   return config;
 }
 

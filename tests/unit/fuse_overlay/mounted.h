@@ -28,6 +28,7 @@ class Layers {
   void add(int index, const std::string& name, const std::string& content = "content") const;
 
   ServerConfig config(bool writable = true) const;
+  std::uint64_t most_bytes = 0, most_objects = 0;  ///< Of the upper one, with our server.
 
  private:
   std::string path_;

@@ -36,7 +36,7 @@ std::string text(const Requests& requests) {
 /// What a program sees of the whole tree: names, attributes, contents.
 void look_at_all() {
   for (const auto& entry : fs::recursive_directory_iterator("tree")) {
-    struct stat status{};
+    struct stat status {};
     ::lstat(entry.path().c_str(), &status);
     if (entry.is_regular_file()) (void)read_text(entry.path());
   }
@@ -105,4 +105,35 @@ TEST_CASE("making, changing and removing files take their bounded number of requ
                        sum(removed, {"unlink", "getattr", "setattr"}) <= 2 * kFiles + 1);
   });
   CHECK(seen == "true true true true");
+}
+
+TEST_CASE("unpacking and copy-up take the requests that the kernel makes of each change, and no others") {
+  const Layers layers;
+  make_files(layers);
+  layers.add(0, "opened");
+  const auto seen = in_counted_merge(layers, [](const AskRequests& ask) {
+    (void)read_text("opened");  // the kernel learns that opening takes no request
+    fs::create_directory("new");
+    ask();
+    for (int i = 0; i < kFiles; ++i) {
+      const int fd = ::open(fmt::format("new/f{}", i).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+      const timespec times[2] = {{1000000000, 0}, {1000000000, 0}};
+      const bool done = ::write(fd, "content", 7) == 7 && ::fchown(fd, 0, 0) == 0 && ::fchmod(fd, 0644) == 0 &&
+                        ::futimens(fd, times) == 0 && ::close(fd) == 0;
+      if (!done) return fmt::format("file {}", i);
+    }
+    const Requests unpacked = ask();
+    for (const auto& entry : fs::recursive_directory_iterator("tree")) ::chmod(entry.path().c_str(), 0700);
+    const Requests changed = ask();
+    // Before a file's first write and change of owner the kernel asks for security.capability (security/commoncap.c),
+    // and of the directory for its attributes, which each new name has changed.
+    const bool few = sum(unpacked, {"lookup", "mknod", "write"}) <= 3 * kFiles + 2 &&
+                     sum(unpacked, {"setattr"}) <= 3 * kFiles && sum(unpacked, {"getxattr"}) <= 2 * kFiles &&
+                     sum(unpacked, {"getattr"}) <= kFiles + 2;
+    const bool once = sum(changed, {"setattr"}) <= kFiles + 11 && sum(changed, {"lookup", "getattr"}) <= 40 &&
+                      sum(changed, {"read", "write", "getxattr", "open"}) == 0;
+    return fmt::format("{} {}: {}; {}", few, once, text(unpacked), text(changed));
+  });
+  INFO(seen);
+  CHECK(seen.starts_with("true true:"));
 }
