@@ -16,6 +16,7 @@
 #include "fuse-overlay/store/entry_path.h"
 #include "fuse-overlay/store/layer_stream.h"
 #include "fuse-overlay/store/layer_tree.h"
+#include "fuse-overlay/store/owner_record.h"
 #include "fuse-overlay/store/lower_layers.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/sys.h"
@@ -120,8 +121,25 @@ class Applier {
       const std::string bytes(static_cast<const char*>(value), size);
       if (is_layer_attribute(name)) metadata.xattrs.emplace_back(name, bytes);
       if (name == std::string_view("security.capability")) metadata.capability = bytes;
+      take_owner(metadata, name, bytes);
     }
     return metadata;
+  }
+
+  /// An archive of a directory whose owners are in attributes (umoci, PRoot, containers/storage) has them there, too.
+  static void take_owner(EntryMetadata& metadata, std::string_view name, const std::string& bytes) {
+    if (name == kOwnerAttribute) {
+      if (const auto record = parse_owner_record(bytes)) {
+        metadata.uid = record->uid;
+        metadata.gid = record->gid;
+        metadata.mode = record->mode & 07777U;
+      }
+    } else if (name == kRootlessAttribute) {
+      if (const auto owner = parse_rootless_owner(bytes)) {
+        metadata.uid = owner->uid;
+        metadata.gid = owner->gid;
+      }
+    }
   }
 
   /// Handles names with meaning to union file systems; true when the entry is done with.

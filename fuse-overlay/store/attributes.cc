@@ -13,8 +13,8 @@
 namespace sandbox::overlay {
 
 bool is_layer_attribute(std::string_view name) {
-  constexpr std::array<std::string_view, 4> reserved = {"user.overlay.", "user.fuseoverlayfs.", "user.containers.",
-                                                        "user.sandbox."};
+  constexpr std::array<std::string_view, 5> reserved = {"user.overlay.", "user.fuseoverlayfs.", "user.containers.",
+                                                        "user.sandbox.",     "user.rootlesscontainers"};
   return name.starts_with("user.") &&
          std::none_of(reserved.begin(), reserved.end(), [&](std::string_view r) { return name.starts_with(r); });
 }

@@ -50,7 +50,7 @@ class DiffWalk {
         options_(options),
         result_(result),
         lower_(options.lower),
-        writer_(archive, options.true_owners) {
+        writer_(archive, options.true_owners, options.maker) {
     for (const std::string& fs : options.lower) records_.emplace_back(fs);
     for (const std::string& mount : options.mounts) {
       for (std::string_view at = parent_of(mount); !at.empty(); at = parent_of(at)) above_mounts_.emplace(at);

@@ -19,6 +19,8 @@ struct ArchiveOptions {
   bool true_owners = false;           ///< Range mode: the disk shows owners.
   std::set<std::string> mounts = {};  ///< Targets of mounts ("etc/hosts"): what was made for them alone is left out.
   RecordedObject record = {};         ///< None: there is nothing on record.
+  /// Whose an object is that has no record and is no copy of the layers below's, where the disk doesn't show owners.
+  Owner maker = {};
   Compression compression = Compression::none;
 };
 

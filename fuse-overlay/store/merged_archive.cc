@@ -24,7 +24,7 @@ class MergedWalk {
         result_(result),
         has_upper_(!upper.empty()),
         layers_(all_layers(upper, options.lower)),
-        writer_(archive, options.true_owners) {
+        writer_(archive, options.true_owners, options.maker) {
     for (std::size_t layer = 0; layer < layers_.size(); ++layer) records_.emplace_back(layers_.fs(layer));
   }
 
@@ -65,6 +65,7 @@ class MergedWalk {
         const ObjectAt object{directory.of(seen.layer), name, prefix + name, seen.status};
         std::optional<OldObject> old;
         if (has_upper_ && seen.layer == 0) old = covered(path, name, parts, seen.status);
+        if (!has_upper_ || seen.layer != 0) old = OldObject{nullptr, seen.status};
         if (S_ISDIR(seen.status.st_mode)) {
           subdirectories.push_back({name, seen, directory.parts_of(name)});
           write_directory(object, seen.layer, old);

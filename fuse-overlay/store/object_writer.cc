@@ -52,8 +52,9 @@ ArchiveEntry ObjectWriter::describe(const ObjectAt& object, const std::optional<
   const struct stat& status = object.status;
   ArchiveEntry entry{
       .path = object.path, .type = type_of(status.st_mode), .link = {}, .mtime = status.st_mtim, .xattrs = {}};
-  entry.uid = true_owners_ ? status.st_uid : 0;
-  entry.gid = true_owners_ ? status.st_gid : 0;
+  const Owner unseen = old == nullptr ? maker_ : Owner{};
+  entry.uid = true_owners_ ? status.st_uid : unseen.uid;
+  entry.gid = true_owners_ ? status.st_gid : unseen.gid;
   entry.mode = status.st_mode & 07777U;
   if (record) {
     entry.uid = record->uid;

@@ -29,6 +29,10 @@ struct ObjectAt {
 /// What is on record of an object of a container's writable layer, when the disk doesn't show it.
 using RecordedObject = std::function<std::optional<ObjectRecord>(const ObjectAt& object)>;
 
+struct Owner {
+  std::uint32_t uid = 0, gid = 0;
+};
+
 /// An object of the layers below, at the same path.
 struct OldObject {
   const ObjectRecord* record = nullptr;
@@ -37,8 +41,10 @@ struct OldObject {
 
 class ObjectWriter {
  public:
-  /// `true_owners`: the disk shows owners; otherwise everything is root's that has no record.
-  ObjectWriter(ArchiveWriter& archive, bool true_owners) : archive_(archive), true_owners_(true_owners) {}
+  /// `true_owners`: the disk shows owners. Otherwise what has no record is `maker`'s where there is no old object, and
+  /// root's where there is one.
+  ObjectWriter(ArchiveWriter& archive, bool true_owners, Owner maker)
+      : archive_(archive), true_owners_(true_owners), maker_(maker) {}
 
   /// The entry of `object`, without content. `record` overrules the disk; `old` is what it once was a copy of, whose
   /// record holds as far as nothing contradicts it.
@@ -55,6 +61,7 @@ class ObjectWriter {
 
   ArchiveWriter& archive_;
   bool true_owners_;
+  Owner maker_;
   std::map<std::pair<dev_t, ino_t>, std::string> first_names_;  ///< Of files with several.
 };
 

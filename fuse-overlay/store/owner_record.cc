@@ -11,6 +11,7 @@ namespace sandbox::overlay {
 namespace {
 
 constexpr std::size_t kLongestRecord = 128, kLongestLine = 256;
+constexpr std::uint64_t kMostLines = 4'000'000;
 
 struct TypeName {
   std::uint32_t type;
@@ -58,6 +59,30 @@ std::string type_text(const OwnerRecord& record) {
   return {};
 }
 
+/// A variable-length number of protocol buffers; takes it off `rest`.
+bool take_varint(std::string_view& rest, std::uint64_t& number) {
+  number = 0;
+  for (unsigned shift = 0; shift < 64 && !rest.empty(); shift += 7) {
+    const auto byte = static_cast<unsigned char>(rest.front());
+    rest.remove_prefix(1);
+    number |= std::uint64_t{byte & 0x7FU} << shift;
+    if ((byte & 0x80) == 0) return true;
+  }
+  return false;
+}
+
+/// Takes the value of a field off, by its wire type (protobuf.dev, "Encoding"); of those that are no number it is 0.
+bool take_field(std::string_view& rest, unsigned type, std::uint64_t& number) {
+  if (type == 0) return take_varint(rest, number);
+  std::uint64_t size = type == 1 ? 8 : 4;
+  if (type != 1 && type != 2 && type != 5) return false;
+  if (type == 2 && !take_varint(rest, size)) return false;
+  if (size > rest.size()) return false;
+  rest.remove_prefix(size);
+  number = 0;
+  return true;
+}
+
 Fd open_if_there(const std::string& path) {
   auto file = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY | O_NOFOLLOW);
   if (!file && file.error().value == ENOENT) return {};
@@ -81,6 +106,24 @@ std::optional<OwnerRecord> parse_owner_record(std::string_view text) {
   record.mode &= 07777;
   if (!read_type(rest, record)) return {};
   return record;
+}
+
+std::optional<RootlessOwner> parse_rootless_owner(std::string_view bytes) {
+  RootlessOwner owner;
+  while (!bytes.empty()) {
+    std::uint64_t tag = 0, number = 0;
+    if (!take_varint(bytes, tag) || tag >> 3 == 0 || !take_field(bytes, tag & 7, number)) return {};
+    const bool is_owner = tag >> 3 <= 2;
+    if (is_owner && ((tag & 7) != 0 || number > UINT32_MAX)) return {};
+    if (is_owner) (tag >> 3 == 1 ? owner.uid : owner.gid) = static_cast<std::uint32_t>(number);
+  }
+  return owner;
+}
+
+std::optional<RootlessOwner> rootless_attribute(const char* path) {
+  char bytes[kLongestRecord];
+  const auto size = sys::getxattr(path, kRootlessAttribute, bytes, sizeof bytes, true);
+  return size ? parse_rootless_owner({bytes, *size}) : std::nullopt;
 }
 
 Result<std::optional<OwnerRecord>> owner_attribute(const char* path) {
@@ -113,6 +156,7 @@ OwnerFile::Key OwnerFile::key_of(const struct statx& status) {
 }
 
 void OwnerFile::read_line(std::string_view line) {
+  ++lines_;
   Key key;
   if (!read_number(take(line, ' '), key.inode) || !read_number(take(line, ' '), key.birth)) return;
   if (const auto record = parse_owner_record(line)) records_[key] = *record;
@@ -125,11 +169,12 @@ std::optional<OwnerRecord> OwnerFile::find(const struct statx& status) const {
 
 void OwnerFile::record(const struct statx& status, const OwnerRecord& record) {
   const Key key = key_of(status);
-  OwnerRecord& known = records_[key];
-  if (known == record) return;
+  if (const auto known = find(status); known == record) return;
+  if (lines_ >= kMostLines) throw SysError(Errno{ENOSPC}, "recording an owner");
   const std::string line = fmt::format("{} {} {}\n", key.inode, key.birth, format_owner_record(record));
   sys::write_all(fd_, line.data(), line.size()) | or_throw("recording an owner");
-  known = record;
+  ++lines_;
+  records_[key] = record;
 }
 
 RecordedOwners::RecordedOwners(const std::string& upper)

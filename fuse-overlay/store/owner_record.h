@@ -40,6 +40,18 @@ std::string format_owner_record(const OwnerRecord& record);
 /// one.
 std::optional<OwnerRecord> parse_owner_record(std::string_view text);
 
+/// The owner in another attribute, that of umoci and PRoot: a message of protocol buffers whose fields 1 and 2 are the
+/// numbers, each 0 where it is missing. It says nothing about the mode.
+inline constexpr const char* kRootlessAttribute = "user.rootlesscontainers";
+struct RootlessOwner {
+  std::uint32_t uid = 0, gid = 0;
+  bool operator==(const RootlessOwner&) const = default;
+};
+/// None for what is no such message. Fields of other numbers are passed over.
+std::optional<RootlessOwner> parse_rootless_owner(std::string_view bytes);
+/// That at `path`, through symbolic links.
+std::optional<RootlessOwner> rootless_attribute(const char* path);
+
 /// What the attribute at `path` says, through symbolic links. Errors: EOPNOTSUPP: this file system has no such
 /// attributes.
 Result<std::optional<OwnerRecord>> owner_attribute(const char* path);
@@ -53,7 +65,8 @@ class OwnerFile {
 
   /// `status`: of the object in the upper directory, with STATX_INO and STATX_BTIME.
   std::optional<OwnerRecord> find(const struct statx& status) const;
-  /// Appends it to the file, which was opened for that (O_APPEND). Throws SysError.
+  /// Appends it to the file, which was opened for that (O_APPEND). Throws SysError; ENOSPC beyond a bound that no
+  /// honest container reaches.
   void record(const struct statx& status, const OwnerRecord& record);
 
  private:
@@ -66,6 +79,7 @@ class OwnerFile {
   void read_line(std::string_view line);
 
   int fd_;
+  std::uint64_t lines_ = 0;  ///< In the file; the last one of an object counts.
   std::map<Key, OwnerRecord> records_;
 };
 

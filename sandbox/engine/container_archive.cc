@@ -39,7 +39,10 @@ std::uint32_t true_mode(std::uint32_t disk, std::uint32_t recorded, bool directo
 overlay::ArchiveOptions options_for(const container::Container& container) {
   const userns::LaunchPlan& plan = container.spec.plan;
   overlay::ArchiveOptions options{.lower = plan.root.lower, .true_owners = plan.identity.nested};
-  if (!plan.identity.nested) options.record = recorded_owners(plan.root.upper);
+  if (!plan.identity.nested) {
+    options.record = recorded_owners(plan.root.upper);
+    options.maker = {plan.identity.uid_map.front().inside, plan.identity.gid_map.front().inside};
+  }
   for (const auto& mount : plan.mounts) options.mounts.insert(mount.target.substr(1));
   return options;
 }

@@ -50,6 +50,12 @@ Owners::Object Owners::look_at(int fd) const {
   Result<std::optional<OwnerRecord>> attribute = std::unexpected(Errno{EOPNOTSUPP});
   if (object.holds_attributes()) attribute = overlay::owner_attribute(object.link().c_str());
   const std::optional<OwnerRecord> known = attribute ? *attribute : find_in_file(object);
+  if (!known && !settings_.upper && object.holds_attributes()) {
+    if (const auto owner = overlay::rootless_attribute(object.link().c_str())) {
+      object.record.uid = owner->uid;
+      object.record.gid = owner->gid;
+    }
+  }
   if (!known) return object;
   object.record.uid = known->uid;
   object.record.gid = known->gid;
@@ -129,7 +135,10 @@ int Owners::make_device(int directory, const std::string& name, mode_t mode, dev
   return EPERM;
 }
 
-bool Owners::are_recorded(int directory) const { return look_at(directory).recorded; }
+bool Owners::are_recorded(int directory) const {
+  const auto status = sys::statx(directory, "", AT_EMPTY_PATH, STATX_MNT_ID);
+  return status && settings_.mounts.contains(status->stx_mnt_id);
+}
 
 int Owners::adopt(int fd, int directory, const Credentials& process) {
   const Object object = look_at(fd), parent = look_at(directory);

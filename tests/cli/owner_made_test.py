@@ -6,7 +6,8 @@ import os
 import tarfile
 import unittest
 
-from owner_case import OwnerCase
+from owner_case import ATTRIBUTE, OwnerCase
+from sandbox_case import eventually
 
 AS_WWW = "setpriv --reuid 33 --regid 34 --groups 50 "
 POSTGRES = sorted(glob.glob("/usr/lib/postgresql/*/bin/"))[-1]
@@ -71,9 +72,56 @@ class Made(OwnerCase):
             self.assertEqual(self.record("srv/open/x"), "5:60")
             self.assertFalse(os.path.exists(self.upper() + "/srv/closed/x"))
 
+    def test_what_the_one_user_of_a_container_makes_is_its_own(self):
+        for options in self.on_each_driver():
+            self.ok_debian("sh", "-ec", "mkdir /srv/new; echo x > /srv/new/x; echo x >> /etc/passwd; echo x >> /srv/log",
+                           options=options + ["-u", "33:60"])
+            expected = {"srv/new": "33:60", "srv/new/x": "33:60", "etc/passwd": "0:0", "srv/log": "33:34",
+                        "opt": "0:0"}
+            owners = self.owners_in_archive()
+            self.assertEqual({name: owners[name] for name in expected}, expected)
+            self.ok("commit", "box", "made:test")
+            self.remove_containers()
+            self.ok("create", "--name", "box", "made:test", "true")
+            owners = self.owners_in_archive()
+            self.assertEqual({name: owners[name] for name in expected}, expected)
+
     def test_a_host_directory_gets_no_records(self):
         self.ok_debian("sh", "-c", AS_WWW + "touch /shared/f")
         self.assertEqual(os.listxattr(self.shared + "/f"), [])
+
+
+class Foreign(OwnerCase):
+    """Owners in the attributes that umoci and PRoot, and containers/storage, give the files of an ordinary user."""
+    ATTRIBUTES = {"user.rootlesscontainers": "\x08\x21\x10\x22", ATTRIBUTE: "7:8:0640:file"}
+
+    def test_an_imported_archive_has_them(self):
+        with tarfile.open(self.home + "/tree.tar", "w") as archive:
+            for number, (name, value) in enumerate(self.ATTRIBUTES.items()):
+                info = tarfile.TarInfo(f"file{number}")
+                info.uid = info.gid = 1000
+                info.pax_headers = {"SCHILY.xattr." + name: value}
+                archive.addfile(info)
+        self.ok("import", self.home + "/tree.tar", "tree:test")
+        self.ok("create", "--name", "box", "tree:test", "true")
+        self.ok("export", "-o", self.home + "/out.tar", "box")
+        with tarfile.open(self.home + "/out.tar") as archive:
+            owners = [(file.uid, file.gid, file.pax_headers) for file in archive if file.name.startswith("file")]
+        self.assertEqual([owner[:2] for owner in owners], [(33, 34), (7, 8)])
+        self.assertNotIn("rootlesscontainers", str(owners))
+
+    def test_a_root_directory_has_them(self):
+        os.makedirs(self.home + "/root/usr")
+        for name in ("bin", "lib", "lib64"):
+            os.symlink("usr/" + name, f"{self.home}/root/{name}")
+        for number, (name, value) in enumerate(self.ATTRIBUTES.items()):
+            path = f"{self.home}/root/file{number}"
+            open(path, "w", encoding="ascii").close()
+            os.setxattr(path, name, value.encode())
+        shown = self.ok("run", "--rm", "--network", "none", "-v", "/usr:/usr:ro", "--id-emulation", "full", "--rootfs",
+                        self.home + "/root", "sh", "-c",
+                        "stat -c %u:%g /file0 /file1; chown :9 /file0; stat -c %u:%g /file0")
+        self.assertEqual(shown.split(), ["33:34", "7:8", "33:9"])
 
 
 class Shown(OwnerCase):
@@ -95,15 +143,17 @@ class Shown(OwnerCase):
                 "site 33:34 regular file", "dir 33:34 directory", "/etc/passwd 0:0 regular file", "www-data",
                 "./dir ./f ./log ./site 33 34", "not mine", "33:34", "mine", "33", "33:34", "33:34", "33:34"])
 
-    def test_a_database_server_finds_its_directory_its_own(self):
+    def test_a_database_server_finds_its_directory_its_own_and_knows_who_asks(self):
         script = f"""set -e; mkdir -p /data /run/db; chown 42:65534 /data /run/db; chmod 700 /data
             exec setpriv --reuid 42 --regid 65534 --clear-groups sh -ec '
-              {POSTGRES}initdb -D /data --locale=C -N -A trust >/dev/null
-              {POSTGRES}pg_ctl -D /data -o "-k /run/db -h \\"\\"" -l /tmp/log -w start >/dev/null || cat /tmp/log
-              {POSTGRES}psql -h /run/db -U _apt -d postgres -Atc "select 6*7"
-              {POSTGRES}pg_ctl -D /data -w -m fast stop >/dev/null'"""
+              {POSTGRES}initdb -D /data --locale=C -N -A peer >/dev/null
+              exec {POSTGRES}postgres -D /data -k /run/db -h ""'"""
+        query = [POSTGRES + "psql", "-h", "/run/db", "-d", "postgres", "-Atc", "select current_user"]
         for options in self.on_each_driver():
-            self.assertEqual(self.run_full("sh", "-c", script, options=options), "42\n")
+            self.run_full("sh", "-c", script, options=[*options, "-d"])
+            answered = eventually(lambda: self.sandbox("exec", "-u", "_apt", "box", *query).stdout == "_apt\n", 60)
+            self.assertTrue(answered, self.sandbox("logs", "box").stderr)
+            self.assertIn("Peer authentication failed", self.sandbox("exec", "box", *query, "-U", "_apt").stderr)
             self.assertEqual(self.record("data/PG_VERSION"), "42:65534")
             self.remove_containers()
             done = self.run_debian("sh", "-c", script, options=options)

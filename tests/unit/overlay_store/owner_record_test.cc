@@ -116,3 +116,15 @@ TEST_CASE_FIXTURE(Upper, "a file of owners with rubbish and a torn last line kee
   sys::write_all(fd.get(), "17 99 1:2:07", 12) | or_throw("torn");
   CHECK(found("a") == kLink);
 }
+
+TEST_CASE("owners of umoci and PRoot are read, and nothing else is") {
+  using namespace std::string_view_literals;
+  CHECK(parse_rootless_owner("\x08\x21\x10\x22"sv) == RootlessOwner{33, 34});
+  CHECK(parse_rootless_owner("\x10\x07"sv) == RootlessOwner{0, 7});
+  CHECK(parse_rootless_owner(""sv) == RootlessOwner{});
+  CHECK(parse_rootless_owner("\x1a\x02xx\x08\xfe\xff\xff\xff\x0f"sv) == RootlessOwner{4294967294, 0});
+  for (const auto text : {"\x08"sv, "\x08\xff"sv, "\x08\xff\xff\xff\xff\x1f"sv, "\x0a\x01x"sv, "\x1a\x05x"sv,
+                          "\x00\x01"sv, "\x0b"sv, "33:34:0644"sv}) {
+    CHECK_FALSE(parse_rootless_owner(text));
+  }
+}
