@@ -43,7 +43,7 @@ class ObjectWriter {
  public:
   /// `true_owners`: the disk shows owners. Otherwise what has no record is `maker`'s where there is no old object, and
   /// root's where there is one.
-  ObjectWriter(ArchiveWriter& archive, bool true_owners, Owner maker)
+  ObjectWriter(ArchiveWriter& archive, bool true_owners, Owner maker = {})
       : archive_(archive), true_owners_(true_owners), maker_(maker) {}
 
   /// The entry of `object`, without content. `record` overrules the disk; `old` is what it once was a copy of, whose

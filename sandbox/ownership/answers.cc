@@ -42,7 +42,12 @@ Answer Answers::answer(const Listener& listener, const seccomp_notif& notificati
 }
 
 const Credentials& Answers::credentials_of(const Listener& listener, const Caller& caller) const {
-  return table_[table_.size() == 1 ? listener.first : caller.credentials()];
+  if (table_.size() == 1) return table_[0];
+  const auto number = caller.credentials();
+  if (number) return table_[*number];
+  // Others may ask who it is, too (show_peer).
+  if (listener.first != 0) (void)caller.set_credentials(listener.first);
+  return table_[listener.first];
 }
 
 Answer Answers::answer(const Question& question) {
@@ -85,6 +90,8 @@ Answer Answers::answer(const Question& question) {
     case Call::setrlimit:
     case Call::prlimit:
       return set_limit(question);
+    case Call::getsockopt:
+      return show_peer(question);
     case Call::getgroups:
       return get_groups(question);
     case Call::open:

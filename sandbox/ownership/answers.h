@@ -40,6 +40,7 @@ class Answers {
   Answer create(const Question& question);
   // answers_status.cc
   Answer show_status(const Question& question);
+  Answer show_peer(const Question& question);
 
   CallNumbers numbers_;
   CredentialTable table_;

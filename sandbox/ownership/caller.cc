@@ -87,6 +87,28 @@ Result<Fd> Caller::descriptor(int number) const {
   return object;
 }
 
+Result<Fd> Caller::copy_of(int number) const {
+  auto process = sys::pidfd_open(thread_);
+  if (!process) {  // it is not the first thread
+    const auto leader = status_field("Tgid");
+    if (!leader) return std::unexpected(leader.error());
+    process = sys::pidfd_open(std::stoi(*leader));
+  }
+  if (!process) return process;
+  if (!listener_.is_waiting(id_)) return std::unexpected(Errno{ESRCH});
+  Fd copy(static_cast<int>(::syscall(SYS_pidfd_getfd, process->get(), number, 0)));
+  if (!copy) return std::unexpected(Errno{errno});
+  return copy;
+}
+
+std::optional<Caller::Peer> Caller::peer(pid_t pid) const {
+  rlimit64 limit{};
+  if (!sys::prlimit(pid, RLIMIT_RTTIME, nullptr, &limit) || !holds_number(limit)) return {};
+  const auto id = status_field(pid, "NSpid");
+  if (!id) return {};
+  return Peer{limit.rlim_cur - kFirstNumber, std::stoi(*id)};
+}
+
 Result<Fd> Caller::directory(int base) const {
   return base == AT_FDCWD ? open_own("cwd", O_PATH | O_DIRECTORY) : descriptor(base);
 }
@@ -129,9 +151,10 @@ Result<Fd> Caller::resolve_in_root(const Fd& start, const std::string& path, boo
   return walk_path(path, follow, {*group, *numbers});
 }
 
-Result<std::string> Caller::status_field(const std::string& name) const {
-  const auto file = open_own("status", O_RDONLY);
+Result<std::string> Caller::status_field(pid_t pid, const std::string& name) const {
+  const auto file = sys::openat(proc_, fmt::format("{}/status", pid).c_str(), O_RDONLY);
   if (!file) return std::unexpected(file.error());
+  if (!listener_.is_waiting(id_)) return std::unexpected(Errno{ESRCH});
   std::string text(4096, '\0');
   const auto count = sys::read(file->get(), text.data(), text.size());
   if (!count) return std::unexpected(count.error());
@@ -167,10 +190,11 @@ Result<std::uint64_t> Caller::program() const {
   return std::unexpected(Errno{ENOENT});
 }
 
-std::uint64_t Caller::credentials() const {
+std::optional<std::uint64_t> Caller::credentials() const {
   rlimit64 limit{};
   const bool known = static_cast<bool>(sys::prlimit(thread_, RLIMIT_RTTIME, nullptr, &limit));
-  return known && holds_number(limit) ? limit.rlim_cur - kFirstNumber : listener_.first;
+  if (!known || !holds_number(limit)) return {};
+  return limit.rlim_cur - kFirstNumber;
 }
 
 std::optional<rlimit64> Caller::limit_with_number() const {
@@ -183,7 +207,7 @@ std::optional<rlimit64> Caller::limit_with_number() const {
 Result<void> Caller::set_credentials(std::uint32_t number) const {
   rlimit64 limit{};
   if (auto known = sys::prlimit(thread_, RLIMIT_RTTIME, nullptr, &limit); !known) return known;
-  limit.rlim_cur = number == listener_.first ? limit.rlim_max : kFirstNumber + number;
+  limit.rlim_cur = number == 0 && listener_.first == 0 ? limit.rlim_max : kFirstNumber + number;
   if (limit.rlim_cur > limit.rlim_max) return std::unexpected(Errno{EPERM});
   if (!listener_.is_waiting(id_)) return std::unexpected(Errno{ESRCH});
   return sys::prlimit(thread_, RLIMIT_RTTIME, &limit, nullptr);

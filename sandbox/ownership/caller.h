@@ -35,6 +35,8 @@ class Caller {
 
   /// What its descriptor refers to, as O_PATH.
   Result<Fd> descriptor(int number) const;
+  /// The open file or socket itself.
+  Result<Fd> copy_of(int number) const;
   /// A directory that paths start from: a descriptor of its, or AT_FDCWD.
   Result<Fd> directory(int base) const;
   /// The object at `path`, as O_PATH, from the directory `base`, in its root. This process may have that root from then
@@ -50,8 +52,16 @@ class Caller {
   /// Another number after each execve(2).
   Result<std::uint64_t> program() const;
 
-  /// Those of the listener's first process where it has changed no ids, nor has any process that it descends from.
-  std::uint64_t credentials() const;
+  /// Another process, by its id in this one's pid namespace: the credentials that it has set, and its id in its own.
+  struct Peer {
+    std::uint64_t credentials = 0;
+    pid_t id = 0;
+  };
+  /// None: it has set none.
+  std::optional<Peer> peer(pid_t pid) const;
+
+  /// None: those of the listener's first process. It has changed no ids, nor has any process that it descends from.
+  std::optional<std::uint64_t> credentials() const;
   Result<void> set_credentials(std::uint32_t number) const;
   /// What the limit is that holds the number, when there is one in it: as the process has had it before.
   std::optional<rlimit64> limit_with_number() const;
@@ -61,7 +71,8 @@ class Caller {
   Result<std::size_t> read_some(std::uint64_t address, void* data, std::size_t size) const;
   Result<Fd> start_of(int base, const std::string& path) const;
   Result<Fd> resolve_in_root(const Fd& start, const std::string& path, bool follow) const;
-  Result<std::string> status_field(const std::string& name) const;
+  Result<std::string> status_field(const std::string& name) const { return status_field(thread_, name); }
+  Result<std::string> status_field(pid_t pid, const std::string& name) const;
 
   const Listener& listener_;
   std::uint64_t id_;

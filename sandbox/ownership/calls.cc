@@ -6,6 +6,7 @@
 #include <seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <span>
@@ -18,8 +19,8 @@ namespace sandbox::ownership {
 namespace {
 
 constexpr unsigned kDevices[] = {S_IFCHR, S_IFBLK}, kOthers[] = {0, S_IFREG, S_IFIFO, S_IFSOCK},
-                   kKeep[] = {PR_SET_KEEPCAPS}, kNumber[] = {RLIMIT_RTTIME}, kNew[] = {O_CREAT},
-                   kUnnamed[] = {O_TMPFILE};
+                   kKeep[] = {PR_SET_KEEPCAPS}, kNumber[] = {RLIMIT_RTTIME}, kPeer[] = {SO_PEERCRED},
+                   kNew[] = {O_CREAT}, kUnnamed[] = {O_TMPFILE};
 
 // What calls are about that root needs no capability for.
 constexpr int kIds = -1;     ///< Ids that a process has, or what it makes with them: asked where it can have others.
@@ -62,6 +63,7 @@ constexpr Row kRows[] = {
     {Call::mknodat, "mknodat", nullptr, kIds, 2, S_IFMT, kOthers},
     {Call::setrlimit, "setrlimit", nullptr, kIds, 0, UINT32_MAX, kNumber},
     {Call::prlimit, "prlimit64", nullptr, kIds, 1, UINT32_MAX, kNumber},
+    {Call::getsockopt, "getsockopt", nullptr, kIds, 2, UINT32_MAX, kPeer},
     {Call::open, "open", nullptr, kIds, 1, O_CREAT, kNew},
     {Call::open, "open", nullptr, kIds, 1, O_TMPFILE, kUnnamed},
     {Call::openat, "openat", nullptr, kIds, 2, O_CREAT, kNew},

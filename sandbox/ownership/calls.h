@@ -38,6 +38,7 @@ enum class Call {
   keep_capabilities,  ///< prctl(2), PR_SET_KEEPCAPS
   setrlimit,
   prlimit,
+  getsockopt,  ///< SO_PEERCRED
   open,
   openat,
   openat2,

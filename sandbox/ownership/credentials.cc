@@ -66,7 +66,8 @@ const Credentials& CredentialTable::operator[](std::uint64_t number) const {
 std::uint32_t CredentialTable::number_of(const Credentials& credentials) {
   const auto found = numbers_.find(credentials);
   if (found != numbers_.end()) return found->second;
-  if (list_.size() >= kMost) return 0;
+  if (list_.size() >= kMost || groups_ + credentials.groups.size() > kMostGroups) return 0;
+  groups_ += credentials.groups.size();
   const auto number = static_cast<std::uint32_t>(list_.size());
   list_.push_back(&numbers_.emplace(credentials, number).first->first);
   return number;

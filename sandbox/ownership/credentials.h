@@ -41,6 +41,7 @@ class CredentialTable {
  public:
   explicit CredentialTable(const Credentials& first);
   static constexpr std::uint32_t kMost = 65536;
+  static constexpr std::size_t kMostGroups = 1U << 20;  ///< In all combinations together.
   std::size_t size() const { return list_.size(); }
 
   /// None of that number: those of the start.
@@ -51,6 +52,7 @@ class CredentialTable {
  private:
   std::map<Credentials, std::uint32_t> numbers_;
   std::vector<const Credentials*> list_;
+  std::size_t groups_ = 0;
 };
 
 }  // namespace sandbox::ownership

@@ -21,8 +21,8 @@ class Owners {
  public:
   struct Settings {
     Id uid = 0, gid = 0;  ///< Those that the user namespace maps: every object of ours is theirs on the disk.
-    std::set<std::uint64_t>
-        mounts;  ///< Their objects have records (statx(2), stx_mnt_id). The first ones are the root's.
+    /// Those whose objects have records (statx(2), stx_mnt_id).
+    std::set<std::uint64_t> mounts;
     Fd upper;    ///< The root's upper directory; none: the root is a directory as it is.
     Fd file;     ///< Of overlay::OwnerFile.
   };

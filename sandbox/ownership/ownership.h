@@ -10,7 +10,7 @@
 // What this does not do: a process that has changed its ids is still the user's own, with the rights that it had.
 // Nobody is kept from a file of another's, nor from changing its mode, nor from killing another's process. Modes are
 // those on the disk, where the user keeps its access. Not recorded: who makes a socket, or a file by a symbolic link to
-// nowhere. Not shown: owners of objects in procfs, and of the other ends of sockets. Set-ID programs run with the ids
+// nowhere. Not shown: owners of objects in procfs. Set-ID programs run with the ids
 // of who starts them.
 //
 // Nothing here is a boundary: a call that is answered wrongly, because the process has changed its arguments meanwhile

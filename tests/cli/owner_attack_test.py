@@ -2,9 +2,12 @@
 gets a record, the helper lives on, and mistakes are told as the kernel tells them."""
 
 import os
+import pathlib
+import signal
 import unittest
 
 from owner_case import ATTRIBUTE, OwnerCase
+from sandbox_case import eventually
 
 PRELUDE = r"""
 import ctypes, errno, mmap, os, resource, signal, sys, threading, time
@@ -131,6 +134,87 @@ print(os.getuid())
 """
 
 
+# The calls that make and show objects, with arguments that are none.
+CALLS = PRELUDE + r"""
+OPEN, STAT, FSTAT, OPENAT, MKDIRAT, SYMLINKAT = 2, 4, 5, 257, 258, 266
+NEWFSTATAT, STATX, OPENAT2, MKDIR = 262, 332, 437, 83
+bad, room = ctypes.c_void_p(8), ctypes.create_string_buffer(512)
+os.mkdir("/srv/d"), os.chmod("/srv/d", 0o777), open("/srv/d/f", "w").close(), os.chown("/srv/d/f", 33, 33)
+print(error(STAT, bad, room), error(STAT, b"/srv/d/f", bad), error(STAT, b"/srv/d/f/", room), error(FSTAT, 77, room),
+      error(NEWFSTATAT, AT_FDCWD, b"/srv/d/f", room, 0x10), error(STATX, AT_FDCWD, b"/srv/d/f", 0x6000, 0xfff, room),
+      error(STATX, AT_FDCWD, b"/srv/d/f", 0, 0x80000000, room), error(STAT, b"/srv/d/f", room))
+os.setresgid(33, 33, 33), os.setresuid(33, 33, 33)
+print(error(OPEN, bad, os.O_CREAT, 0), error(OPEN, b"x" * 5000, os.O_CREAT, 0), error(OPEN, b"", os.O_CREAT, 0),
+      error(OPEN, b"/etc/passwd/x", os.O_CREAT, 0), error(OPEN, b"/srv/d", os.O_CREAT, 0),
+      error(OPEN, b"/srv/d/x/", os.O_CREAT, 0), error(OPENAT, 77, b"x", os.O_CREAT, 0),
+      error(OPENAT2, AT_FDCWD, b"/srv/d/x", bad, 24), error(OPENAT2, AT_FDCWD, b"/srv/d/x", room, 7))
+print(error(MKDIR, bad, 0), error(MKDIR, b"/", 0), error(MKDIR, b"/srv/d/.", 0), error(MKDIR, b"/usr/x", 0),
+      error(MKDIRAT, 77, b"x", 0), error(SYMLINKAT, bad, AT_FDCWD, b"/srv/d/l"),
+      error(SYMLINKAT, b"", AT_FDCWD, b"/srv/l"), error(SYMLINKAT, b"x" * 5000, AT_FDCWD, b"/srv/d/l"))
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+print(error(OPEN, b"/srv/d/many", os.O_CREAT | os.O_WRONLY, 0o600))
+"""
+
+# Many processes at once, each with other ids, half of which are killed at some moment.
+STORM = PRELUDE + r"""
+os.mkdir("/srv/d"), os.chmod("/srv/d", 0o777)
+def act(number):
+    os.setgroups(range(number)), os.setresgid(number, number, number), os.setresuid(number, number, number)
+    for turn in range(20):
+        os.close(os.open(f"/srv/d/{number}.{turn}", os.O_CREAT | os.O_EXCL))
+        assert os.stat(f"/srv/d/{number}.{turn}").st_uid == os.getuid() == number
+        threading.Thread(target=lambda: [os.getgid() for _ in range(10)]).start()
+pids = [fork(lambda: act(number)) for number in range(1, 201)]
+for pid in pids[::2]:
+    os.kill(pid, signal.SIGKILL)
+print([os.waitpid(pid, 0)[1] for pid in pids][1::2].count(0), os.getuid())
+wrong = [name for name in os.listdir("/srv/d") if os.stat("/srv/d/" + name).st_uid not in (0, int(name.split(".")[0]))]
+print(wrong)
+"""
+
+# The name changes while the file is made: it is another's either way.
+MADE = PRELUDE + r"""
+os.mkdir("/srv/d"), os.chmod("/srv/d", 0o777), os.symlink("/shared/f", "/srv/d/f2")
+os.setresuid(33, 33, 33)
+path = ctypes.create_string_buffer(b"/srv/d/f1")
+stop = []
+def flicker():
+    while not stop:
+        path.value = b"/srv/d/f2"
+        path.value = b"/srv/d/f1"
+thread = threading.Thread(target=flicker); thread.start()
+for i in range(1000):
+    fd = libc.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    if fd >= 0:
+        assert os.fstat(fd).st_size == 0
+        os.close(fd), os.unlink("/srv/d/f1")
+stop.append(1); thread.join()
+"""
+
+# Memory of the helper: each combination of ids is kept.
+GROUPS = PRELUDE + r"""
+try:
+    for turn in range(100):
+        os.setgroups(range(turn, turn + 60000))
+except BlockingIOError:
+    print(turn)
+os.chown("/srv/site", 33, 33), os.setgroups([])
+"""
+
+# Calls that nobody answers any more.
+ORPHANED = PRELUDE + r"""
+def calls(said):
+    while (why := error(102)) == "done":  # getuid
+        pass
+    print(why, file=said, flush=True)
+threads = [threading.Thread(target=calls, args=[open(f"/shared/{number}", "w")]) for number in range(4)]
+for thread in threads: thread.start()
+open("/shared/started", "w").close()
+for thread in threads: thread.join()
+time.sleep(1000)
+"""
+
+
 class Attacks(OwnerCase):
     def setUp(self):
         super().setUp()
@@ -149,6 +233,43 @@ class Attacks(OwnerCase):
 
     def python(self, text, options):
         return self.ok_debian("python3", "-c", text, options=options)
+
+    def test_calls_that_make_and_show_objects_tell_mistakes_as_the_kernel_does(self):
+        for options in self.on_each_driver():
+            self.assertEqual(self.python(CALLS, options + ["--id-emulation", "full"]).splitlines(), [
+                "EFAULT EFAULT ENOTDIR EBADF EINVAL EINVAL EINVAL done",
+                "EFAULT ENAMETOOLONG ENOENT ENOTDIR EISDIR EISDIR EBADF EFAULT EINVAL",
+                "EFAULT EEXIST EEXIST EROFS EBADF EFAULT ENOENT ENAMETOOLONG", "EMFILE"])
+
+    def test_a_storm_of_processes_is_answered(self):
+        for options in self.on_each_driver():
+            self.assertEqual(self.python(STORM, options + ["--id-emulation", "full"]), "100 0\n[]\n")
+
+    def test_a_name_that_changes_while_a_file_is_made_leads_nowhere_else(self):
+        for options in self.on_each_driver():
+            self.python(MADE, options)
+
+    def test_groups_without_end_are_refused(self):
+        self.assertEqual(self.python(GROUPS, []), "17\n")
+        self.assertEqual(self.record("srv/site"), "33:33")
+
+    def test_calls_fail_when_the_helper_has_been_killed(self):
+        self.ok_debian("python3", "-c", ORPHANED, options=["-d"])
+        shared = pathlib.Path(self.shared)
+        self.assertTrue(eventually(lambda: (shared / "started").exists(), 60))
+        helper, = self.helpers("sbx:owner")
+        supervisor = self.state()["supervisor_pid"]
+        os.kill(supervisor, signal.SIGSTOP)  # it would end the container at once
+        try:
+            os.kill(helper, signal.SIGKILL)
+            said = [shared / str(number) for number in range(4)]
+            self.assertTrue(eventually(lambda: all(path.stat().st_size > 0 for path in said), 60))
+        finally:
+            os.kill(supervisor, signal.SIGCONT)
+        self.assertTrue(self.sandbox("wait", "box", timeout=30).stdout)
+        self.assertEqual({path.read_text(encoding="ascii") for path in said}, {"ENOSYS\n"})
+        for path in [*said, shared / "started"]:
+            path.unlink()
 
     def test_a_race_between_a_directory_and_a_link_leads_nowhere(self):
         for options in self.on_each_driver():

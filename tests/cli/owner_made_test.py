@@ -74,8 +74,8 @@ class Made(OwnerCase):
 
     def test_what_the_one_user_of_a_container_makes_is_its_own(self):
         for options in self.on_each_driver():
-            self.ok_debian("sh", "-ec", "mkdir /srv/new; echo x > /srv/new/x; echo x >> /etc/passwd; echo x >> /srv/log",
-                           options=options + ["-u", "33:60"])
+            script = "mkdir /srv/new; echo x > /srv/new/x; echo x >> /etc/passwd; echo x >> /srv/log"
+            self.ok_debian("sh", "-ec", script, options=options + ["-u", "33:60"])
             expected = {"srv/new": "33:60", "srv/new/x": "33:60", "etc/passwd": "0:0", "srv/log": "33:34",
                         "opt": "0:0"}
             owners = self.owners_in_archive()

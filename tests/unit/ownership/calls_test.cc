@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -87,6 +88,11 @@ TEST_CASE("of files that are opened only new ones ask") {
     CHECK(verdict(kAll, SYS_openat, 0, 0, static_cast<unsigned>(flags)) == SECCOMP_RET_USER_NOTIF);
   }
   CHECK(verdict(bit(CAP_CHOWN), SYS_openat, 0, 0, O_CREAT) == SECCOMP_RET_ALLOW);  // nobody can become another
+}
+
+TEST_CASE("who is at the other end of a socket is asked about, and nothing else of sockets") {
+  CHECK(verdict(kAll, SYS_getsockopt, 3, SOL_SOCKET, SO_PEERCRED) == SECCOMP_RET_USER_NOTIF);
+  CHECK(verdict(kAll, SYS_getsockopt, 3, SOL_SOCKET, SO_ERROR) == SECCOMP_RET_ALLOW);
 }
 
 TEST_CASE("owners are asked about where they are to be shown") {
