@@ -36,17 +36,6 @@ constexpr std::uint64_t kExiting = 0x4;
 constexpr char kAnswer = 'A', kFailure = 'F';
 constexpr std::size_t kLargestAnswer = 1U << 30;
 
-/// What a child writes: a letter, and its answer or its error's message and hint with a NUL between them.
-std::string framed_answer(const std::function<std::string()>& act) {
-  try {
-    return kAnswer + act();
-  } catch (const Error& error) {
-    return fmt::format("{}{}{}{}", kFailure, error.what(), '\0', error.hint());
-  } catch (const std::exception& error) {
-    return fmt::format("{}{}{}", kFailure, error.what(), '\0');
-  }
-}
-
 }  // namespace
 
 std::uint64_t process_start_time(int pid) {
@@ -83,9 +72,24 @@ std::string AskedChild::answer() {
   const Fd child = std::move(pidfd_);
   const int status = sys::wait_pidfd(child.get()) | or_throw("waiting for a child");
   if (status != 0 || answer.empty()) throw Error(fmt::format("a child ended with wait status {}", status));
-  if (answer[0] == kAnswer) return answer.substr(1);
-  const auto end = answer.find('\0');
-  throw Error(answer.substr(1, end - 1), answer.substr(end + 1));
+  return unframed_answer(answer);
+}
+
+// A letter, and the answer or the error's message and hint with a NUL between them.
+std::string framed_answer(const std::function<std::string()>& act) {
+  try {
+    return kAnswer + act();
+  } catch (const Error& error) {
+    return fmt::format("{}{}{}{}", kFailure, error.what(), '\0', error.hint());
+  } catch (const std::exception& error) {
+    return fmt::format("{}{}{}", kFailure, error.what(), '\0');
+  }
+}
+
+std::string unframed_answer(const std::string& framed) {
+  if (framed[0] == kAnswer) return framed.substr(1);
+  const auto end = framed.find('\0');
+  throw Error(framed.substr(1, end - 1), framed.substr(end + 1));
 }
 
 std::string ask_child(const std::function<std::string()>& act) { return AskedChild(act).answer(); }

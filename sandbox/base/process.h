@@ -39,4 +39,11 @@ class AskedChild {
 /// Asks, and waits for the answer.
 std::string ask_child(const std::function<std::string()>& act);
 
+// Its two halves, for a child of another kind.
+
+/// In the child: what `act` returned or threw, as one text.
+std::string framed_answer(const std::function<std::string()>& act);
+/// In the parent: what was returned, or thrown as Error.
+std::string unframed_answer(const std::string& framed);
+
 }  // namespace sandbox

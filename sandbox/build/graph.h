@@ -78,7 +78,6 @@ struct Graph {
 
 struct GraphRequest {
   std::map<std::string, std::string> build_args;
-  std::vector<std::string> labels;  ///< NAME=value
   std::string target;               ///< A stage's name or number; empty: the last one.
   std::string os = "linux", architecture = "amd64";
 };

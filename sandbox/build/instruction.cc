@@ -189,6 +189,10 @@ Action read_transfer(Reader& in) {
   copy.files = in.node.heredocs;
   if (!copy.files.empty())
     std::erase_if(words, [](const Word& word) { return word.text.find("<<") != std::string::npos; });
+  for (const Heredoc& file : copy.files) {
+    if (file.name.find('/') == std::string::npos && file.name != "." && file.name != "..") continue;
+    in.fail(fmt::format("the here-document '{}' can't be a file's name", file.name));
+  }
   if (!copy.files.empty() && !copy.from.empty()) in.fail("COPY --from can not take here-documents");
   copy.sources = std::move(words);
   return copy;

@@ -32,6 +32,8 @@ void print(std::string_view text);  ///< To stdout; throws when it can't be writ
 // One a line, sorted.
 extern const Command
     kAttach,
+    kBuild,
+    kBuilderPrune,
     kCommit,
     kCompletion,
     kContainerInspect,

@@ -25,6 +25,7 @@ constexpr const Command* kCommands[] = {
     &kInspect,
     &kContainerInspect,
     &kImageInspect,
+    &kBuild,
     &kPull,
     &kPush,
     &kLoad,
@@ -52,6 +53,7 @@ constexpr const Command* kCommands[] = {
     &kExport,
     &kHistory,
     &kImagePrune,
+    &kBuilderPrune,
     &kContainerPrune,
     &kSystemDf,
     &kSystemPrune,
@@ -66,6 +68,7 @@ constexpr const Command* kCommands[] = {
 };
 
 constexpr Alias kAliases[] = {
+    {"builder build", &kBuild},
     {"container attach", &kAttach},
     {"container commit", &kCommit},
     {"container cp", &kCp},
@@ -90,6 +93,7 @@ constexpr Alias kAliases[] = {
     {"container top", &kTop},
     {"container unpause", &kUnpause},
     {"container wait", &kWait},
+    {"image build", &kBuild},
     {"image history", &kHistory},
     {"image import", &kImport},
     {"image load", &kLoad},
@@ -107,6 +111,7 @@ constexpr Alias kAliases[] = {
 };
 
 constexpr Group kGroups[] = {
+    {"builder", "Manage builds"},
     {"container", "Manage containers"},
     {"image", "Manage images"},
     {"system", "Manage the store"},

@@ -81,8 +81,13 @@ bool is_little(const std::string& directory) {
   }
 }
 
-/// Of --rm, and nobody is there who would remove it.
+bool has_lost_owner(const Spec& spec) {
+  return spec.owner.pid != 0 && process_start_time(spec.owner.pid) != spec.owner.start;
+}
+
+/// Of --rm or another process's, and nobody is there who would remove it.
 bool is_abandoned(const Container& container) {
+  if (container.spec.owner.pid != 0) return has_lost_owner(container.spec);
   const bool waits_for_start = container.state.status == Status::created && container.state.supervisor_start == 0;
   return container.spec.auto_remove && !waits_for_start && !is_answered_for(container.state);
 }
@@ -378,6 +383,7 @@ std::vector<Container> ContainerStore::sweep_locked() const {
       continue;
     }
     try {
+      if (has_lost_owner(container.spec)) kill_supervisor(container);
       hide(container, {});
     } catch (const Error&) {
       kept.push_back(std::move(container));  // its supervisor has just been started, and will see to it

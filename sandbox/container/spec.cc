@@ -45,6 +45,12 @@ void describe(A& field, Described<OwnConfig> auto& config) {
 }
 
 template <class A>
+void describe(A& field, Described<Owner> auto& owner) {
+  field("pid", owner.pid);
+  field("start", owner.start);
+}
+
+template <class A>
 void describe(A& field, Described<Spec> auto& spec) {
   field("id", spec.id);
   field("name", spec.name);
@@ -62,6 +68,7 @@ void describe(A& field, Described<Spec> auto& spec) {
   field("stop_signal", spec.stop_signal);
   field.since(6, "own_config", spec.own_config);
   field.since(7, "created_nanoseconds", spec.created_nanoseconds);
+  field.since(7, "owner", spec.owner);
 }
 
 namespace {

@@ -29,6 +29,12 @@ struct OwnConfig {
   std::string user, working_directory;  ///< Empty: the image's.
 };
 
+/// A process that a container belongs to, such as a build's step: it goes with that, whatever state it is in.
+struct Owner {
+  int pid = 0;              ///< 0: none.
+  std::uint64_t start = 0;  ///< As State::supervisor_start.
+};
+
 struct Spec {
   std::string id;     ///< 64 lower-case hex digits
   std::string name;
@@ -46,6 +52,7 @@ struct Spec {
   bool open_stdin = false;       ///< -i
   int stop_signal = 15;
   OwnConfig own_config;
+  Owner owner;  ///< Its end ends the container; lists don't show one that has an owner.
 };
 
 /// Without the seccomp filter's bytes: ContainerStore keeps them in a file of their own.

@@ -240,6 +240,8 @@ void Supervisor::poll_once() {
   for (std::size_t i = items.size(); i-- > 0;) {
     if (items[i].revents != 0) list[i].ready(items[i].revents);
   }
+  // An owner stays connected as long as it lives.
+  if (container_.spec.owner.pid != 0 && !clients_.first()->open() && !main_->exited()) main_->signal(SIGKILL);
   sweep(Clock::now());
 }
 

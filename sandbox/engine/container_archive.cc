@@ -8,10 +8,10 @@
 #include "fuse-overlay/store/owner_record.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
-#include "sandbox/base/json.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/engine/id_range.h"
 #include "sandbox/engine/lifecycle.h"
+#include "sandbox/engine/step_files.h"
 #include "userns/kept_namespace.h"
 
 namespace sandbox::engine {
@@ -47,31 +47,13 @@ overlay::ArchiveOptions options_for(const container::Container& container) {
   return options;
 }
 
-std::string encode(const overlay::WrittenArchive& archive) {
-  Json left_out = Json::array();
-  for (const auto& path : archive.left_out) left_out.push_back(path);
-  return Json{{"diff_id", archive.written.diff_id}, {"digest", archive.written.digest}, {"size", archive.written.size},
-              {"entries", archive.entries},         {"bytes", archive.bytes},           {"left_out", left_out}}
-      .dump(-1, ' ', false, Json::error_handler_t::replace);  // paths may be any bytes
-}
-
-overlay::WrittenArchive decode(const std::string& text) {
-  const Json json = parse_json(text, "the answer of a child process");
-  overlay::WrittenArchive archive;
-  archive.written = {json.at("diff_id"), json.at("digest"), json.at("size")};
-  archive.entries = json.at("entries");
-  archive.bytes = json.at("bytes");
-  archive.left_out = json.at("left_out").get<std::vector<std::string>>();
-  return archive;
-}
-
 template <class Write>
 overlay::WrittenArchive write_archive(const Places& places, const container::Container& container, Write write) {
   require_layers(container);
-  return decode(as_owner_of_files(places, container, [&] {
+  return decode_written(as_owner_of_files(places, container, [&] {
     const sigset_t signals = ending_signals();
     ::sigprocmask(SIG_UNBLOCK, &signals, nullptr);  // Frozen has blocked them: they end this child, and then the client
-    return encode(write());
+    return encode_written(write());
   }));
 }
 

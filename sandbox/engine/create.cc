@@ -95,9 +95,9 @@ std::vector<UserMount> read_inherited(const Places& places, const RunRequest& re
   return inherited;
 }
 
-}  // namespace
-
-Decision decide(const Places& places, const RunRequest& request, const Notice& notice, Stopwatch& watch) {
+/// What is to be run: of an image, or of a directory (--rootfs).
+Decision decide_on(const Places& places, const RunRequest& request, const std::function<image::Image()>& find,
+                   const std::string& id, const Notice& notice, Stopwatch& watch) {
   check_words(request);
   const GrantedLimits granted = decide_limits(request);
   for (const auto& warning : granted.warnings) notice("WARNING: " + warning);
@@ -112,17 +112,16 @@ Decision decide(const Places& places, const RunRequest& request, const Notice& n
   }
   input.host = host_identity(range);
   input.data = places.data;
-  input.id = random_hex(64);
+  input.id = id;
   input.name = request.name.empty() ? random_name() : request.name;
   ::clock_gettime(CLOCK_REALTIME, &input.now);
   input.env = read_environment(request.env, request.env_files);
   image::Image image;
   if (request.rootfs.empty()) {
-    image::ImageStore store(places);
-    image = find_image(store, request, notice);
+    image = find();
     input.image = &image;
     watch.lap("image");
-    input.lower = store.ensure_unpacked(image, range.kept ? &*range.kept : nullptr);
+    input.lower = image::ImageStore(places).ensure_unpacked(image, range.kept ? &*range.kept : nullptr);
   } else {
     locate_rootfs(input);
   }
@@ -134,10 +133,27 @@ Decision decide(const Places& places, const RunRequest& request, const Notice& n
     throw NotFound(fmt::format("image '{}' was removed meanwhile", request.image));
   }
   watch.lap("user");
-  input.seccomp = seccomp_filter(parse_security_options(request.security_options), planned_capabilities(request), places.data);
+  input.seccomp =
+      seccomp_filter(parse_security_options(request.security_options), planned_capabilities(request), places.data);
   watch.lap("seccomp filter");
   input.inherited = read_inherited(places, request);
   return {plan(input), planned_mounts(input)};
+}
+
+}  // namespace
+
+Decision decide(const Places& places, const RunRequest& request, const Notice& notice, Stopwatch& watch) {
+  const auto find = [&] {
+    image::ImageStore store(places);
+    return find_image(store, request, notice);
+  };
+  return decide_on(places, request, find, random_hex(64), notice, watch);
+}
+
+Decision decide_for(const Places& places, const RunRequest& request, const image::Image& image,
+                    const std::string& id, const Notice& notice) {
+  Stopwatch watch;
+  return decide_on(places, request, [&] { return image; }, id, notice, watch);
 }
 
 namespace {

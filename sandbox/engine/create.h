@@ -10,6 +10,7 @@
 #include "sandbox/container/container_store.h"
 #include "sandbox/engine/mounts.h"
 #include "sandbox/engine/requests.h"
+#include "sandbox/image/image_store.h"
 
 namespace sandbox::engine {
 
@@ -25,6 +26,10 @@ struct Decision {
 /// Finds or pulls the image, unpacks its layers and decides everything; leaves no container behind. Throws UsageError,
 /// NotFound, Unsupported. `watch` gets a lap per step.
 Decision decide(const Places& places, const RunRequest& request, const Notice& notice, Stopwatch& watch);
+
+/// The same for files that have no name: `image` takes the place of the request's. `id`: the container's.
+Decision decide_for(const Places& places, const RunRequest& request, const image::Image& image,
+                    const std::string& id, const Notice& notice);
 
 /// The container that was decided on, with its generated files; see ContainerStore::create for `starts_at_once`. Throws
 /// Conflict when the name is taken, NotFound when the image's layers were removed meanwhile.

@@ -16,22 +16,6 @@
 namespace sandbox::engine {
 namespace {
 
-/// Of regular files, each once, however many names it has. Changes the working directory meanwhile (fts(3)).
-std::uint64_t bytes_below(std::string directory) {
-  char* const roots[] = {directory.data(), nullptr};
-  const std::unique_ptr<FTS, int (*)(FTS*)> walk(::fts_open(roots, FTS_PHYSICAL | FTS_XDEV, nullptr), ::fts_close);
-  if (!walk) throw SysError(Errno{errno}, fmt::format("reading '{}'", directory));
-  std::set<std::pair<dev_t, ino_t>> counted;
-  std::uint64_t bytes = 0;
-  while (const FTSENT* entry = ::fts_read(walk.get())) {
-    if (entry->fts_info != FTS_F) continue;
-    const struct stat& status = *entry->fts_statp;
-    if (status.st_nlink > 1 && !counted.emplace(status.st_dev, status.st_ino).second) continue;
-    bytes += static_cast<std::uint64_t>(status.st_size);
-  }
-  return bytes;
-}
-
 std::uint64_t count_as_owner(const Places& places, const container::Container& container,
                              const std::string& directory) {
   try {
@@ -56,6 +40,21 @@ std::vector<VolumeUsage> volume_usage(const Places& places, const std::vector<Co
 }
 
 }  // namespace
+
+std::uint64_t bytes_below(std::string directory) {
+  char* const roots[] = {directory.data(), nullptr};
+  const std::unique_ptr<FTS, int (*)(FTS*)> walk(::fts_open(roots, FTS_PHYSICAL | FTS_XDEV, nullptr), ::fts_close);
+  if (!walk) throw SysError(Errno{errno}, fmt::format("reading '{}'", directory));
+  std::set<std::pair<dev_t, ino_t>> counted;
+  std::uint64_t bytes = 0;
+  while (const FTSENT* entry = ::fts_read(walk.get())) {
+    if (entry->fts_info != FTS_F) continue;
+    const struct stat& status = *entry->fts_statp;
+    if (status.st_nlink > 1 && !counted.emplace(status.st_dev, status.st_ino).second) continue;
+    bytes += static_cast<std::uint64_t>(status.st_size);
+  }
+  return bytes;
+}
 
 std::uint64_t writable_bytes(const Places& places, const container::Container& container) {
   const std::string& upper = container.spec.plan.root.upper;

@@ -32,6 +32,10 @@ struct DiskUsage {
 
 DiskUsage disk_usage(const Places& places);
 
+/// Of regular files below the directory, each once, however many names it has. Changes the working directory meanwhile
+/// (fts(3)).
+std::uint64_t bytes_below(std::string directory);
+
 /// Bytes of the files in a container's writable layer; 0 when it has none, or nobody may count them.
 std::uint64_t writable_bytes(const Places& places, const container::Container& container);
 

@@ -1,4 +1,4 @@
-// Reading archives through libarchive, loaded at first use. Internal to this room.
+// Reading archives through libarchive, loaded at first use.
 #pragma once
 
 #include <cstdint>

@@ -13,6 +13,7 @@
 #include "sandbox/base/sys.h"
 #include "sandbox/image/layout.h"
 #include "sandbox/image/staging.h"
+#include "sandbox/image/step_records.h"
 
 namespace sandbox::image {
 namespace {
@@ -30,6 +31,14 @@ std::optional<Names> reached_blobs(const std::string& layout, const std::vector<
     return {};
   }
   return reached;
+}
+
+/// Layers that builds have made or used.
+void add_recorded(const std::vector<StepRecord>& records, Names& blobs, Names& layers) {
+  for (const StepRecord& record : records) {
+    for (const Descriptor& layer : record.layers) blobs.insert(layer.digest);
+    for (const std::string& chain : chain_ids(record.diff_ids)) layers.insert(chain.substr(7));
+  }
 }
 
 /// Hex names of the layers that images of `layout` need. Those of a damaged image can be unpacked again, if it ever is
@@ -61,12 +70,14 @@ Names needed_layers(const Places& places, const std::vector<IndexEntry>& kept) {
 
 Garbage find_garbage(const Places& places, const std::vector<IndexEntry>& kept, const std::vector<ImageUser>& users) {
   Garbage garbage;
+  Names recorded, needed = needed_layers(places, kept);
+  add_recorded(StepRecords(places).list(), recorded, needed);
   if (const auto reached = reached_blobs(own_layout(places), kept)) {
     for (const std::string& name : list_directory(own_layout(places) + "/blobs/sha256")) {
-      if (is_hex(name, 64) && !reached->contains("sha256:" + name)) garbage.blobs.push_back(name);
+      if (!is_hex(name, 64) || reached->contains("sha256:" + name) || recorded.contains("sha256:" + name)) continue;
+      garbage.blobs.push_back(name);
     }
   }
-  const Names needed = needed_layers(places, kept);
   Names in_use;
   for (const ImageUser& user : users) in_use.insert(user.layers.begin(), user.layers.end());
   for (const std::string& name : list_directory(places.data + "/layers")) {

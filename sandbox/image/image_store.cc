@@ -305,6 +305,12 @@ std::vector<std::string> ImageStore::remove(const std::string& reference, bool f
   return lines;
 }
 
+std::uint64_t ImageStore::collect(const ListUsers& users) {
+  prepare_store(places_);
+  const FileLock lock(store_lock(places_));
+  return collect_garbage(places_, read_index(own_layout(places_)), users ? users() : std::vector<ImageUser>());
+}
+
 Pruned ImageStore::prune(bool all, const ListUsers& list_users) {
   prepare_store(places_);
   const FileLock lock(store_lock(places_));

@@ -70,7 +70,9 @@ struct ImageUsage {
 };
 struct StoreUsage {
   std::vector<ImageUsage> images;
-  std::uint64_t total = 0;
+  std::uint64_t total = 0;        ///< But for the next line.
+  std::uint64_t cached = 0;       ///< Of layers that only records of builds keep.
+  std::size_t steps = 0;          ///< Such records.
   std::uint64_t reclaimable = 0;  ///< What no image of a container needs.
 };
 
@@ -129,6 +131,7 @@ class ImageStore {
   /// Moves a finished, verified file from tmp/ into blobs/, when it is on the disk (fsync(2)). `path` is on the same file system.
   void adopt_blob(const std::string& path, const std::string& digest);
   std::string write_blob(const std::string& content);  ///< Returns the digest.
+  std::string layout() const { return places_.data + "/images"; }  ///< The own one's directory.
   Staged stage() const;  ///< A place for unfinished work, on the store's file system; see layout.h.
   /// Records `manifest` under `name` (an empty Reference: untagged) in index.json, durable when it returns.
   void record(const Descriptor& manifest, const Reference& name);
@@ -143,11 +146,16 @@ class ImageStore {
   /// Returns the image's id, when it is on the disk.
   std::string extend(const Image& base, Json document, const std::function<PackedLayer(int file)>& write,
                      const Reference& name);
+  /// Blobs of an image in a read-only store come into the own one.
+  void adopt_image(const Image& image);
+  /// An image of a config (image-spec config.md) and layers that are there. Returns its id, when it is on the disk.
+  std::string write_image(const Json& document, const std::vector<Descriptor>& layers, const Reference& name);
+
+  /// What no image, no container and no record of a build needs goes. Returns the bytes that are free now.
+  std::uint64_t collect(const ListUsers& users);
 
  private:
   Image find_now(const std::string& reference) const;
-  void adopt_image(const Image& image);
-  std::string write_image(const Json& document, const std::vector<Descriptor>& layers, const Reference& name);
 
   Places places_;
   mutable std::weak_ptr<StagingArea> staging_;  ///< Made when needed.

@@ -7,6 +7,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
 #include "sandbox/image/layout.h"
+#include "sandbox/image/step_records.h"
 
 namespace sandbox::image {
 namespace {
@@ -21,16 +22,24 @@ Parts all_parts(const Places& places) {
   return parts;
 }
 
-std::set<std::string> parts_of(const Places& places, const Image& image, const Parts& all) {
+std::set<std::string> parts_of(const Places& places, const std::vector<Descriptor>& layers,
+                               const std::vector<std::string>& diff_ids, const Parts& all) {
   std::set<std::string> parts;
   const auto add = [&](const std::string& path) {
     if (all.contains(path)) parts.insert(path);
   };
-  for (const std::string& digest : {image.manifest.digest, image.config.digest})
-    add(blob_in(own_layout(places), digest));
-  for (const Descriptor& layer : image.layers) add(blob_in(own_layout(places), layer.digest));
-  for (const std::string& chain : chain_ids(image.diff_ids)) {
+  for (const Descriptor& layer : layers) add(blob_in(own_layout(places), layer.digest));
+  for (const std::string& chain : chain_ids(diff_ids)) {
     for (const char* suffix : {"", ".ids"}) add(fmt::format("{}/layers/{}{}", places.data, chain.substr(7), suffix));
+  }
+  return parts;
+}
+
+std::set<std::string> parts_of(const Places& places, const Image& image, const Parts& all) {
+  std::set<std::string> parts = parts_of(places, image.layers, image.diff_ids, all);
+  for (const std::string& digest : {image.manifest.digest, image.config.digest}) {
+    const std::string path = blob_in(own_layout(places), digest);
+    if (all.contains(path)) parts.insert(path);
   }
   return parts;
 }
@@ -59,8 +68,16 @@ StoreUsage ImageStore::usage(const std::vector<ImageUser>& users) const {
   for (const ImageUser& user : users) {
     for (const std::string& fs : user.layers) active.insert(fs.substr(0, fs.rfind("/fs")));
   }
+  std::set<std::string> cached;
+  for (const StepRecord& record : StepRecords(places_).list()) {
+    ++usage.steps;
+    for (const std::string& part : parts_of(places_, record.layers, record.diff_ids, all)) {
+      if (!owners.contains(part) && !active.contains(part)) cached.insert(part);
+    }
+  }
   for (const auto& [path, bytes] : all) {
-    usage.total += bytes;
+    (cached.contains(path) ? usage.cached : usage.total) += bytes;
+    if (cached.contains(path)) continue;
     if (!active.contains(path)) usage.reclaimable += bytes;
   }
   return usage;

@@ -1,4 +1,4 @@
-// `image prune`, `container prune`, `system prune`: what nobody uses goes.
+// `image prune`, `container prune`, `builder prune`, `system prune`: what nobody uses goes.
 #include "sandbox/engine/prune.h"
 
 #include <stdio.h>
@@ -6,6 +6,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/cli/cmd/volume.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/engine/build_cache.h"
 #include "sandbox/engine/units.h"
 #include "sandbox/engine/volumes.h"
 
@@ -18,6 +19,10 @@ constexpr Option kImageOptions[] = {
     kForce,
 };
 constexpr Option kContainerOptions[] = {kForce};
+constexpr Option kBuilderOptions[] = {
+    {"all", 'a', nullptr, "Remove the files of cache mounts, too"},
+    kForce,
+};
 constexpr Option kSystemOptions[] = {
     {"all", 'a', nullptr, "Remove all unused images not just dangling ones"},
     kForce,
@@ -90,11 +95,18 @@ int prune_volumes(const Arguments& arguments) {
   return report_total(pruned.bytes);
 }
 
+int prune_builder(const Arguments& arguments) {
+  const bool all = arguments.flag("all");
+  const std::string what = all ? "all build cache" : "all steps of builds, but no cache mount";
+  if (!confirmed(arguments, fmt::format("This will remove {}.", what))) return report_total(0);
+  return report_total(engine::prune_build_cache(find_places(), all).bytes);
+}
+
 int prune_system(const Arguments& arguments) {
   const bool all = arguments.flag("all"), with_volumes = arguments.flag("volumes");
   const char* volumes_that_go = with_volumes ? "  - all anonymous volumes not used by at least one container\n" : "";
-  if (!confirmed(arguments, fmt::format("This will remove:\n  - all stopped containers\n{}  - {}\n", volumes_that_go,
-                                        images_that_go(all)))) {
+  if (!confirmed(arguments, fmt::format("This will remove:\n  - all stopped containers\n{}  - {}\n  - unused build cache\n",
+                                        volumes_that_go, images_that_go(all)))) {
     return report_total(0);
   }
   const Places places = find_places();
@@ -104,7 +116,8 @@ int prune_system(const Arguments& arguments) {
   report_volumes(volumes);
   const auto images = engine::prune_images(places, all);
   report_images(images);
-  return report_total(containers.bytes + volumes.bytes + images.bytes);
+  const auto cache = engine::prune_build_cache(places, all);
+  return report_total(containers.bytes + volumes.bytes + images.bytes + cache.bytes);
 }
 
 }  // namespace
@@ -120,6 +133,8 @@ const Command kContainerPrune{"container prune",
                               0};
 const Command kVolumePrune{
     "volume prune", "volume prune [OPTIONS]", "Remove unused local volumes", kVolumeOptions, prune_volumes, 0, 0};
+const Command kBuilderPrune{
+    "builder prune", "builder prune [OPTIONS]", "Remove build cache", kBuilderOptions, prune_builder, 0, 0};
 const Command kSystemPrune{
     "system prune", "system prune [OPTIONS]", "Remove unused data", kSystemOptions, prune_system, 0, 0};
 

@@ -8,6 +8,7 @@
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/container_listing.h"
 #include "sandbox/cli/image_listing.h"
+#include "sandbox/engine/build_cache.h"
 #include "sandbox/engine/disk_usage.h"
 #include "sandbox/engine/units.h"
 
@@ -80,6 +81,12 @@ Row volumes_row(const std::vector<engine::VolumeUsage>& volumes) {
   return {"Local Volumes", volumes.size(), active, size, reclaimable};
 }
 
+Row build_cache_row(const Places& places, const image::StoreUsage& usage) {
+  const engine::CacheMounts mounts = engine::cache_mounts(places);
+  const std::uint64_t size = usage.cached + mounts.bytes;
+  return {"Build Cache", usage.steps + mounts.count, 0, size, size};
+}
+
 std::string image_table(const image::StoreUsage& usage) {
   std::vector<ImageRow> rows;
   for (const auto& one : usage.images) rows.push_back({&one.image, ::time(nullptr), false, false, &one});
@@ -103,7 +110,7 @@ int run(const Arguments& arguments) {
   if (!verbose) {
     print(render_listing(kListing, chosen_format({format, false, kTable}),
                          {images_row(usage.images), containers_row(usage.containers), volumes_row(usage.volumes),
-                          {"Build Cache"}}));
+                          build_cache_row(places, usage.images)}));
     return 0;
   }
   print("Images space usage:\n\n" + image_table(usage.images) + "\nContainers space usage:\n\n" +

@@ -1,0 +1,28 @@
+// What builds keep for later ones: results of steps, and cache mounts. Runs in the client.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "sandbox/base/places.h"
+
+namespace sandbox::engine {
+
+/// Where the cache mount `id` is kept: its files in "data", and "lock" for who wants it alone.
+std::string cache_mount_directory(const Places& places, const std::string& id);
+
+struct CacheMounts {
+  std::size_t count = 0;
+  std::uint64_t bytes = 0;  ///< Of their files.
+};
+CacheMounts cache_mounts(const Places& places);
+
+struct PrunedBuildCache {
+  std::size_t steps = 0, mounts = 0;
+  std::uint64_t bytes = 0;  ///< Free now.
+};
+/// Forgets all steps, and with `mounts` the files of cache mounts. What an image needs stays. A full disk is no obstacle.
+PrunedBuildCache prune_build_cache(const Places& places, bool mounts);
+
+}  // namespace sandbox::engine

@@ -1,0 +1,71 @@
+// See step_records.h.
+#include "sandbox/image/step_records.h"
+
+#include "sandbox/base/directory.h"
+#include "sandbox/base/digest.h"
+#include "sandbox/base/identifier.h"
+#include "sandbox/base/sys.h"
+#include "sandbox/image/layout.h"
+
+namespace sandbox::image {
+
+std::optional<StepRecord> StepRecords::read(const std::string& key) const {
+  const auto status = sys::fstatat(AT_FDCWD, path_of(key).c_str(), AT_SYMLINK_NOFOLLOW);
+  if (!status) return {};
+  try {
+    return reading_document("a record of a build", [&] {
+      const Json json = parse_json(read_file(path_of(key)), "a record of a build");
+      StepRecord record{key,
+                        json.at("title"),
+                        json.at("created"),
+                        {},
+                        json.at("diff_ids"),
+                        json.at("own_layer"),
+                        status->st_mtim.tv_sec};
+      for (const Json& layer : json.at("layers")) record.layers.push_back(parse_descriptor(layer, "a layer"));
+      if (record.layers.size() != record.diff_ids.size()) throw InvalidInput("as many layers as digests");
+      for (const std::string& digest : record.diff_ids) {
+        if (!is_valid_digest(digest)) throw InvalidInput("a digest");
+      }
+      return record;
+    });
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+std::optional<StepRecord> StepRecords::find(const std::string& key) const {
+  auto record = read(key);
+  const timespec now[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
+  if (record) (void)sys::utimensat(AT_FDCWD, path_of(key).c_str(), now, AT_SYMLINK_NOFOLLOW);
+  return record;
+}
+
+void StepRecords::keep(const StepRecord& record) const {
+  make_directories(directory_);
+  Json layers = Json::array();
+  for (const Descriptor& layer : record.layers) layers.push_back(descriptor_json(layer));
+  const Json json = {{"title", record.title},
+                     {"created", record.created},
+                     {"layers", std::move(layers)},
+                     {"diff_ids", record.diff_ids},
+                     {"own_layer", record.own_layer}};
+  write_file_atomic(path_of(record.key), json.dump(-1, ' ', false, Json::error_handler_t::replace), false);
+}
+
+std::vector<StepRecord> StepRecords::list() const {
+  std::vector<StepRecord> records;
+  for (const std::string& name : list_directory(directory_)) {
+    if (!is_hex(name, 64)) continue;
+    if (auto record = read(name)) records.push_back(std::move(*record));
+  }
+  return records;
+}
+
+void StepRecords::forget(const std::string& key) const {
+  const auto removed = sys::unlinkat(AT_FDCWD, path_of(key).c_str(), 0);
+  if (!removed && removed.error().value != ENOENT)
+    throw SysError(removed.error(), fmt::format("removing '{}'", path_of(key)));
+}
+
+}  // namespace sandbox::image

@@ -1,0 +1,44 @@
+// What builds have done: <data>/build-cache/steps/<key>, a document for each step with the layers that it resulted in.
+// The layers of all records are no garbage. Runs in the process that builds, or collects garbage.
+//
+// A record is written when its blobs are there; one that a power cut has emptied, or that names what is gone, is none.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sandbox/base/places.h"
+#include "sandbox/image/image_store.h"
+
+namespace sandbox::image {
+
+struct StepRecord {
+  std::string key;                    ///< 64 hexadecimal digits.
+  std::string title;                  ///< "[2/4] RUN make"
+  std::string created;                ///< RFC 3339
+  std::vector<Descriptor> layers;     ///< Of the step's result, bottom first.
+  std::vector<std::string> diff_ids;  ///< As many.
+  bool own_layer = false;             ///< The last layer is this step's.
+  std::int64_t used = 0;              ///< Seconds since the epoch.
+};
+
+class StepRecords {
+ public:
+  explicit StepRecords(const Places& places) : directory_(places.data + "/build-cache/steps") {}
+
+  /// Notes that it was used.
+  std::optional<StepRecord> find(const std::string& key) const;
+  void keep(const StepRecord& record) const;
+  std::vector<StepRecord> list() const;
+  void forget(const std::string& key) const;
+
+ private:
+  std::optional<StepRecord> read(const std::string& key) const;
+  std::string path_of(const std::string& key) const { return directory_ + "/" + key; }
+
+  std::string directory_;
+};
+
+}  // namespace sandbox::image
