@@ -2,20 +2,23 @@
 #include <functional>
 
 #include "sandbox/base/error.h"
+#include "sandbox/cli/cmd/volume.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/format/text.h"
 #include "sandbox/cli/inspect_document.h"
 #include "sandbox/cli/template/template.h"
+#include "sandbox/container/volume_store.h"
 #include "sandbox/engine/disk_usage.h"
+#include "sandbox/engine/units.h"
 
 namespace sandbox::cli {
 namespace {
 
 constexpr Option kFormat = {"format", 'f', "string", "Format output: 'json', or a Go template"};
 constexpr Option kSize = {"size", 's', nullptr, "Display total file sizes if the type is container"};
-constexpr Option kOptions[] = {kFormat, kSize, {"type", '\0', "string", "Only inspect objects of the given type (container|image)"}};
+constexpr Option kOptions[] = {kFormat, kSize, {"type", '\0', "string", "Only inspect objects of the given type (container|image|volume)"}};
 constexpr Option kContainerOptions[] = {kFormat, kSize};
-constexpr Option kImageOptions[] = {kFormat};
+constexpr Option kFormatOnly[] = {kFormat};
 
 const image::Image* find_image(const image::ImageStore& store, const std::string& id, image::Image& found) {
   if (id.empty()) return nullptr;
@@ -50,16 +53,28 @@ OrderedJson image_document(const Places& places, const std::string& name) {
   return inspected(image, names);
 }
 
+OrderedJson volume_document(const Places& places, const std::string& name) {
+  const container::Volume volume = container::VolumeStore(places).find(name);
+  return {{"CreatedAt", engine::format_time(volume.created)}, {"Driver", "local"},
+          {"Labels", volume.labels.empty() ? OrderedJson(nullptr) : OrderedJson(volume.labels)},
+          {"Mountpoint", volume.data()}, {"Name", volume.name}, {"Options", nullptr}, {"Scope", "local"}};
+}
+
 /// As Docker: the first kind that has something of this name.
 OrderedJson document_of(const Places& places, const std::string& type, const std::string& name, bool with_size) {
   if (type == "container") return container_document(places, name, with_size);
   if (type == "image") return image_document(places, name);
+  if (type == "volume") return volume_document(places, name);
   try {
     return container_document(places, name, with_size);
   } catch (const NotFound&) {
   }
   try {
     return image_document(places, name);
+  } catch (const NotFound&) {
+  }
+  try {
+    return volume_document(places, name);
   } catch (const NotFound&) {
     throw NotFound(fmt::format("no such object: {}", name));
   }
@@ -127,8 +142,8 @@ int inspect(const Arguments& arguments, const std::string& type) {
 
 int run(const Arguments& arguments) {
   const std::string type = arguments.text("type");
-  if (!type.empty() && type != "container" && type != "image") {
-    throw UsageError(fmt::format("\"{}\" is not a valid value for --type", type), "types: container, image");
+  if (!type.empty() && type != "container" && type != "image" && type != "volume") {
+    throw UsageError(fmt::format("\"{}\" is not a valid value for --type", type), "types: container, image, volume");
   }
   return inspect(arguments, type);
 }
@@ -136,12 +151,15 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 const Command kInspect{"inspect", "inspect [OPTIONS] NAME|ID [NAME|ID...]",
-                       "Return low-level information on containers and images", kOptions, run, 1};
+                       "Return low-level information on containers, images and volumes", kOptions, run, 1};
 const Command kContainerInspect{"container inspect", "container inspect [OPTIONS] CONTAINER [CONTAINER...]",
                                 "Display detailed information on one or more containers", kContainerOptions,
                                 [](const Arguments& arguments) { return inspect(arguments, "container"); }, 1};
 const Command kImageInspect{"image inspect", "image inspect [OPTIONS] IMAGE [IMAGE...]",
-                            "Display detailed information on one or more images", kImageOptions,
+                            "Display detailed information on one or more images", kFormatOnly,
                             [](const Arguments& arguments) { return inspect(arguments, "image"); }, 1};
+const Command kVolumeInspect{"volume inspect", "volume inspect [OPTIONS] VOLUME [VOLUME...]",
+                             "Display detailed information on one or more volumes", kFormatOnly,
+                             [](const Arguments& arguments) { return inspect(arguments, "volume"); }, 1};
 
 }  // namespace sandbox::cli

@@ -1,10 +1,10 @@
 // `search`: repositories of Docker Hub, or of any registry.
-#include <algorithm>
 #include <charconv>
 
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
-#include "sandbox/cli/table.h"
+#include "sandbox/cli/format/listing.h"
+#include "sandbox/cli/format/text.h"
 #include "sandbox/image/reference.h"
 #include "sandbox/image/registry_search.h"
 
@@ -13,6 +13,7 @@ namespace {
 
 constexpr Option kOptions[] = {
     {"filter", 'f', "filter", "Filter output based on conditions provided (is-official=true, stars=3)"},
+    {"format", '\0', "string", "Format output: 'table', 'table TEMPLATE', 'json', or a Go template"},
     {"limit", '\0', "int", "Max number of search results (default 25)"},
     {"no-trunc", '\0', nullptr, "Don't truncate output"},
 };
@@ -58,27 +59,36 @@ std::pair<std::string, std::string> split(const std::string& text) {
   return {name->registry, text.substr(slash + 1)};
 }
 
-std::string cell(std::string text, bool whole) {
-  std::ranges::replace_if(text, [](char c) { return c == '\n' || c == '\t' || c == '\r'; }, ' ');
-  if (whole || text.size() <= description_length) return without_controls(text);
-  std::size_t end = description_length - 1;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80) --end;  // not within a character
-  return without_controls(text.substr(0, end)) + "…";
+struct Row {
+  image::Found found;
+  bool whole = false;
+};
+
+std::string description(const Row& row) {
+  const std::string text = one_cell(row.found.description);
+  return row.whole ? text : ellipsis(text, description_length);
 }
+
+constexpr Column<Row> kColumns[] = {
+    {"Name", "NAME", [](const Row& row) { return without_controls(row.found.name); }},
+    {"Description", "DESCRIPTION", description},
+    {"StarCount", "STARS", [](const Row& row) { return fmt::format("{}", row.found.stars); }},
+    {"IsOfficial", "OFFICIAL", [](const Row& row) { return std::string(row.found.official ? "[OK]" : ""); }},
+};
+constexpr Listing<Row> kListing{"*search.searchContext", kColumns};
 
 int run(const Arguments& arguments) {
   const std::uint64_t limit = number(arguments.text("limit", "25"), "limit");
   if (limit < 1 || limit > 100) throw UsageError(fmt::format("limit {} is outside the range of [1, 100]", limit));
   const Filter filter = filter_of(arguments);
   const auto [registry, term] = split(arguments.positional[0]);
-  const bool whole = arguments.flag("no-trunc");
-  std::vector<std::vector<std::string>> rows{{"NAME", "DESCRIPTION", "STARS", "OFFICIAL"}};
-  for (const image::Found& found : image::search(registry, term, limit)) {
-    if (!passes(filter, found)) continue;
-    rows.push_back({without_controls(found.name), cell(found.description, whole), fmt::format("{}", found.stars),
-                    found.official ? "[OK]" : ""});
+  std::vector<Row> rows;
+  for (image::Found& found : image::search(registry, term, limit)) {
+    if (passes(filter, found)) rows.push_back({std::move(found), arguments.flag("no-trunc")});
   }
-  print(render_table(rows));
+  const std::string format = chosen_format(
+      {arguments.text("format"), false, "{{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}"});
+  print(render_listing(kListing, format, rows));
   return 0;
 }
 

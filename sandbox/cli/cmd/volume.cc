@@ -1,15 +1,14 @@
-// `volume create`, `ls`, `inspect` and `rm`. `volume prune` is in prune.cc.
+// `volume create`, `ls` and `rm`. `volume inspect` is in inspect.cc, `volume prune` in prune.cc.
 #include <time.h>
 
 #include <algorithm>
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/identifier.h"
-#include "sandbox/base/json.h"
 #include "sandbox/cli/cmd/volume.h"
-#include "sandbox/cli/table.h"
+#include "sandbox/cli/docker_config.h"
+#include "sandbox/cli/format/listing.h"
 #include "sandbox/container/volume_store.h"
-#include "sandbox/engine/units.h"
 
 namespace sandbox::cli {
 namespace {
@@ -21,6 +20,7 @@ constexpr Option kCreateOptions[] = {
 };
 constexpr Option kLsOptions[] = {
     {"filter", 'f', "filter", "Provide filter values (e.g. \"dangling=true\")"},
+    {"format", '\0', "string", "Format output: 'table', 'table TEMPLATE', 'json', or a Go template"},
     {"quiet", 'q', nullptr, "Only display volume names"},
 };
 constexpr Option kRmOptions[] = {{"force", 'f', nullptr, "Force the removal of one or more volumes"}};
@@ -79,46 +79,41 @@ bool matches(const container::VolumeStore& store, const std::vector<container::C
   throw UsageError(fmt::format("invalid filter '{}'", key));
 }
 
+std::string labels_of(const container::Volume& volume) {
+  std::string text;
+  for (const auto& [name, value] : volume.labels) text += fmt::format("{}{}={}", text.empty() ? "" : ",", name, value);
+  return text;
+}
+
+std::string label_of(const container::Volume& volume, const std::string& name) {
+  const auto found = volume.labels.find(name);
+  return found == volume.labels.end() ? "" : found->second;
+}
+
+constexpr Column<container::Volume> kColumns[] = {
+    {"Driver", "DRIVER", [](const container::Volume&) { return std::string("local"); }},
+    {"Name", "VOLUME NAME", [](const container::Volume& volume) { return volume.name; }},
+    {"Scope", "SCOPE", [](const container::Volume&) { return std::string("local"); }},
+    {"Mountpoint", "MOUNTPOINT", [](const container::Volume& volume) { return volume.data(); }},
+    {"Labels", "LABELS", labels_of},
+};
+constexpr Listing<container::Volume> kListing{"*formatter.volumeContext", kColumns, label_of};
+
 int list(const Arguments& arguments) {
   const Places places = find_places();
   const container::VolumeStore store(places);
   const auto containers = container::ContainerStore(places).list();
   const auto filters = arguments.all("filter");
   for (const std::string& filter : filters) (void)matches(store, containers, {}, filter);  // refuses what is none
-  std::vector<std::vector<std::string>> rows{{"DRIVER", "VOLUME NAME"}};
-  for (const container::Volume& volume : store.list()) {
-    const auto holds = [&](const std::string& filter) { return matches(store, containers, volume, filter); };
-    if (std::ranges::all_of(filters, holds)) rows.push_back({"local", volume.name});
-  }
-  if (!arguments.flag("quiet")) {
-    print(render_table(rows));
-    return 0;
-  }
-  for (std::size_t i = 1; i < rows.size(); ++i) print(rows[i][1] + "\n");
+  std::vector<container::Volume> volumes = store.list();
+  std::erase_if(volumes, [&](const container::Volume& volume) {
+    return !std::ranges::all_of(filters, [&](const auto& filter) { return matches(store, containers, volume, filter); });
+  });
+  const bool quiet = arguments.flag("quiet");
+  const std::string format = arguments.last("format") ? arguments.text("format") : quiet ? "{{.Name}}" : docker_config("volumesFormat");
+  print(render_listing(kListing, chosen_format({format, false, "{{.Driver}}\t{{.Name}}", "name: {{.Name}}\ndriver: {{.Driver}}\n"}),
+                       volumes));
   return 0;
-}
-
-int inspect(const Arguments& arguments) {
-  const container::VolumeStore store(find_places());
-  Json found = Json::array();
-  int status = 0;
-  for (const std::string& name : arguments.positional) {
-    try {
-      const container::Volume volume = store.find(name);
-      found.push_back({{"CreatedAt", engine::format_time(volume.created)},
-                       {"Driver", "local"},
-                       {"Labels", volume.labels.empty() ? Json(nullptr) : Json(volume.labels)},
-                       {"Mountpoint", volume.data()},
-                       {"Name", volume.name},
-                       {"Options", nullptr},
-                       {"Scope", "local"}});
-    } catch (const Error& error) {
-      print_error(error.what(), error.hint());
-      status = 1;
-    }
-  }
-  print(json_for_terminals(found) + "\n");
-  return status;
 }
 
 void remove(const std::string& name, const Arguments& arguments) {
@@ -138,12 +133,6 @@ int remove_all(const Arguments& arguments) { return for_each_argument(arguments,
 const Command kVolumeCreate{
     "volume create", "volume create [OPTIONS] [VOLUME]", "Create a volume", kCreateOptions, create, 0, 1};
 const Command kVolumeLs{"volume ls", "volume ls [OPTIONS]", "List volumes", kLsOptions, list, 0, 0};
-const Command kVolumeInspect{"volume inspect",
-                             "volume inspect VOLUME [VOLUME...]",
-                             "Display detailed information on one or more volumes",
-                             {},
-                             inspect,
-                             1};
 const Command kVolumeRm{
     "volume rm", "volume rm [OPTIONS] VOLUME [VOLUME...]", "Remove one or more volumes", kRmOptions, remove_all, 1};
 
