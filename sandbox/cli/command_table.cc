@@ -148,7 +148,8 @@ std::vector<std::pair<std::string_view, const Command*>> commands_of(std::string
   const auto add = [&](std::string_view name, const Command* command) {
     const bool is_member = name.starts_with(group) && name.size() > group.size() && name[group.size()] == ' ';
     const auto is_known = [&](const auto& member) { return member.second == command; };
-    if (is_member && std::ranges::none_of(members, is_known)) members.emplace_back(name.substr(group.size() + 1), command);
+    if (!is_member || std::ranges::any_of(members, is_known)) return;
+    members.emplace_back(name.substr(group.size() + 1), command);
   };
   for (const Command* command : kCommands) add(command->name, command);
   for (const Alias& alias : kAliases) add(alias.name, alias.command);

@@ -22,7 +22,8 @@ std::string usage_of(const Named& named) {
 }
 
 std::string usage_tail(const Named& named) {
-  return fmt::format("\n\nUsage:  {}\n\nRun '{} {} --help' for more information", usage_of(named), program(), named.name);
+  return fmt::format("\n\nUsage:  {}\n\nRun '{} {} --help' for more information", usage_of(named), program(),
+                     named.name);
 }
 
 std::string aliases_of(const Command& command) {
@@ -39,8 +40,10 @@ std::string help_of(const Named& named) {
 }
 
 std::string overview() {
-  std::string text = fmt::format("Usage:  {} COMMAND\n\nRuns containers as an ordinary user, without a daemon.\n\n"
-                                 "Management Commands:\n", program());
+  std::string text = fmt::format(
+      "Usage:  {} COMMAND\n\nRuns containers as an ordinary user, without a daemon.\n\n"
+      "Management Commands:\n",
+      program());
   for (const Group& group : groups()) text += fmt::format("  {:<17}  {}\n", group.name, group.summary);
   text += "\nCommands:\n";
   for (const Command* command : commands()) text += fmt::format("  {:<17}  {}\n", command->name, command->summary);
@@ -50,7 +53,8 @@ std::string overview() {
 
 std::string group_help(const Group& group) {
   std::string text = fmt::format("Usage:  {} {} COMMAND\n\n{}\n\nCommands:\n", program(), group.name, group.summary);
-  for (const auto& [name, command] : commands_of(group.name)) text += fmt::format("  {:<11}  {}\n", name, command->summary);
+  for (const auto& [name, command] : commands_of(group.name))
+    text += fmt::format("  {:<11}  {}\n", name, command->summary);
   return text + fmt::format("\nRun '{} {} COMMAND --help' for more information on a command.\n", program(), group.name);
 }
 
@@ -120,7 +124,8 @@ int unknown(std::string_view word, std::string_view path, std::span<const std::s
 }
 
 int unknown_flag(std::string_view flag, std::string_view path) {
-  print_error(fmt::format("unknown flag: {0}\n\nUsage:  {1} COMMAND\n\nRun '{1} --help' for more information", flag, path));
+  print_error(
+      fmt::format("unknown flag: {0}\n\nUsage:  {1} COMMAND\n\nRun '{1} --help' for more information", flag, path));
   return 125;
 }
 

@@ -100,8 +100,8 @@ class Completer {
     if (name == "filter" && std::string_view(command.name) == "ps") {
       for (const std::string_view filter : kContainerFilters) offer(fmt::format("{}=", filter));
     }
-    static constexpr std::string_view files[] = {"cidfile", "env-file", "input", "output", "file", "rootfs", "volume",
-                                                 "iidfile", "label-file", "authfile"};
+    static constexpr std::string_view files[] = {"cidfile", "env-file", "input",   "output",     "file",
+                                                 "rootfs",  "volume",   "iidfile", "label-file", "authfile"};
     if (std::ranges::find(files, name) != std::end(files)) found_.files = true;
     if (name == "volume") offer_all(Names::volumes);
     if (name == "format") offer("json"), offer("table");
@@ -128,13 +128,16 @@ class Completer {
     const std::size_t first_size = found_.words.size();
     name_for(command, place);
     // What is named already is not meant again.
-    const auto is_given = [&](const Candidate& one) { return std::ranges::find(positional, one.word) != positional.end(); };
+    const auto is_given = [&](const Candidate& one) {
+      return std::ranges::find(positional, one.word) != positional.end();
+    };
     const auto begin = found_.words.begin() + static_cast<std::ptrdiff_t>(first_size);
     found_.words.erase(std::remove_if(begin, found_.words.end(), is_given), found_.words.end());
   }
 
   void name_for(const Command& command, std::string_view place) {
-    static constexpr std::string_view of_running[] = {"exec", "stop", "kill", "attach", "top", "pause", "unpause", "port"};
+    static constexpr std::string_view of_running[] = {"exec", "stop",  "kill",    "attach",
+                                                      "top",  "pause", "unpause", "port"};
     const bool running = std::ranges::find(of_running, std::string_view(command.name)) != std::end(of_running);
     if (place.starts_with("CONTAINER:")) {
       for (const std::string& name : list_(Names::containers)) offer(name + ":");
@@ -142,7 +145,9 @@ class Completer {
       return;
     }
     if (place == "CONTAINER") return offer_all(running ? Names::running_containers : Names::containers);
-    if (place.starts_with("IMAGE") || place.starts_with("SOURCE_IMAGE") || place.starts_with("REPOSITORY") || place.starts_with("NAME[")) return offer_all(Names::images);
+    if (place.starts_with("IMAGE") || place.starts_with("SOURCE_IMAGE") || place.starts_with("REPOSITORY") ||
+        place.starts_with("NAME["))
+      return offer_all(Names::images);
     if (place == "VOLUME") return offer_all(Names::volumes);
     if (place == "NAME|ID" || place == "NAME") {
       offer_all(Names::containers);
@@ -229,7 +234,8 @@ std::string completion_script(std::string_view shell, std::string_view program) 
   if (script.empty()) throw UsageError(fmt::format("unknown shell: {}", shell), "shells: bash, zsh, fish");
   constexpr std::string_view word = "PROGRAM";
   std::string text(script);
-  for (std::size_t at = 0; (at = text.find(word, at)) != text.npos; at += program.size()) text.replace(at, word.size(), program);
+  for (std::size_t at = 0; (at = text.find(word, at)) != text.npos; at += program.size())
+    text.replace(at, word.size(), program);
   return text;
 }
 

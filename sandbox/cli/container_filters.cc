@@ -28,16 +28,19 @@ std::size_t position_of(const std::vector<Container>& all, const std::string& re
 }
 
 void check_status(const Filters& filters) {
-  static constexpr std::string_view words[] = {"created", "dead", "exited", "paused", "removing", "restarting", "running"};
+  static constexpr std::string_view words[] = {"created",  "dead",       "exited", "paused",
+                                               "removing", "restarting", "running"};
   for (const auto& word : filters.values("status")) {
-    if (std::ranges::find(words, word) == std::end(words)) throw UsageError(fmt::format("invalid filter 'status={}'", word));
+    if (std::ranges::find(words, word) == std::end(words))
+      throw UsageError(fmt::format("invalid filter 'status={}'", word));
   }
 }
 
 int exit_code(const std::string& text) {
   int code = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), code);
-  if (error != std::errc{} || end != text.data() + text.size()) throw UsageError(fmt::format("invalid filter 'exited={}'", text));
+  if (error != std::errc{} || end != text.data() + text.size())
+    throw UsageError(fmt::format("invalid filter 'exited={}'", text));
   return code;
 }
 
@@ -56,7 +59,8 @@ bool publishes(const Container& one, const std::string& text) {
 }
 
 const image::Image* image_of(const FilterContext& context, const Container& one) {
-  const auto found = std::ranges::find_if(context.images, [&](const auto& image) { return image.id() == one.spec.image_id; });
+  const auto found =
+      std::ranges::find_if(context.images, [&](const auto& image) { return image.id() == one.spec.image_id; });
   return found == context.images.end() ? nullptr : &*found;
 }
 
@@ -107,7 +111,8 @@ bool names(const image::Image& image, const std::string& text) {
 bool comes_from(const FilterContext& context, const Container& one, const std::string& text) {
   const image::Image* own = image_of(context, one);
   if (own == nullptr) return one.spec.image == text || begins(one.spec.image_id, text);
-  return std::ranges::any_of(context.images, [&](const auto& image) { return names(image, text) && descends(*own, image); });
+  return std::ranges::any_of(context.images,
+                             [&](const auto& image) { return names(image, text) && descends(*own, image); });
 }
 
 bool has_health(const Container& one, const std::string& text) {
@@ -118,7 +123,8 @@ bool has_health(const Container& one, const std::string& text) {
 bool fits(const Filters& filters, const FilterContext& context, const Container& one) {
   const std::string slashed = "/" + one.spec.name;
   return filters.any("id", [&](const auto& value) { return begins(one.spec.id, value); }) &&
-         filters.any("name", [&](const auto& value) { return is_found(value, one.spec.name) || is_found(value, slashed); }) &&
+         filters.any("name",
+                     [&](const auto& value) { return is_found(value, one.spec.name) || is_found(value, slashed); }) &&
          filters.labels_fit(one.spec.labels) &&
          filters.any("status", [&](const auto& value) { return value == state_word(one.state); }) &&
          filters.any("exited", [&](const auto& value) { return has_exited_with(one, value); }) &&
@@ -138,7 +144,8 @@ std::vector<Container> filtered(const Filters& filters, const FilterContext& con
   check_status(filters);
   for (const auto& text : filters.values("exited")) (void)exit_code(text);
   std::size_t first = 0, last = context.all.size();  // newest first: "before" one are those behind it
-  for (const auto& reference : filters.values("before")) first = std::max(first, position_of(context.all, reference) + 1);
+  for (const auto& reference : filters.values("before"))
+    first = std::max(first, position_of(context.all, reference) + 1);
   for (const auto& reference : filters.values("since")) last = std::min(last, position_of(context.all, reference));
   std::vector<Container> passed;
   for (std::size_t i = first; i < last; ++i) {

@@ -9,8 +9,9 @@
 
 namespace sandbox::cli {
 
-inline constexpr std::string_view kContainerFilters[] = {"ancestor", "before", "exited", "expose", "health",  "id", "label",
-                                                         "name",     "network", "publish", "since", "status", "volume"};
+inline constexpr std::string_view kContainerFilters[] = {
+    "ancestor", "before",  "exited",  "expose", "health", "id",    "label",
+    "name",     "network", "publish", "since",  "status", "volume"};
 
 /// What the filters need to know besides the containers.
 struct FilterContext {

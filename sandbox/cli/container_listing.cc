@@ -62,7 +62,8 @@ std::string size_cell(const ContainerRow& row) {
 }
 
 constexpr Column<ContainerRow> kColumns[] = {
-    {"ID", "CONTAINER ID", [](const ContainerRow& row) { return row.whole ? spec_of(row).id : short_id(spec_of(row).id); }},
+    {"ID", "CONTAINER ID",
+     [](const ContainerRow& row) { return row.whole ? spec_of(row).id : short_id(spec_of(row).id); }},
     {"Image", "IMAGE", image_cell},
     {"Command", "COMMAND",
      [](const ContainerRow& row) { return command_cell(spec_of(row).plan.process.argv, row.whole); }},
@@ -93,7 +94,8 @@ constinit const Listing<ContainerRow> kContainerListing{"*formatter.ContainerCon
 
 std::string_view state_word(const container::State& state) {
   static constexpr std::string_view words[] = {"created", "running", "exited"};
-  return state.paused && state.status == container::Status::running ? "paused" : words[static_cast<std::size_t>(state.status)];
+  return state.paused && state.status == container::Status::running ? "paused"
+                                                                    : words[static_cast<std::size_t>(state.status)];
 }
 
 std::string health_word(const std::string& status) {

@@ -31,9 +31,16 @@ std::string text_of_image(const image::Image* image, const char* key) {
 
 OrderedJson state_of(const container::State& state) {
   const bool running = state.status == container::Status::running;
-  return {{"Status", state_word(state)}, {"Running", running}, {"Paused", state.paused}, {"Restarting", false},
-          {"OOMKilled", state.oom_killed}, {"Dead", false}, {"Pid", running ? state.pid : 0},
-          {"ExitCode", state.exit_code}, {"Error", state.error}, {"StartedAt", engine::format_time(state.started)},
+  return {{"Status", state_word(state)},
+          {"Running", running},
+          {"Paused", state.paused},
+          {"Restarting", false},
+          {"OOMKilled", state.oom_killed},
+          {"Dead", false},
+          {"Pid", running ? state.pid : 0},
+          {"ExitCode", state.exit_code},
+          {"Error", state.error},
+          {"StartedAt", engine::format_time(state.started)},
           {"FinishedAt", engine::format_time(state.finished)}};
 }
 
@@ -47,7 +54,9 @@ OrderedJson ports_of(const std::vector<container::PublishedPort>& ports) {
   return found;
 }
 
-OrderedJson list_or_null(const std::vector<std::string>& words) { return words.empty() ? OrderedJson(nullptr) : OrderedJson(words); }
+OrderedJson list_or_null(const std::vector<std::string>& words) {
+  return words.empty() ? OrderedJson(nullptr) : OrderedJson(words);
+}
 
 /// As --cap-add or --cap-drop would have asked for it.
 OrderedJson capabilities(std::uint64_t set) { return list_or_null(profiles::capability_names(set)); }
@@ -80,7 +89,8 @@ OrderedJson mounts_of(const Container& container) {
 std::uint64_t shared_memory_size(const Spec& spec) {
   for (const auto& mount : spec.plan.mounts) {
     const auto size = mount.data.find("size=");
-    if (mount.target == "/dev/shm" && size != std::string::npos) return std::strtoull(mount.data.c_str() + size + 5, nullptr, 10);
+    if (mount.target == "/dev/shm" && size != std::string::npos)
+      return std::strtoull(mount.data.c_str() + size + 5, nullptr, 10);
   }
   return 0;
 }
@@ -104,22 +114,41 @@ OrderedJson host_config(const Container& container) {
   const std::uint64_t usual = profiles::default_capabilities(), own = spec.plan.process.capabilities;
   const auto mode = [](bool is_own) { return is_own ? "private" : "host"; };
   OrderedJson config = {
-      {"Binds", binds_of(container)}, {"ContainerIDFile", ""},
-      {"LogConfig", {{"Type", "json-file"}, {"Config", OrderedJson::object()}}}, {"NetworkMode", network_of(spec)},
-      {"PortBindings", ports_of(spec.ports)}, {"RestartPolicy", {{"Name", "no"}, {"MaximumRetryCount", 0}}},
-      {"AutoRemove", spec.auto_remove}, {"VolumeDriver", ""}, {"VolumesFrom", nullptr},
-      {"CapAdd", capabilities(own & ~usual)}, {"CapDrop", capabilities(usual & ~own)},
-      {"CgroupnsMode", mode(namespaces.cgroup)}, {"IpcMode", mode(namespaces.ipc)}, {"OomScoreAdj", 0},
-      {"PidMode", namespaces.pid ? "" : "host"}, {"Privileged", false}, {"PublishAllPorts", false},
-      {"ReadonlyRootfs", spec.plan.root.read_only}, {"StorageOpt", storage_options(spec.plan.root)}, {"UTSMode", namespaces.uts ? "" : "host"}, {"UsernsMode", ""},
-      {"ShmSize", shared_memory_size(spec)}, {"Runtime", "sandbox"}, {"Init", spec.plan.process.init},
-      {"CpuShares", limits.cpu_shares}, {"Memory", limits.memory}, {"NanoCpus", limits.nano_cpus},
-      {"CpusetCpus", limits.cpuset_cpus}, {"CpusetMems", limits.cpuset_mems},
+      {"Binds", binds_of(container)},
+      {"ContainerIDFile", ""},
+      {"LogConfig", {{"Type", "json-file"}, {"Config", OrderedJson::object()}}},
+      {"NetworkMode", network_of(spec)},
+      {"PortBindings", ports_of(spec.ports)},
+      {"RestartPolicy", {{"Name", "no"}, {"MaximumRetryCount", 0}}},
+      {"AutoRemove", spec.auto_remove},
+      {"VolumeDriver", ""},
+      {"VolumesFrom", nullptr},
+      {"CapAdd", capabilities(own & ~usual)},
+      {"CapDrop", capabilities(usual & ~own)},
+      {"CgroupnsMode", mode(namespaces.cgroup)},
+      {"IpcMode", mode(namespaces.ipc)},
+      {"OomScoreAdj", 0},
+      {"PidMode", namespaces.pid ? "" : "host"},
+      {"Privileged", false},
+      {"PublishAllPorts", false},
+      {"ReadonlyRootfs", spec.plan.root.read_only},
+      {"StorageOpt", storage_options(spec.plan.root)},
+      {"UTSMode", namespaces.uts ? "" : "host"},
+      {"UsernsMode", ""},
+      {"ShmSize", shared_memory_size(spec)},
+      {"Runtime", "sandbox"},
+      {"Init", spec.plan.process.init},
+      {"CpuShares", limits.cpu_shares},
+      {"Memory", limits.memory},
+      {"NanoCpus", limits.nano_cpus},
+      {"CpusetCpus", limits.cpuset_cpus},
+      {"CpusetMems", limits.cpuset_mems},
       {"MemoryReservation", limits.memory_reservation},
       // Docker shows what the default comes to.
       {"MemorySwap", limits.memory_swap != 0 ? limits.memory_swap : static_cast<std::int64_t>(limits.memory * 2)},
       {"PidsLimit", limits.pids != 0 ? OrderedJson(limits.pids) : OrderedJson(nullptr)},
-      {"MaskedPaths", spec.plan.masked_paths}, {"ReadonlyPaths", spec.plan.read_only_paths}};
+      {"MaskedPaths", spec.plan.masked_paths},
+      {"ReadonlyPaths", spec.plan.read_only_paths}};
   return config;
 }
 
@@ -133,14 +162,18 @@ OrderedJson config_of(const Spec& spec, const image::Image* image) {
   const auto& process = spec.plan.process;
   const container::OwnConfig& own = spec.own_config;
   OrderedJson ports = of_image(image, "ExposedPorts");
-  for (const auto& port : spec.ports) ports[fmt::format("{}/{}", port.container_port, port.udp ? "udp" : "tcp")] = OrderedJson::object();
+  for (const auto& port : spec.ports)
+    ports[fmt::format("{}/{}", port.container_port, port.udp ? "udp" : "tcp")] = OrderedJson::object();
   OrderedJson entrypoint = own.replaces_entrypoint ? list_or_null(own.entrypoint) : of_image(image, "Entrypoint");
   OrderedJson command = own.replaces_entrypoint ? OrderedJson(nullptr) : of_image(image, "Cmd");
   if (!own.command.empty()) command = own.command;
   if (image == nullptr && !own.replaces_entrypoint) command = process.argv;  // all that is known of what it runs
-  OrderedJson config = {{"Hostname", spec.plan.hostname}, {"Domainname", spec.plan.domainname},
-                        {"User", own.user.empty() ? text_of_image(image, "User") : own.user}, {"AttachStdin", false},
-                        {"AttachStdout", true}, {"AttachStderr", true}};
+  OrderedJson config = {{"Hostname", spec.plan.hostname},
+                        {"Domainname", spec.plan.domainname},
+                        {"User", own.user.empty() ? text_of_image(image, "User") : own.user},
+                        {"AttachStdin", false},
+                        {"AttachStdout", true},
+                        {"AttachStderr", true}};
   if (!ports.is_null()) config["ExposedPorts"] = std::move(ports);
   config["Tty"] = process.terminal;
   config["OpenStdin"] = spec.open_stdin;
@@ -161,15 +194,17 @@ OrderedJson network_settings(const Container& container) {
   const Spec& spec = container.spec;
   const bool running = container.state.status == container::Status::running;
   OrderedJson endpoint = {{"Aliases", nullptr}, {"MacAddress", ""}, {"NetworkID", ""}, {"EndpointID", ""},
-                          {"Gateway", ""}, {"IPAddress", ""}, {"IPPrefixLen", 0}};
+                          {"Gateway", ""},      {"IPAddress", ""},  {"IPPrefixLen", 0}};
   if (running && spec.plan.network) {
     endpoint["Gateway"] = spec.plan.network->gateway;
     endpoint["IPAddress"] = spec.plan.network->address;
     endpoint["IPPrefixLen"] = spec.plan.network->prefix;
   }
-  OrderedJson settings = {{"SandboxID", spec.id}, {"SandboxKey", ""},
+  OrderedJson settings = {{"SandboxID", spec.id},
+                          {"SandboxKey", ""},
                           {"Ports", running ? ports_of(container::published_ports(container)) : OrderedJson::object()},
-                          {"Gateway", endpoint["Gateway"]}, {"IPAddress", endpoint["IPAddress"]},
+                          {"Gateway", endpoint["Gateway"]},
+                          {"IPAddress", endpoint["IPAddress"]},
                           {"IPPrefixLen", endpoint["IPPrefixLen"]}};
   if (running && spec.plan.network) settings["SandboxKey"] = fmt::format("/proc/{}/ns/net", container.state.pid);
   settings["Networks"] = {{network_of(spec), std::move(endpoint)}};
@@ -202,14 +237,26 @@ OrderedJson inspected(const Container& container, const image::Image* image, con
   const Spec& spec = container.spec;
   const auto& argv = spec.plan.process.argv;
   const auto own_file = [&](const char* name) { return fmt::format("{}/{}", container.directory, name); };
-  OrderedJson document = {{"Id", spec.id}, {"Created", created_text(spec)}, {"Path", argv.empty() ? "" : argv[0]},
-                          {"Args", OrderedJson::array()}, {"State", state_of(container.state)}, {"Image", spec.image_id},
-                          {"ResolvConfPath", own_file("resolv.conf")}, {"HostnamePath", own_file("hostname")},
-                          {"HostsPath", own_file("hosts")}, {"LogPath", container::log_path(container)},
-                          {"Name", "/" + spec.name}, {"RestartCount", 0}, {"Driver", "overlay2"}, {"Platform", "linux"},
-                          {"MountLabel", ""}, {"ProcessLabel", ""},
-                          {"AppArmorProfile", spec.plan.process.apparmor_profile}, {"ExecIDs", nullptr},
-                          {"HostConfig", host_config(container)}, {"GraphDriver", graph_driver(spec)}};
+  OrderedJson document = {{"Id", spec.id},
+                          {"Created", created_text(spec)},
+                          {"Path", argv.empty() ? "" : argv[0]},
+                          {"Args", OrderedJson::array()},
+                          {"State", state_of(container.state)},
+                          {"Image", spec.image_id},
+                          {"ResolvConfPath", own_file("resolv.conf")},
+                          {"HostnamePath", own_file("hostname")},
+                          {"HostsPath", own_file("hosts")},
+                          {"LogPath", container::log_path(container)},
+                          {"Name", "/" + spec.name},
+                          {"RestartCount", 0},
+                          {"Driver", "overlay2"},
+                          {"Platform", "linux"},
+                          {"MountLabel", ""},
+                          {"ProcessLabel", ""},
+                          {"AppArmorProfile", spec.plan.process.apparmor_profile},
+                          {"ExecIDs", nullptr},
+                          {"HostConfig", host_config(container)},
+                          {"GraphDriver", graph_driver(spec)}};
   for (std::size_t i = 1; i < argv.size(); ++i) document["Args"].push_back(argv[i]);
   if (size) {
     document["SizeRw"] = size->own;

@@ -1,5 +1,5 @@
-// Containers and images as `inspect` shows them: Docker's documents (Engine API, ContainerInspect and ImageInspect), with
-// its members in its order. Pure.
+// Containers and images as `inspect` shows them: Docker's documents (Engine API, ContainerInspect and ImageInspect),
+// with its members in its order. Pure.
 #pragma once
 
 #include <cstdint>

@@ -36,17 +36,17 @@ OrderedJson inspected(const image::Image& image, const std::vector<std::string>&
     reference.digest = image.manifest.digest;
     digests.insert(reference.familiar());
   }
-  OrderedJson document = {{"Id", image.id()}, {"RepoTags", std::move(tags)}, {"RepoDigests", digests},
-                          {"Parent", ""}, {"Comment", comment_of(image)}, {"Created", told(image, "created", "")},
-                          {"DockerVersion", ""}, {"Author", told(image, "author", "")},
-                          {"Architecture", told(image, "architecture", "")}};
+  OrderedJson document = {
+      {"Id", image.id()},    {"RepoTags", std::move(tags)},         {"RepoDigests", digests},
+      {"Parent", ""},        {"Comment", comment_of(image)},        {"Created", told(image, "created", "")},
+      {"DockerVersion", ""}, {"Author", told(image, "author", "")}, {"Architecture", told(image, "architecture", "")}};
   if (image.config_document.contains("variant")) document["Variant"] = told(image, "variant", "");
   document["Os"] = told(image, "os", "");
   document["Size"] = packed_size(image);
   document["RootFS"] = {{"Type", "layers"}, {"Layers", image.diff_ids}};
   document["Metadata"] = {{"LastTagTime", "0001-01-01T00:00:00Z"}};
-  document["Descriptor"] = {{"mediaType", image.manifest.media_type}, {"digest", image.manifest.digest},
-                            {"size", image.manifest.size}};
+  document["Descriptor"] = {
+      {"mediaType", image.manifest.media_type}, {"digest", image.manifest.digest}, {"size", image.manifest.size}};
   document["Config"] = told(image, "config", OrderedJson::object());
   return document;
 }
@@ -54,13 +54,27 @@ OrderedJson inspected(const image::Image& image, const std::vector<std::string>&
 std::span<const templates::TypedMember> inspected_types() {
   using templates::GoType;
   static constexpr templates::TypedMember types[] = {
-      {"Labels", GoType::map_of_strings},  {"Annotations", GoType::map_of_strings}, {"Data", GoType::map_of_strings},
-      {"Tmpfs", GoType::map_of_strings},   {"Sysctls", GoType::map_of_strings},     {"Options", GoType::map_of_strings},
-      {"Ports", GoType::map},              {"PortBindings", GoType::map},           {"Networks", GoType::map},
-      {"ExposedPorts", GoType::map},       {"Volumes", GoType::map},                {"Binds", GoType::list},
-      {"VolumesFrom", GoType::list},       {"CapAdd", GoType::list},                {"CapDrop", GoType::list},
-      {"Aliases", GoType::list},           {"ExecIDs", GoType::list},               {"Cmd", GoType::list},
-      {"Entrypoint", GoType::list},        {"OnBuild", GoType::list},               {"Env", GoType::list},
+      {"Labels", GoType::map_of_strings},
+      {"Annotations", GoType::map_of_strings},
+      {"Data", GoType::map_of_strings},
+      {"Tmpfs", GoType::map_of_strings},
+      {"Sysctls", GoType::map_of_strings},
+      {"Options", GoType::map_of_strings},
+      {"Ports", GoType::map},
+      {"PortBindings", GoType::map},
+      {"Networks", GoType::map},
+      {"ExposedPorts", GoType::map},
+      {"Volumes", GoType::map},
+      {"Binds", GoType::list},
+      {"VolumesFrom", GoType::list},
+      {"CapAdd", GoType::list},
+      {"CapDrop", GoType::list},
+      {"Aliases", GoType::list},
+      {"ExecIDs", GoType::list},
+      {"Cmd", GoType::list},
+      {"Entrypoint", GoType::list},
+      {"OnBuild", GoType::list},
+      {"Env", GoType::list},
   };
   return types;
 }

@@ -45,6 +45,16 @@ class Words(SandboxCase):
         self.refused(1, "'sandbox container rm' requires at least 1 argument\n\nUsage:  sandbox container rm [OPTIONS] "
                         "CONTAINER", "container", "rm")
 
+    def test_version_and_info_for_scripts(self):
+        version = self.ok("version").split()[-1]
+        self.assertEqual(self.ok("version", "--format", "{{.Server.Version}} {{.Client.Version}}"), f"{version} {version}\n")
+        self.assertEqual(json.loads(self.ok("version", "-f", "json"))["Server"]["Version"], version)
+        self.ok("create", "--network", "none", "busybox", "true")
+        self.assertEqual(self.ok("info", "-f", "{{.Containers}} {{.ContainersStopped}} {{.DockerRootDir}} {{.OSType}}"),
+                         f"1 1 {self.data} linux\n")
+        self.refused(1, 'template parsing error: template: :1:2: executing "" at <.Nope>: map has no entry for key "Nope"',
+                     "info", "-f", "{{.Nope}}")
+
     def test_under_dockers_name_it_calls_itself_so(self):
         docker = self.home + "/docker"
         os.symlink(SANDBOX, docker)

@@ -19,7 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const auto& options : {templates::Options{}, templates::Options{.missing_is_error = true, .types = types},
                               templates::Options{.header = true, .shown = without_controls}}) {
     fuzz::attempt([&] {
-      const std::string made = templates::Template(std::string(source)).execute(templates::Value::of(document), options);
+      const std::string made =
+          templates::Template(std::string(source)).execute(templates::Value::of(document), options);
       if (options.shown == nullptr) fuzz::require(made.size() <= 16U << 20, "what is made is bounded");
       if (made.size() < 1U << 16) static_cast<void>(aligned(made));
     });

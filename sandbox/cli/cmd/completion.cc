@@ -1,12 +1,12 @@
 // `completion`: the script for a shell; and `__complete`, which that asks.
+#include "sandbox/cli/completion.h"
+#include "sandbox/base/directory.h"
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/command_table.h"
-#include "sandbox/cli/completion.h"
 #include "sandbox/cli/format/text.h"
 #include "sandbox/cli/table.h"
 #include "sandbox/container/container_store.h"
-#include "sandbox/base/directory.h"
 #include "sandbox/image/image_store.h"
 
 namespace sandbox::cli {
@@ -60,7 +60,12 @@ int complete_main(std::span<char* const> words) {
   return 0;
 }
 
-const Command kCompletion{"completion", "completion bash|zsh|fish", "Generate the autocompletion script for the specified shell",
-                          {}, run, 1, 1};
+const Command kCompletion{"completion",
+                          "completion bash|zsh|fish",
+                          "Generate the autocompletion script for the specified shell",
+                          {},
+                          run,
+                          1,
+                          1};
 
 }  // namespace sandbox::cli

@@ -24,14 +24,20 @@ int run(const Arguments& arguments) {
   const Places places = find_places();
   const auto found = container::ContainerStore(places).find(arguments.positional[0]);
   const std::string format = arguments.text("format");
-  print(render_listing(kListing, format.empty() ? "{{.Type}} {{.Path}}" : chosen_format({format, false, "{{.Type}}\t{{.Path}}"}),
+  print(render_listing(kListing,
+                       format.empty() ? "{{.Type}} {{.Path}}" : chosen_format({format, false, "{{.Type}}\t{{.Path}}"}),
                        engine::changes_of(places, found)));
   return 0;
 }
 
 }  // namespace
 
-const Command kDiff{"diff", "diff [OPTIONS] CONTAINER", "Inspect changes to files or directories on a container's filesystem",
-                    kOptions, run, 1, 1};
+const Command kDiff{"diff",
+                    "diff [OPTIONS] CONTAINER",
+                    "Inspect changes to files or directories on a container's filesystem",
+                    kOptions,
+                    run,
+                    1,
+                    1};
 
 }  // namespace sandbox::cli

@@ -29,7 +29,8 @@ constexpr std::string_view kTable = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.Crea
 constexpr std::string_view kTableWithDigests =
     "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
 constexpr std::string_view kRaw =
-    "repository: {{.Repository}}\ntag: {{.Tag}}\nimage_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: {{.Size}}\n";
+    "repository: {{.Repository}}\ntag: {{.Tag}}\nimage_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: "
+    "{{.Size}}\n";
 
 bool is_true(const std::string& text) {
   if (text == "true" || text == "1") return true;
@@ -41,8 +42,11 @@ bool is_true(const std::string& text) {
 bool matches(const image::Image& image, const std::string& pattern) {
   if (image.name.empty()) return false;
   const auto [repository, tag] = name_cells(image.name);
-  const auto fits = [&](const std::string& text) { return ::fnmatch(pattern.c_str(), text.c_str(), FNM_PATHNAME) == 0; };
-  return fits(repository) || fits(repository + ":" + tag) || fits(image.name) || fits(image.name.substr(0, image.name.rfind(':')));
+  const auto fits = [&](const std::string& text) {
+    return ::fnmatch(pattern.c_str(), text.c_str(), FNM_PATHNAME) == 0;
+  };
+  return fits(repository) || fits(repository + ":" + tag) || fits(image.name) ||
+         fits(image.name.substr(0, image.name.rfind(':')));
 }
 
 std::vector<image::Image> selected(const Arguments& arguments) {
@@ -75,7 +79,8 @@ int run(const Arguments& arguments) {
   format = chosen_format({format, arguments.flag("quiet"), digests ? kTableWithDigests : kTable, kRaw});
   std::vector<ImageRow> rows;
   for (const auto& image : images) {
-    rows.push_back({&image, ::time(nullptr), arguments.flag("no-trunc"), digests || format.find(".Digest") != format.npos});
+    rows.push_back(
+        {&image, ::time(nullptr), arguments.flag("no-trunc"), digests || format.find(".Digest") != format.npos});
   }
   print(render_listing(kImageListing, format, rows));
   return 0;

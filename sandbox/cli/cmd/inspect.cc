@@ -84,8 +84,10 @@ OrderedJson document_of(const Places& places, const std::string& type, const std
 class Output {
  public:
   explicit Output(const std::string& format) : lines_(format.empty() || format == "json") {
-    if (lines_) indent_ = format.empty() ? 4 : -1;
-    else template_.emplace(format);
+    if (lines_)
+      indent_ = format.empty() ? 4 : -1;
+    else
+      template_.emplace(format);
   }
 
   void add(OrderedJson document) {

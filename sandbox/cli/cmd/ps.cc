@@ -26,8 +26,10 @@ constexpr Option kOptions[] = {
 constexpr std::string_view kTable =
     "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
 constexpr std::string_view kRaw =
-    "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{- pad .State 1 "
-    "0}}\nstatus: {{- pad .Status 1 0}}\nnames: {{.Names}}\nlabels: {{- pad .Labels 1 0}}\nports: {{- pad .Ports 1 0}}\n";
+    "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{- pad "
+    ".State 1 "
+    "0}}\nstatus: {{- pad .Status 1 0}}\nnames: {{.Names}}\nlabels: {{- pad .Labels 1 0}}\nports: {{- pad .Ports 1 "
+    "0}}\n";
 
 /// How many of the newest are asked for; -1: all that run.
 int newest(const Arguments& arguments) {
@@ -35,15 +37,19 @@ int newest(const Arguments& arguments) {
   int count = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
   if (error != std::errc{} || end != text.data() + text.size()) {
-    throw FlagError(fmt::format("invalid argument \"{0}\" for \"-n, --last\" flag: strconv.ParseInt: parsing \"{0}\": "
-                                "invalid syntax", text));
+    throw FlagError(
+        fmt::format("invalid argument \"{0}\" for \"-n, --last\" flag: strconv.ParseInt: parsing \"{0}\": "
+                    "invalid syntax",
+                    text));
   }
   return count > 0 ? count : -1;
 }
 
 std::string format_of(const Arguments& arguments) {
   const bool quiet = arguments.flag("quiet"), size = arguments.flag("size");
-  const std::string format = quiet ? "" : arguments.last("format") ? arguments.text("format") : docker_config("psFormat");
+  const std::string format = quiet                      ? ""
+                             : arguments.last("format") ? arguments.text("format")
+                                                        : docker_config("psFormat");
   const std::string table = std::string(kTable) + (size ? "\t{{.Size}}" : "");
   const std::string raw = std::string(kRaw) + (size ? "size: {{.Size}}\n" : "");
   return chosen_format({format, quiet, table, raw});
@@ -61,7 +67,8 @@ std::vector<container::Container> selected(const Places& places, const Arguments
   if (!arguments.flag("all") && count < 0 && !asks_for_all(filters)) {
     std::erase_if(containers, [](const auto& one) { return one.state.status != container::Status::running; });
   }
-  if (count > 0 && containers.size() > static_cast<std::size_t>(count)) containers.resize(static_cast<std::size_t>(count));
+  if (count > 0 && containers.size() > static_cast<std::size_t>(count))
+    containers.resize(static_cast<std::size_t>(count));
   return containers;
 }
 

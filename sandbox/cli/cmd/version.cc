@@ -1,16 +1,30 @@
 // `version`: touches nothing.
+#include <sys/utsname.h>
+
 #include "sandbox/cli/command.h"
+#include "sandbox/cli/format/document.h"
 
 namespace sandbox::cli {
 namespace {
 
-int run(const Arguments&) {
-  print("sandbox version " SANDBOX_VERSION "\n");
+constexpr Option kOptions[] = {{"format", 'f', "string", "Format output: 'json', or a Go template"}};
+
+int run(const Arguments& arguments) {
+  if (!arguments.last("format")) {
+    print("sandbox version " SANDBOX_VERSION "\n");
+    return 0;
+  }
+  utsname host{};
+  ::uname(&host);
+  // Scripts ask for either half.
+  const OrderedJson part = {
+      {"Version", SANDBOX_VERSION}, {"Os", "linux"}, {"Arch", host.machine}, {"KernelVersion", host.release}};
+  print(render_document({{"Client", part}, {"Server", part}}, arguments.text("format")));
   return 0;
 }
 
 }  // namespace
 
-const Command kVersion{"version", "version", "Show the version", {}, run, 0, 0};
+const Command kVersion{"version", "version [OPTIONS]", "Show the version", kOptions, run, 0, 0};
 
 }  // namespace sandbox::cli

@@ -15,7 +15,8 @@ namespace sandbox::cli {
 namespace {
 
 /// The size of the character at the beginning of UTF-8 `text` if it commands a terminal or turns the direction of what
-/// follows, else 0: U+0000 to U+001F and U+007F to U+009F; U+061C, U+200E and U+200F, U+202A to U+202E, U+2066 to U+2069.
+/// follows, else 0: U+0000 to U+001F and U+007F to U+009F; U+061C, U+200E and U+200F, U+202A to U+202E, U+2066 to
+/// U+2069.
 std::size_t control_size(std::string_view text) {
   const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
   if (byte(0) < 0x20 || byte(0) == 0x7F) return 1;
@@ -41,8 +42,10 @@ std::string dumped(const Document& document, int indent) {
   if (plain) return text;
   std::string escaped;
   for (const char c : document.dump(indent, ' ', true, replace)) {
-    if (c == 0x7F) escaped += "\\u007f";  // the one control that JSON leaves alone
-    else escaped += c;
+    if (c == 0x7F)
+      escaped += "\\u007f";  // the one control that JSON leaves alone
+    else
+      escaped += c;
   }
   return escaped;
 }
@@ -83,11 +86,11 @@ bool is_wide(char32_t character) {
 /// What Go's strconv.IsPrint refuses beyond ASCII, as far as text in the field has it: spaces but U+0020, format
 /// characters, surrogates, private use, noncharacters.
 bool is_printable(char32_t character) {
-  static constexpr Range hidden[] = {{0x00, 0x1F},     {0x7F, 0xA0},         {0xAD, 0xAD},         {0x600, 0x605},
-                                     {0x61C, 0x61C},   {0x6DD, 0x6DD},       {0x70F, 0x70F},       {0x1680, 0x1680},
-                                     {0x180E, 0x180E}, {0x2000, 0x200F},     {0x2028, 0x202F},     {0x205F, 0x206F},
-                                     {0x3000, 0x3000}, {0xD800, 0xF8FF},     {0xFDD0, 0xFDEF},     {0xFEFF, 0xFEFF},
-                                     {0xFFF0, 0xFFFB}, {0xFFFE, 0xFFFF},     {0xE0000, 0xE00FF},   {0xE01F0, 0x10FFFF}};
+  static constexpr Range hidden[] = {{0x00, 0x1F},     {0x7F, 0xA0},     {0xAD, 0xAD},       {0x600, 0x605},
+                                     {0x61C, 0x61C},   {0x6DD, 0x6DD},   {0x70F, 0x70F},     {0x1680, 0x1680},
+                                     {0x180E, 0x180E}, {0x2000, 0x200F}, {0x2028, 0x202F},   {0x205F, 0x206F},
+                                     {0x3000, 0x3000}, {0xD800, 0xF8FF}, {0xFDD0, 0xFDEF},   {0xFEFF, 0xFEFF},
+                                     {0xFFF0, 0xFFFB}, {0xFFFE, 0xFFFF}, {0xE0000, 0xE00FF}, {0xE01F0, 0x10FFFF}};
   return !is_among(hidden, character);
 }
 
@@ -227,9 +230,12 @@ std::string go_quoted(std::string_view text) {
       quoted += bytes;
     } else {
       const auto number = static_cast<std::uint32_t>(character);
-      if (number < 0x80) quoted += fmt::format("\\x{:02x}", number);
-      else if (number < 0x10000) quoted += fmt::format("\\u{:04x}", number);
-      else quoted += fmt::format("\\U{:08x}", number);
+      if (number < 0x80)
+        quoted += fmt::format("\\x{:02x}", number);
+      else if (number < 0x10000)
+        quoted += fmt::format("\\u{:04x}", number);
+      else
+        quoted += fmt::format("\\U{:08x}", number);
     }
   }
   return quoted + '"';

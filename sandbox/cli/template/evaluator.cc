@@ -24,7 +24,8 @@ class Evaluator {
   }
 
  private:
-  // --- Errors and bounds ----------------------------------------------------------------------------------------------
+  // --- Errors and bounds
+  // ----------------------------------------------------------------------------------------------
 
   [[noreturn]] void fail(const std::string& reason) const {
     throw InvalidInput(fmt::format("template: {}: executing {} at <{}>: {}", location(tree_, node_->position),
@@ -40,7 +41,8 @@ class Evaluator {
     bytes_ += bytes;
   }
 
-  // --- Control --------------------------------------------------------------------------------------------------------
+  // --- Control
+  // --------------------------------------------------------------------------------------------------------
 
   Flow walk(const Value& dot, const Node& node) {
     at(node);
@@ -50,13 +52,24 @@ class Evaluator {
           if (const Flow flow = walk(dot, *child); flow != Flow::on) return flow;
         }
         return Flow::on;
-      case NodeKind::text: write(node.text); return Flow::on;
-      case NodeKind::action: action(dot, node); return Flow::on;
-      case NodeKind::if_: case NodeKind::with: return branch(dot, node);
-      case NodeKind::range: return range(dot, node);
-      case NodeKind::call_template: call_template(dot, node); return Flow::on;
-      case NodeKind::break_: return Flow::break_;
-      default: return Flow::continue_;
+      case NodeKind::text:
+        write(node.text);
+        return Flow::on;
+      case NodeKind::action:
+        action(dot, node);
+        return Flow::on;
+      case NodeKind::if_:
+      case NodeKind::with:
+        return branch(dot, node);
+      case NodeKind::range:
+        return range(dot, node);
+      case NodeKind::call_template:
+        call_template(dot, node);
+        return Flow::on;
+      case NodeKind::break_:
+        return Flow::break_;
+      default:
+        return Flow::continue_;
     }
   }
 
@@ -77,8 +90,10 @@ class Evaluator {
     const std::size_t mark = variables_.size();
     const Value value = pipeline(dot, *node.pipe);
     Flow flow = Flow::on;
-    if (value.truth()) flow = walk(node.kind == NodeKind::with ? value : dot, *node.body);
-    else if (node.otherwise) flow = walk(dot, *node.otherwise);
+    if (value.truth())
+      flow = walk(node.kind == NodeKind::with ? value : dot, *node.body);
+    else if (node.otherwise)
+      flow = walk(dot, *node.otherwise);
     variables_.resize(mark);
     return flow;
   }
@@ -135,7 +150,8 @@ class Evaluator {
 
   void call_template(const Value& dot, const Node& node) {
     const auto found = tree_.definitions.find(node.text);
-    if (found == tree_.definitions.end() || !found->second) fail(fmt::format("template {} not defined", go_quoted(node.text)));
+    if (found == tree_.definitions.end() || !found->second)
+      fail(fmt::format("template {} not defined", go_quoted(node.text)));
     if (calls_ == kMostCalls) fail(fmt::format("exceeded maximum template depth ({})", kMostCalls));
     const Value inner = node.pipe ? pipeline(dot, *node.pipe) : Value();
     std::vector<std::pair<std::string, Value>> outer{{"$", inner}};
@@ -148,7 +164,8 @@ class Evaluator {
     variables_ = std::move(outer);
   }
 
-  // --- Values ---------------------------------------------------------------------------------------------------------
+  // --- Values
+  // ---------------------------------------------------------------------------------------------------------
 
   /// What follows a command's first word, and what the command before it in the pipeline gives.
   struct Arguments {
@@ -177,7 +194,8 @@ class Evaluator {
   }
 
   std::pair<std::string, Value>& find_variable(const std::string& name) {
-    const auto found = std::ranges::find(variables_.rbegin(), variables_.rend(), name, [](const auto& one) { return one.first; });
+    const auto found =
+        std::ranges::find(variables_.rbegin(), variables_.rend(), name, [](const auto& one) { return one.first; });
     if (found == variables_.rend()) fail(fmt::format("undefined variable: {}", name));
     return *found;
   }
@@ -190,10 +208,17 @@ class Evaluator {
     const Node& first = *node.children[0];
     const Arguments arguments{std::span(node.children).subspan(1), last};
     switch (first.kind) {
-      case NodeKind::field: case NodeKind::chain: case NodeKind::variable: return fields(dot, first, arguments);
-      case NodeKind::identifier: return call(dot, first, node, arguments);
-      case NodeKind::pipe: refuse_arguments(first, arguments); return pipeline(dot, first);
-      default: break;
+      case NodeKind::field:
+      case NodeKind::chain:
+      case NodeKind::variable:
+        return fields(dot, first, arguments);
+      case NodeKind::identifier:
+        return call(dot, first, node, arguments);
+      case NodeKind::pipe:
+        refuse_arguments(first, arguments);
+        return pipeline(dot, first);
+      default:
+        break;
     }
     at(first);
     refuse_arguments(first, arguments);
@@ -212,7 +237,8 @@ class Evaluator {
       first = 1;
       if (node.names.size() == 1) refuse_arguments(node, arguments);
     } else if (node.kind == NodeKind::chain) {
-      if (node.children[0]->kind == NodeKind::nil) fail(fmt::format("indirection through explicit nil in {}", written(node)));
+      if (node.children[0]->kind == NodeKind::nil)
+        fail(fmt::format("indirection through explicit nil in {}", written(node)));
       receiver = word(dot, *node.children[0]);
     }
     for (std::size_t i = first; i < node.names.size(); ++i) {
@@ -221,7 +247,8 @@ class Evaluator {
     return receiver;
   }
 
-  Value field(const Value& dot, const Node& node, const std::string& name, const Arguments& arguments, const Value& receiver) {
+  Value field(const Value& dot, const Node& node, const std::string& name, const Arguments& arguments,
+              const Value& receiver) {
     if (receiver.record() != nullptr) return method(dot, node, name, arguments, *receiver.record());
     if (receiver.none()) {
       if (options_.missing_is_error) fail(fmt::format("nil data; no entry for key {}", go_quoted(name)));
@@ -232,8 +259,10 @@ class Evaluator {
     if (!json.is_object()) fail(fmt::format("can't evaluate field {} in type {}", name, receiver.type_name()));
     if (arguments.count() > 0) fail(fmt::format("{} is not a method but has arguments", name));
     const auto member = json.find(name);
-    if (member != json.end()) return receiver.inner(*member, receiver.type() == GoType::plain ? type_of(name) : GoType::plain);
-    if (options_.missing_is_error && receiver.type() == GoType::plain) fail(fmt::format("map has no entry for key {}", go_quoted(name)));
+    if (member != json.end())
+      return receiver.inner(*member, receiver.type() == GoType::plain ? type_of(name) : GoType::plain);
+    if (options_.missing_is_error && receiver.type() == GoType::plain)
+      fail(fmt::format("map has no entry for key {}", go_quoted(name)));
     return {};
   }
 
@@ -242,7 +271,8 @@ class Evaluator {
     return found == options_.types.end() ? GoType::plain : found->type;
   }
 
-  Value method(const Value& dot, const Node& node, const std::string& name, const Arguments& arguments, const Record& record) {
+  Value method(const Value& dot, const Node& node, const std::string& name, const Arguments& arguments,
+               const Record& record) {
     const auto wanted = record.parameters(name);
     if (!wanted) fail(fmt::format("can't evaluate field {} in type {}", name, record.type()));
     const std::size_t given = arguments.count();
@@ -262,12 +292,20 @@ class Evaluator {
   Value word(const Value& dot, const Node& node) {
     at(node);
     switch (node.kind) {
-      case NodeKind::dot: return dot;
-      case NodeKind::nil: return {};
-      case NodeKind::field: case NodeKind::variable: case NodeKind::chain: return fields(dot, node, {});
-      case NodeKind::pipe: return pipeline(dot, node);
-      case NodeKind::identifier: return call(dot, node, node, {});
-      default: return literal(node);
+      case NodeKind::dot:
+        return dot;
+      case NodeKind::nil:
+        return {};
+      case NodeKind::field:
+      case NodeKind::variable:
+      case NodeKind::chain:
+        return fields(dot, node, {});
+      case NodeKind::pipe:
+        return pipeline(dot, node);
+      case NodeKind::identifier:
+        return call(dot, node, node, {});
+      default:
+        return literal(node);
     }
   }
 
@@ -276,7 +314,8 @@ class Evaluator {
     return Value(node.value);
   }
 
-  // --- Functions ------------------------------------------------------------------------------------------------------
+  // --- Functions
+  // ------------------------------------------------------------------------------------------------------
 
   static char parameter(std::string_view parameters, std::size_t index) {
     const std::size_t star = parameters.find('*');
@@ -288,15 +327,17 @@ class Evaluator {
     if (type == 'v') return value;
     const char* expected = type == 's' ? "string" : type == 'i' ? "int" : "[]string";
     if (literal != nullptr && literal->kind == NodeKind::nil) fail(fmt::format("cannot assign nil to {}", expected));
-    const bool is_literal = literal != nullptr && (literal->kind == NodeKind::number || literal->kind == NodeKind::quoted ||
-                                                   literal->kind == NodeKind::boolean);
+    const bool is_literal =
+        literal != nullptr &&
+        (literal->kind == NodeKind::number || literal->kind == NodeKind::quoted || literal->kind == NodeKind::boolean);
     if (value.none() && type == 'l') return value;
     if (value.none()) fail(fmt::format("invalid value; expected {}", expected));
     const bool right = type == 's'   ? value.is_text()
                        : type == 'i' ? value.is_integer()
                                      : (value.is_null() && value.type() == GoType::list) || is_list_of_strings(value);
     if (right) return value;
-    if (is_literal && type != 'l') fail(fmt::format("expected {}; found {}", type == 's' ? "string" : "integer", written(*literal)));
+    if (is_literal && type != 'l')
+      fail(fmt::format("expected {}; found {}", type == 's' ? "string" : "integer", written(*literal)));
     fail(fmt::format("wrong type for value; expected {}; got {}", expected, value.unboxed().type_name()));
   }
 

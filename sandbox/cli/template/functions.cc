@@ -19,9 +19,12 @@ using Values = std::span<const Value>;
 Value boolean(bool value) { return Value(OrderedJson(value)); }
 Value text(std::string value) { return Value(OrderedJson(std::move(value))); }
 
-std::string sprint(Values values) { return values.size() == 1 && values[0].is_text() ? values[0].text() : printed_together(values); }
+std::string sprint(Values values) {
+  return values.size() == 1 && values[0].is_text() ? values[0].text() : printed_together(values);
+}
 
-// --- Comparison -------------------------------------------------------------------------------------------------------
+// --- Comparison
+// -------------------------------------------------------------------------------------------------------
 
 enum class Basic { none, boolean, integer, floating, string };
 
@@ -65,13 +68,15 @@ Value gt(Values values, std::size_t) { return boolean(!less(values[0], values[1]
 Value ge(Values values, std::size_t) { return boolean(!less(values[0], values[1])); }
 Value negation(Values values, std::size_t) { return boolean(!values[0].truth()); }
 
-// --- Parts of values --------------------------------------------------------------------------------------------------
+// --- Parts of values
+// --------------------------------------------------------------------------------------------------
 
 std::size_t position_in(const Value& index, std::size_t size) {
   if (is_nothing(index)) fail("cannot index slice/array with nil");
   if (!index.is_integer()) fail(fmt::format("cannot index slice/array with type {}", index.unboxed().type_name()));
   const auto position = index.json()->get<std::int64_t>();
-  if (position < 0 || static_cast<std::uint64_t>(position) > size) fail(fmt::format("index out of range: {}", position));
+  if (position < 0 || static_cast<std::uint64_t>(position) > size)
+    fail(fmt::format("index out of range: {}", position));
   return static_cast<std::size_t>(position);
 }
 
@@ -84,7 +89,8 @@ Value element(const Value& item, const Value& index) {
     if (member != json.end()) return item.inner(*member);
     return item.type() == GoType::map_of_strings ? text("") : Value(OrderedJson(nullptr));
   }
-  if (!json.is_array() && !json.is_string()) fail(fmt::format("can't index item of type {}", item.unboxed().type_name()));
+  if (!json.is_array() && !json.is_string())
+    fail(fmt::format("can't index item of type {}", item.unboxed().type_name()));
   const std::size_t size = json.is_array() ? json.size() : item.text().size();
   const std::size_t position = position_in(index, size);
   if (position == size) fail(fmt::format("reflect: {} index out of range", json.is_array() ? "slice" : "string"));
@@ -97,11 +103,16 @@ Value index(Values values, std::size_t) {
   if (is_nothing(item) && (item.none() || item.type() == GoType::plain)) fail("index of untyped nil");
   for (const Value& position : values.subspan(1)) {
     if (item.record() != nullptr) fail(fmt::format("can't index item of type {}", item.type_name()));
-    if (!is_nothing(item)) item = element(item, position);
-    else if (item.type() == GoType::map) item = Value(OrderedJson(nullptr));
-    else if (item.type() == GoType::map_of_strings) item = text("");
-    else if (item.type() == GoType::list) fail(fmt::format("index out of range: {}", printed(position)));
-    else fail("index of nil pointer");
+    if (!is_nothing(item))
+      item = element(item, position);
+    else if (item.type() == GoType::map)
+      item = Value(OrderedJson(nullptr));
+    else if (item.type() == GoType::map_of_strings)
+      item = text("");
+    else if (item.type() == GoType::list)
+      fail(fmt::format("index out of range: {}", printed(position)));
+    else
+      fail("index of nil pointer");
   }
   return item;
 }
@@ -139,7 +150,8 @@ Value call(Values values, std::size_t) {
   fail(fmt::format("non-function of type {}", values[0].unboxed().type_name()));
 }
 
-// --- Text -------------------------------------------------------------------------------------------------------------
+// --- Text
+// -------------------------------------------------------------------------------------------------------------
 
 Value print(Values values, std::size_t) { return text(printed_together(values)); }
 Value printf(Values values, std::size_t limit) { return text(printed_by(values[0].text(), values.subspan(1), limit)); }
@@ -156,13 +168,26 @@ Value html(Values values, std::size_t) {
   std::string escaped;
   for (const char c : sprint(values)) {
     switch (c) {
-      case '\0': escaped += "\uFFFD"; break;
-      case '"': escaped += "&#34;"; break;
-      case '\'': escaped += "&#39;"; break;
-      case '&': escaped += "&amp;"; break;
-      case '<': escaped += "&lt;"; break;
-      case '>': escaped += "&gt;"; break;
-      default: escaped += c;
+      case '\0':
+        escaped += "\uFFFD";
+        break;
+      case '"':
+        escaped += "&#34;";
+        break;
+      case '\'':
+        escaped += "&#39;";
+        break;
+      case '&':
+        escaped += "&amp;";
+        break;
+      case '<':
+        escaped += "&lt;";
+        break;
+      case '>':
+        escaped += "&gt;";
+        break;
+      default:
+        escaped += c;
     }
   }
   return text(escaped);
@@ -174,9 +199,12 @@ Value js(Values values, std::size_t) {
   const std::string plain = sprint(values);
   std::string escaped;
   for (const char c : plain) {
-    if (const auto found = special.find(c); found != special.npos) escaped += escapes[found];
-    else if ((c & 0xE0) == 0) escaped += fmt::format("\\u{:04X}", c & 0xFF);
-    else escaped += c;
+    if (const auto found = special.find(c); found != special.npos)
+      escaped += escapes[found];
+    else if ((c & 0xE0) == 0)
+      escaped += fmt::format("\\u{:04X}", c & 0xFF);
+    else
+      escaped += c;
   }
   return text(escaped);
 }
@@ -187,9 +215,12 @@ Value urlquery(Values values, std::size_t) {
   for (const char c : sprint(values)) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                        std::string_view("-_.~").find(c) != std::string_view::npos;
-    if (plain) escaped += c;
-    else if (c == ' ') escaped += '+';
-    else escaped += fmt::format("%{:02X}", c & 0xFF);
+    if (plain)
+      escaped += c;
+    else if (c == ' ')
+      escaped += '+';
+    else
+      escaped += fmt::format("%{:02X}", c & 0xFF);
   }
   return text(escaped);
 }
@@ -247,7 +278,8 @@ Value title(Values values, std::size_t) {
   bool begins = true;
   for (char& c : changed) {
     if (begins) c = upper_letter(c);
-    const bool in_word = lower_letter(c) != c || upper_letter(c) != c || (c >= '0' && c <= '9') || c == '_' || (c & 0x80) != 0;
+    const bool in_word =
+        lower_letter(c) != c || upper_letter(c) != c || (c >= '0' && c <= '9') || c == '_' || (c & 0x80) != 0;
     begins = !in_word;
   }
   return text(std::move(changed));
@@ -273,15 +305,33 @@ Value truncate(Values values, std::size_t) {
 
 /// `and` and `or` are the evaluator's: they don't evaluate what they don't need.
 constexpr Function kFunctions[] = {
-    {"and", "v*", nullptr},        {"call", "v*", call},       {"eq", "v*", eq},
-    {"ge", "vv", ge},              {"gt", "vv", gt},           {"html", "*", html},
-    {"index", "v*", index},        {"join", "ls", join, true}, {"js", "*", js},
-    {"json", "v", json, true},     {"le", "vv", le},           {"len", "v", length},
-    {"lower", "s", lower, true},   {"lt", "vv", lt},           {"ne", "vv", ne},
-    {"not", "v", negation},        {"or", "v*", nullptr},      {"pad", "sii", pad},
-    {"print", "*", print},         {"printf", "s*", printf},   {"println", "*", println},
-    {"slice", "v*", slice},        {"split", "ss", split, true}, {"title", "s", title, true},
-    {"truncate", "si", truncate, true}, {"upper", "s", upper, true}, {"urlquery", "*", urlquery},
+    {"and", "v*", nullptr},
+    {"call", "v*", call},
+    {"eq", "v*", eq},
+    {"ge", "vv", ge},
+    {"gt", "vv", gt},
+    {"html", "*", html},
+    {"index", "v*", index},
+    {"join", "ls", join, true},
+    {"js", "*", js},
+    {"json", "v", json, true},
+    {"le", "vv", le},
+    {"len", "v", length},
+    {"lower", "s", lower, true},
+    {"lt", "vv", lt},
+    {"ne", "vv", ne},
+    {"not", "v", negation},
+    {"or", "v*", nullptr},
+    {"pad", "sii", pad},
+    {"print", "*", print},
+    {"printf", "s*", printf},
+    {"println", "*", println},
+    {"slice", "v*", slice},
+    {"split", "ss", split, true},
+    {"title", "s", title, true},
+    {"truncate", "si", truncate, true},
+    {"upper", "s", upper, true},
+    {"urlquery", "*", urlquery},
 };
 
 static_assert(std::ranges::is_sorted(kFunctions, {}, &Function::name));

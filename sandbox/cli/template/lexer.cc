@@ -34,8 +34,10 @@ class Lexer {
 
   std::vector<Token> run() {
     while (!done_) {
-      if (in_action_) inside_action();
-      else outside();
+      if (in_action_)
+        inside_action();
+      else
+        outside();
     }
     return std::move(tokens_);
   }
@@ -141,18 +143,23 @@ class Lexer {
     const std::string what = shown(rest());
     ++position_;
     switch (c) {
-      case '=': return emit(TokenKind::assign);
-      case '|': return emit(TokenKind::pipe);
+      case '=':
+        return emit(TokenKind::assign);
+      case '|':
+        return emit(TokenKind::pipe);
       case ':':
         if (peek() != '=') return fail("expected :=");
         ++position_;
         return emit(TokenKind::declare);
-      case '(': ++parentheses_; return emit(TokenKind::left_parenthesis);
+      case '(':
+        ++parentheses_;
+        return emit(TokenKind::left_parenthesis);
       case ')':
         emit(TokenKind::right_parenthesis);
         if (--parentheses_ < 0) fail("unexpected right paren " + what);
         return;
-      default: break;
+      default:
+        break;
     }
     if (c > ' ' && c < 0x7F) return emit(TokenKind::character);
     fail("unrecognized character in action: " + what);
@@ -178,12 +185,19 @@ class Lexer {
   void identifier() {
     take_word();
     if (!at_terminator()) return fail("bad character " + shown(rest()));
-    static constexpr std::pair<std::string_view, TokenKind> keys[] = {
-        {"block", TokenKind::key_block},   {"break", TokenKind::key_break},       {"continue", TokenKind::key_continue},
-        {"define", TokenKind::key_define}, {"else", TokenKind::key_else},         {"end", TokenKind::key_end},
-        {"if", TokenKind::key_if},         {"nil", TokenKind::nil},               {"range", TokenKind::key_range},
-        {"template", TokenKind::key_template}, {"with", TokenKind::key_with},     {"true", TokenKind::boolean},
-        {"false", TokenKind::boolean}};
+    static constexpr std::pair<std::string_view, TokenKind> keys[] = {{"block", TokenKind::key_block},
+                                                                      {"break", TokenKind::key_break},
+                                                                      {"continue", TokenKind::key_continue},
+                                                                      {"define", TokenKind::key_define},
+                                                                      {"else", TokenKind::key_else},
+                                                                      {"end", TokenKind::key_end},
+                                                                      {"if", TokenKind::key_if},
+                                                                      {"nil", TokenKind::nil},
+                                                                      {"range", TokenKind::key_range},
+                                                                      {"template", TokenKind::key_template},
+                                                                      {"with", TokenKind::key_with},
+                                                                      {"true", TokenKind::boolean},
+                                                                      {"false", TokenKind::boolean}};
     const std::string_view word = text_.substr(start_, position_ - start_);
     const auto key = std::ranges::find(keys, word, [](const auto& entry) { return entry.first; });
     emit(key == std::end(keys) ? TokenKind::identifier : key->second);

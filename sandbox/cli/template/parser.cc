@@ -63,8 +63,10 @@ bool parse_integer(std::string_view text, OrderedJson& value) {
   if (error != std::errc{} || end != digits.data() + digits.size() || digits.empty()) return false;
   constexpr std::uint64_t top = 1ULL << 63U;
   if (number > top && negative) return false;
-  if (number >= top && !negative) value = number;  // evaluating it is the error
-  else value = static_cast<std::int64_t>(negative ? ~number + 1 : number);
+  if (number >= top && !negative)
+    value = number;  // evaluating it is the error
+  else
+    value = static_cast<std::int64_t>(negative ? ~number + 1 : number);
   return true;
 }
 
@@ -167,8 +169,10 @@ class Parser {
       });
     };
     NodePtr& known = tree_.definitions[name];
-    if (is_empty(known)) known = std::move(root);
-    else if (!is_empty(root)) fail(fmt::format("template: multiple definition of template {}", go_quoted(name)));
+    if (is_empty(known))
+      known = std::move(root);
+    else if (!is_empty(root))
+      fail(fmt::format("template: multiple definition of template {}", go_quoted(name)));
   }
 
   std::string template_name(const Token& token, std::string_view context) {
@@ -228,19 +232,28 @@ class Parser {
   NodePtr action(Ending& ending) {
     const Token& token = next_solid();
     switch (token.kind) {
-      case TokenKind::key_block: return block();
-      case TokenKind::key_break: return leave(token, NodeKind::break_, "{{break}}");
-      case TokenKind::key_continue: return leave(token, NodeKind::continue_, "{{continue}}");
-      case TokenKind::key_else: return else_clause(ending);
+      case TokenKind::key_block:
+        return block();
+      case TokenKind::key_break:
+        return leave(token, NodeKind::break_, "{{break}}");
+      case TokenKind::key_continue:
+        return leave(token, NodeKind::continue_, "{{continue}}");
+      case TokenKind::key_else:
+        return else_clause(ending);
       case TokenKind::key_end:
         expect(TokenKind::right_delimiter, "end");
         ending = Ending::end;
         return nullptr;
-      case TokenKind::key_if: return control(token, NodeKind::if_, "if");
-      case TokenKind::key_range: return control(token, NodeKind::range, "range");
-      case TokenKind::key_template: return call_template();
-      case TokenKind::key_with: return control(token, NodeKind::with, "with");
-      default: break;
+      case TokenKind::key_if:
+        return control(token, NodeKind::if_, "if");
+      case TokenKind::key_range:
+        return control(token, NodeKind::range, "range");
+      case TokenKind::key_template:
+        return call_template();
+      case TokenKind::key_with:
+        return control(token, NodeKind::with, "with");
+      default:
+        break;
     }
     back();
     NodePtr node = make(NodeKind::action, peek());
@@ -369,9 +382,14 @@ class Parser {
     if (pipe.children.empty()) fail(fmt::format("missing value for {}", context));
     for (std::size_t i = 1; i < pipe.children.size(); ++i) {
       switch (pipe.children[i]->children[0]->kind) {
-        case NodeKind::boolean: case NodeKind::dot: case NodeKind::nil: case NodeKind::number: case NodeKind::quoted:
+        case NodeKind::boolean:
+        case NodeKind::dot:
+        case NodeKind::nil:
+        case NodeKind::number:
+        case NodeKind::quoted:
           fail(fmt::format("non executable command in pipeline stage {}", i + 1));
-        default: break;
+        default:
+          break;
       }
     }
   }
@@ -383,8 +401,10 @@ class Parser {
       if (NodePtr word = operand()) node->children.push_back(std::move(word));
       const Token& token = next();
       if (token.kind == TokenKind::space) continue;
-      if (token.kind == TokenKind::right_delimiter || token.kind == TokenKind::right_parenthesis) back();
-      else if (token.kind != TokenKind::pipe) unexpected(token, "operand");
+      if (token.kind == TokenKind::right_delimiter || token.kind == TokenKind::right_parenthesis)
+        back();
+      else if (token.kind != TokenKind::pipe)
+        unexpected(token, "operand");
       break;
     }
     if (node->children.empty()) fail("empty command");
@@ -399,13 +419,19 @@ class Parser {
     std::vector<std::string> fields;
     while (peek().kind == TokenKind::field) fields.emplace_back(next().text.substr(1));
     switch (node->kind) {
-      case NodeKind::field: case NodeKind::variable:
+      case NodeKind::field:
+      case NodeKind::variable:
         node->position = position;
         node->names.insert(node->names.end(), fields.begin(), fields.end());
         return node;
-      case NodeKind::boolean: case NodeKind::quoted: case NodeKind::number: case NodeKind::nil: case NodeKind::dot:
+      case NodeKind::boolean:
+      case NodeKind::quoted:
+      case NodeKind::number:
+      case NodeKind::nil:
+      case NodeKind::dot:
         fail(fmt::format("unexpected . after term {}", go_quoted(written(*node))));
-      default: break;
+      default:
+        break;
     }
     auto chain = std::make_unique<Node>();
     chain->kind = NodeKind::chain;
@@ -424,8 +450,10 @@ class Parser {
         node->text = token.text;
         return node;
       }
-      case TokenKind::dot: return make(NodeKind::dot, token);
-      case TokenKind::nil: return make(NodeKind::nil, token);
+      case TokenKind::dot:
+        return make(NodeKind::dot, token);
+      case TokenKind::nil:
+        return make(NodeKind::nil, token);
       case TokenKind::variable: {
         NodePtr node = variable(token);
         if (std::ranges::find(variables_, node->names[0]) == variables_.end())
@@ -437,8 +465,10 @@ class Parser {
         node->names = split_names(token.text.substr(1));
         return node;
       }
-      case TokenKind::left_parenthesis: return pipeline("parenthesized pipeline", TokenKind::right_parenthesis);
-      default: return literal(token);
+      case TokenKind::left_parenthesis:
+        return pipeline("parenthesized pipeline", TokenKind::right_parenthesis);
+      default:
+        return literal(token);
     }
   }
 
@@ -450,17 +480,24 @@ class Parser {
         node->kind = NodeKind::boolean;
         node->value = token.text == "true";
         return node;
-      case TokenKind::constant_character: node->value = character(token.text); return node;
-      case TokenKind::complex: fail(fmt::format("complex numbers are not known here: {}", token.text));
-      case TokenKind::number: node->value = number(token.text); return node;
-      case TokenKind::quoted: case TokenKind::raw_quoted: {
+      case TokenKind::constant_character:
+        node->value = character(token.text);
+        return node;
+      case TokenKind::complex:
+        fail(fmt::format("complex numbers are not known here: {}", token.text));
+      case TokenKind::number:
+        node->value = number(token.text);
+        return node;
+      case TokenKind::quoted:
+      case TokenKind::raw_quoted: {
         std::string text;
         if (!unquote(token.text, text)) fail("invalid syntax");
         node->kind = NodeKind::quoted;
         node->value = std::move(text);
         return node;
       }
-      default: break;
+      default:
+        break;
     }
     back();
     return nullptr;
@@ -469,8 +506,10 @@ class Parser {
   OrderedJson character(std::string_view literal) const {
     std::string text;
     std::string as_string = fmt::format("\"{}\"", literal.substr(1, literal.size() - 2));
-    if (literal == "'\"'") as_string = "\"\\\"\"";
-    else if (literal == "'\\''") as_string = "\"'\"";
+    if (literal == "'\"'")
+      as_string = "\"\\\"\"";
+    else if (literal == "'\\''")
+      as_string = "\"'\"";
     std::string_view rest = text;
     if (!unquote(as_string, text) || (rest = text).empty()) fail("invalid syntax");
     const auto value = static_cast<std::int64_t>(next_character(rest));
@@ -525,17 +564,26 @@ void write_names(const Node& node, std::string& text) {
 /// Of the nodes that errors name.
 void write(const Node& node, std::string& text) {
   switch (node.kind) {
-    case NodeKind::pipe: return write_pipe(node, text);
+    case NodeKind::pipe:
+      return write_pipe(node, text);
     case NodeKind::command:
       for (std::size_t i = 0; i < node.children.size(); ++i) {
         if (i > 0) text += ' ';
         write_word(*node.children[i], text);
       }
       return;
-    case NodeKind::chain: write_word(*node.children[0], text); return write_names(node, text);
-    case NodeKind::field: case NodeKind::variable: return write_names(node, text);
-    case NodeKind::dot: text += '.'; return;
-    case NodeKind::nil: text += "nil"; return;
+    case NodeKind::chain:
+      write_word(*node.children[0], text);
+      return write_names(node, text);
+    case NodeKind::field:
+    case NodeKind::variable:
+      return write_names(node, text);
+    case NodeKind::dot:
+      text += '.';
+      return;
+    case NodeKind::nil:
+      text += "nil";
+      return;
     case NodeKind::action:
       text += "{{";
       write(*node.pipe, text);
@@ -546,7 +594,9 @@ void write(const Node& node, std::string& text) {
       if (node.pipe) write(*node.pipe, text += ' ');
       text += "}}";
       return;
-    default: text += node.text; return;
+    default:
+      text += node.text;
+      return;
   }
 }
 

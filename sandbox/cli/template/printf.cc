@@ -53,14 +53,19 @@ std::string format_string(const std::string& text, const Directive& how) {
     cut.resize(text.size() - rest.size());
   }
   switch (how.verb) {
-    case 'v': return padded(how.sharp ? go_quoted(cut) : cut, how);
-    case 's': return padded(cut, how);
+    case 'v':
+      return padded(how.sharp ? go_quoted(cut) : cut, how);
+    case 's':
+      return padded(cut, how);
     case 'q':
       if (how.sharp && cut.find_first_of("`\n\r") == cut.npos) return padded("`" + cut + "`", how);
       return padded(go_quoted(cut), how);
-    case 'x': return padded((how.sharp && !cut.empty() ? "0x" : "") + hexadecimal(cut, false), how);
-    case 'X': return padded((how.sharp && !cut.empty() ? "0X" : "") + hexadecimal(cut, true), how);
-    default: return bad_verb(text, how);
+    case 'x':
+      return padded((how.sharp && !cut.empty() ? "0x" : "") + hexadecimal(cut, false), how);
+    case 'X':
+      return padded((how.sharp && !cut.empty() ? "0X" : "") + hexadecimal(cut, true), how);
+    default:
+      return bad_verb(text, how);
   }
 }
 
@@ -77,11 +82,22 @@ std::string quoted_character(char32_t character) {
 std::string digits_of(std::uint64_t magnitude, const Directive& how) {
   std::string digits;
   switch (how.verb) {
-    case 'b': digits = fmt::format("{:b}", magnitude); break;
-    case 'o': case 'O': digits = fmt::format("{:o}", magnitude); break;
-    case 'x': digits = fmt::format("{:x}", magnitude); break;
-    case 'X': digits = fmt::format("{:X}", magnitude); break;
-    default: digits = fmt::format("{}", magnitude); break;
+    case 'b':
+      digits = fmt::format("{:b}", magnitude);
+      break;
+    case 'o':
+    case 'O':
+      digits = fmt::format("{:o}", magnitude);
+      break;
+    case 'x':
+      digits = fmt::format("{:x}", magnitude);
+      break;
+    case 'X':
+      digits = fmt::format("{:X}", magnitude);
+      break;
+    default:
+      digits = fmt::format("{}", magnitude);
+      break;
   }
   if (how.precision) {
     if (*how.precision == 0 && magnitude == 0) return {};
@@ -90,19 +106,36 @@ std::string digits_of(std::uint64_t magnitude, const Directive& how) {
   }
   if (how.verb == 'O') return "0o" + digits;
   if (!how.sharp) return digits;
-  return (how.verb == 'b' ? "0b" : how.verb == 'o' ? "0" : how.verb == 'x' ? "0x" : how.verb == 'X' ? "0X" : "") + digits;
+  return (how.verb == 'b'   ? "0b"
+          : how.verb == 'o' ? "0"
+          : how.verb == 'x' ? "0x"
+          : how.verb == 'X' ? "0X"
+                            : "") +
+         digits;
 }
 
 std::string format_integer(const OrderedJson& value, const Directive& how) {
   const bool negative = !value.is_number_unsigned() && value.get<std::int64_t>() < 0;
-  const auto magnitude = negative ? ~static_cast<std::uint64_t>(value.get<std::int64_t>()) + 1 : value.get<std::uint64_t>();
+  const auto magnitude =
+      negative ? ~static_cast<std::uint64_t>(value.get<std::int64_t>()) + 1 : value.get<std::uint64_t>();
   const auto character = static_cast<char32_t>(std::min<std::uint64_t>(negative ? 0x110000 : magnitude, 0x110000));
   switch (how.verb) {
-    case 'c': return padded(verb_text(character), how);
-    case 'q': return padded(quoted_character(character), how);
-    case 'U': return padded(fmt::format("U+{:04X}", magnitude), how);
-    case 'v': case 'd': case 'b': case 'o': case 'O': case 'x': case 'X': break;
-    default: return bad_verb(value, how);
+    case 'c':
+      return padded(verb_text(character), how);
+    case 'q':
+      return padded(quoted_character(character), how);
+    case 'U':
+      return padded(fmt::format("U+{:04X}", magnitude), how);
+    case 'v':
+    case 'd':
+    case 'b':
+    case 'o':
+    case 'O':
+    case 'x':
+    case 'X':
+      break;
+    default:
+      return bad_verb(value, how);
   }
   const char* sign = negative ? "-" : how.plus ? "+" : how.space ? " " : "";
   return padded(sign + digits_of(magnitude, how), how, how.zero && !how.precision);
@@ -114,8 +147,10 @@ std::string format_float(double number, const Directive& how) {
   const bool shortest = verb == 'g' || verb == 'G';
   std::string text = printed_float(number, verb, how.precision ? *how.precision : shortest ? -1 : 6);
   const bool sign = text[0] == '-' || text[0] == '+';
-  if (!sign && how.plus) text.insert(0, "+");
-  else if (!sign && how.space) text.insert(0, " ");
+  if (!sign && how.plus)
+    text.insert(0, "+");
+  else if (!sign && how.space)
+    text.insert(0, " ");
   return padded(text, how, how.zero && text.find_first_of("NI") == text.npos);
 }
 
@@ -140,7 +175,8 @@ std::string format_value(const OrderedJson& value, const Directive& how) {
   if (value.is_string()) return format_string(value.get<std::string>(), how);
   if (value.is_number_integer()) return format_integer(value, how);
   if (value.is_number_float()) return format_float(value.get<double>(), how);
-  if (value.is_boolean() && (how.verb == 'v' || how.verb == 't')) return padded(value.get<bool>() ? "true" : "false", how);
+  if (value.is_boolean() && (how.verb == 'v' || how.verb == 't'))
+    return padded(value.get<bool>() ? "true" : "false", how);
   if (value.is_null() && how.verb == 'v') return padded("<nil>", how);
   return bad_verb(value, how);
 }
@@ -203,12 +239,23 @@ class Printer {
   void flags(Directive& how) {
     for (; !rest_.empty(); rest_.remove_prefix(1)) {
       switch (rest_[0]) {
-        case '+': how.plus = true; break;
-        case '-': how.minus = true; break;
-        case '#': how.sharp = true; break;
-        case ' ': how.space = true; break;
-        case '0': how.zero = true; break;
-        default: return;
+        case '+':
+          how.plus = true;
+          break;
+        case '-':
+          how.minus = true;
+          break;
+        case '#':
+          how.sharp = true;
+          break;
+        case ' ':
+          how.space = true;
+          break;
+        case '0':
+          how.zero = true;
+          break;
+        default:
+          return;
       }
     }
   }

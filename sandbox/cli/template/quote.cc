@@ -62,8 +62,10 @@ bool unquote(std::string_view literal, std::string& text) {
     const char c = rest[0];
     rest.remove_prefix(1);
     if (c == '"' || c == '\n') return false;
-    if (c != '\\') text += c;
-    else if (!take_escape(rest, text)) return false;
+    if (c != '\\')
+      text += c;
+    else if (!take_escape(rest, text))
+      return false;
   }
   return true;
 }

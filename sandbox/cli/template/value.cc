@@ -40,15 +40,22 @@ std::string Value::type_name() const {
   if (record_ != nullptr) return std::string(record_->type());
   if (boxed_) return "interface {}";
   switch (json_->type()) {
-    case OrderedJson::value_t::string: return "string";
-    case OrderedJson::value_t::boolean: return "bool";
-    case OrderedJson::value_t::number_integer: return "int";
-    case OrderedJson::value_t::number_unsigned: return "int";
-    case OrderedJson::value_t::number_float: return "float64";
-    case OrderedJson::value_t::array: return "[]interface {}";
+    case OrderedJson::value_t::string:
+      return "string";
+    case OrderedJson::value_t::boolean:
+      return "bool";
+    case OrderedJson::value_t::number_integer:
+      return "int";
+    case OrderedJson::value_t::number_unsigned:
+      return "int";
+    case OrderedJson::value_t::number_float:
+      return "float64";
+    case OrderedJson::value_t::array:
+      return "[]interface {}";
     case OrderedJson::value_t::object:
       return type_ == GoType::map_of_strings ? "map[string]string" : "map[string]interface {}";
-    default: return "<nil>";
+    default:
+      return "<nil>";
   }
 }
 

@@ -31,9 +31,10 @@ std::vector<container::Container> three() {
                                            made('c', "new", container::Status::created)};
   all[0].spec.ports = {{"0.0.0.0", 8080, 80, false}, {"::1", 53, 53, true}};
   all[0].spec.plan.network.emplace();
-  all[0].spec.plan.mounts = {{.kind = userns::MountKind::bind, .source = all[0].directory + "/hosts", .target = "/etc/hosts"},
-                             {.kind = userns::MountKind::bind, .source = "/store/volumes/data/_data", .target = "/data"},
-                             {.kind = userns::MountKind::bind, .source = "/home/me/a-long-path", .target = "/mnt"}};
+  all[0].spec.plan.mounts = {
+      {.kind = userns::MountKind::bind, .source = all[0].directory + "/hosts", .target = "/etc/hosts"},
+      {.kind = userns::MountKind::bind, .source = "/store/volumes/data/_data", .target = "/data"},
+      {.kind = userns::MountKind::bind, .source = "/home/me/a-long-path", .target = "/mnt"}};
   all[1].state.exit_code = 3;
   all[1].state.finished = 1060;
   return all;
@@ -59,8 +60,10 @@ TEST_CASE("ps shows a running container's ports and an ended one's exit status")
 }
 
 TEST_CASE("ps has Docker's further fields") {
-  CHECK(listed("{{.Names}} {{.State}} {{.Networks}} {{.LocalVolumes}} {{.Mounts}} {{.Label \"env\"}}{{.Label \"none\"}}.") ==
-        "web running private 1 data,/home/me/a-lon… web.\nold exited none 0  old.\nnew created none 0  new.\n");
+  CHECK(
+      listed(
+          "{{.Names}} {{.State}} {{.Networks}} {{.LocalVolumes}} {{.Mounts}} {{.Label \"env\"}}{{.Label \"none\"}}.") ==
+      "web running private 1 data,/home/me/a-lon… web.\nold exited none 0  old.\nnew created none 0  new.\n");
   CHECK(listed("{{if eq .State \"exited\"}}{{.ID}} {{.Labels}}{{end}}", true) ==
         "\n" + std::string(64, 'b') + " com.example.tier=front,env=old\n\n");
   CHECK(listed("table {{.Names}}\t{{.Label \"com.example.tier\"}}") ==
@@ -77,8 +80,8 @@ TEST_CASE("a long command is cut to 20 columns and quoted") {
 
 TEST_CASE("ports that are the same on both sides are shown as ranges, and a chosen port by its number") {
   container::Container container;
-  container.spec.ports = {{"0.0.0.0", 81, 81, false},     {"0.0.0.0", 80, 80, false}, {"0.0.0.0", 83, 83, false},
-                          {"0.0.0.0", 8002, 90, true},    {"0.0.0.0", 0, 91, true},   {"::", 80, 80, false}};
+  container.spec.ports = {{"0.0.0.0", 81, 81, false},  {"0.0.0.0", 80, 80, false}, {"0.0.0.0", 83, 83, false},
+                          {"0.0.0.0", 8002, 90, true}, {"0.0.0.0", 0, 91, true},   {"::", 80, 80, false}};
   container.state.host_ports = {81, 80, 83, 8002, 40000, 80};
   CHECK(ports_cell(container::published_ports(container)) ==
         "0.0.0.0:80-81->80-81/tcp, 0.0.0.0:83->83/tcp, [::]:80->80/tcp, 0.0.0.0:8002->90/udp, 0.0.0.0:40000->91/udp");

@@ -37,7 +37,8 @@ TEST_CASE("the table is there without a format, and its header without rows") {
 TEST_CASE("a table of one's own has headers in capitals, whatever its functions do to the cells") {
   CHECK(listed("table {{.Name}}\\t{{.Legs}}") == "NAME      LEGS\nRex       4\nTweety    2\n");
   CHECK(listed("table {{.Name | upper}}\t{{truncate .Name 2}}") == "NAME      NAME\nREX       Re\nTWEETY    Tw\n");
-  CHECK(listed("table {{.ID}}{{\"\\t\"}}{{lower (upper .Name)}}") == "PET ID    NAME\n1         rex\n2         tweety\n");
+  CHECK(listed("table {{.ID}}{{\"\\t\"}}{{lower (upper .Name)}}") ==
+        "PET ID    NAME\n1         rex\n2         tweety\n");
   CHECK(listed("table {{.ID}}\t{{.Label \"com.example.pet-food\"}}") ==
         "PET ID    pet food\n1         Rex's com.example.pet-food\n2         Tweety's com.example.pet-food\n");
   CHECK(listed("table {{pad .ID 1 1}}|", {}) == " PET ID |\n");
@@ -47,15 +48,18 @@ TEST_CASE("a table of one's own has headers in capitals, whatever its functions 
 TEST_CASE("templates and JSON have a line for each row") {
   CHECK(listed("{{.Name}}={{.Legs}}") == "Rex=4\nTweety=2\n");
   CHECK(listed("  {{.Name}}\\n{{.ID}}  ", {pets[0]}) == "Rex\n1\n");
-  CHECK(listed("json") == "{\"ID\":\"1\",\"Legs\":\"4\",\"Name\":\"Rex\"}\n{\"ID\":\"2\",\"Legs\":\"2\",\"Name\":\"Tweety\"}\n");
+  CHECK(listed("json") ==
+        "{\"ID\":\"1\",\"Legs\":\"4\",\"Name\":\"Rex\"}\n{\"ID\":\"2\",\"Legs\":\"2\",\"Name\":\"Tweety\"}\n");
   CHECK(listed("{{json .Name}}", {pets[0]}) == "\"Rex\"\n");
   CHECK(listed("raw", {pets[0]}) == "id: 1\n");
   CHECK(listed("{{.Name}}", {}) == "");
 }
 
 TEST_CASE("errors are Docker's") {
-  CHECK_THROWS_WITH_AS(listed("{{.Nope}}"), "template parsing error: template: :1:2: executing \"\" at <.Nope>: can't "
-                       "evaluate field Nope in type *formatter.PetContext", InvalidInput);
+  CHECK_THROWS_WITH_AS(listed("{{.Nope}}"),
+                       "template parsing error: template: :1:2: executing \"\" at <.Nope>: can't "
+                       "evaluate field Nope in type *formatter.PetContext",
+                       InvalidInput);
   CHECK_THROWS_WITH_AS(listed("{{.Name"), "template parsing error: template: :1: unclosed action", InvalidInput);
   CHECK(listed("table {{.Nope}}", {}) == "<no value>\n");
 }

@@ -35,10 +35,13 @@ TEST_CASE("newer Go's else with, and ranges over numbers") {
 }
 
 TEST_CASE("in Docker's structures maps may be asked for what they lack, and nulls are nil pointers") {
-  const OrderedJson data = {{"Labels", {{"a", "1"}}}, {"Ports", {{"80/tcp", nullptr}}}, {"Binds", nullptr},
-                            {"Env", {"A=1", "B=2"}}, {"Pid", nullptr}, {"Empty", nullptr}};
-  static constexpr TypedMember types[] = {{"Labels", GoType::map_of_strings}, {"Ports", GoType::map},
-                                          {"Binds", GoType::list}, {"Empty", GoType::map_of_strings}};
+  const OrderedJson data = {{"Labels", {{"a", "1"}}}, {"Ports", {{"80/tcp", nullptr}}},
+                            {"Binds", nullptr},       {"Env", {"A=1", "B=2"}},
+                            {"Pid", nullptr},         {"Empty", nullptr}};
+  static constexpr TypedMember types[] = {{"Labels", GoType::map_of_strings},
+                                          {"Ports", GoType::map},
+                                          {"Binds", GoType::list},
+                                          {"Empty", GoType::map_of_strings}};
   const Options docker{.missing_is_error = true, .types = types};
   const auto given = [&](const char* text) { return result(text, data, docker); };
   CHECK(given("{{.Labels.a}}|{{.Labels.b}}|{{index .Labels \"a\"}}|{{index .Labels \"b\"}}|") == "1|<no value>|1||");
@@ -49,7 +52,8 @@ TEST_CASE("in Docker's structures maps may be asked for what they lack, and null
         "[] 0 none null ");
   CHECK(given("{{.Pid}} {{if .Pid}}x{{else}}none{{end}} {{.Empty}} {{index .Empty \"x\"}}.") == "<nil> none map[] .");
   CHECK(given("{{join .Env \" \"}} {{.Env}} {{.Labels}}") == "A=1 B=2 [A=1 B=2] map[a:1]");
-  CHECK(given("{{(index (index .Ports \"443/tcp\") 0).HostPort}}").ends_with("error calling index: index of untyped nil"));
+  CHECK(given("{{(index (index .Ports \"443/tcp\") 0).HostPort}}")
+            .ends_with("error calling index: index of untyped nil"));
   CHECK(given("{{range $port, $bound := .Ports}}{{$port}}{{range $bound}}x{{end}}{{end}}") == "80/tcp");
 }
 
@@ -98,8 +102,9 @@ TEST_CASE("the fields of a row are methods") {
   };
   CHECK(given("{{.ID}} {{.Label \"x\"}} {{\"y\" | .Label}} {{json .}} {{with .}}{{.ID}}{{end}} {{$.ID}}") ==
         "abc <x> <y> {\"ID\":\"abc\"} abc abc");
-  CHECK(given("{{.Nope}}") == "error: template: :1:2: executing \"\" at <.Nope>: can't evaluate field Nope in type "
-                             "*formatter.RowContext");
+  CHECK(given("{{.Nope}}") ==
+        "error: template: :1:2: executing \"\" at <.Nope>: can't evaluate field Nope in type "
+        "*formatter.RowContext");
   CHECK(given("{{.Label}}").ends_with("at <.Label>: wrong number of args for Label: want 1 got 0"));
   CHECK(given("{{.ID 1}}").ends_with("wrong number of args for ID: want 0 got 1"));
   CHECK(given("{{.Label 1}}").ends_with("at <1>: expected string; found 1"));

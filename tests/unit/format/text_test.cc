@@ -39,7 +39,8 @@ TEST_CASE("text is quoted as Go quotes it") {
 
 TEST_CASE("what commands a terminal is shown, not sent") {
   CHECK(without_controls("a\033[31m\r\177b") == "a\\x1b[31m\\x0d\\x7fb");
-  CHECK(without_controls("\xc2\x9b" "1m") == "\\xc2\\x9b1m");
+  CHECK(without_controls("\xc2\x9b"
+                         "1m") == "\\xc2\\x9b1m");
   CHECK(without_controls("a\tb\nc") == "a\tb\nc");
   CHECK(one_cell("a\tb\nc\033") == "a b c\\x1b");
   CHECK(json_for_terminals(OrderedJson{{"é", "\u009b"}}, -1) == R"({"\u00e9":"\u009b"})");

@@ -9,6 +9,9 @@ import unittest
 
 SANDBOX = os.path.abspath(sys.argv.pop(1))
 PAGE = pathlib.Path(__file__).resolve().parents[3] / "man/sandbox.1"
+sys.path.insert(0, str(PAGE.parent))
+import make_pages  # noqa: E402 (found through the line above)
+
 GROUPS = ("container", "image", "system", "volume")  # whose commands have names of two words
 OF_RUN = ("run", "create")  # whose options have a section of their own
 
@@ -72,6 +75,15 @@ class Manual(unittest.TestCase):
         self.assertGreater(len(told()["run"]), 50, "the options of --help were not understood")
         self.assertEqual({name: sorted(options) for name, options in documented().items()},
                          {name: sorted(options) for name, options in told().items()})
+
+    def test_each_command_has_a_page_of_its_own(self):
+        pages = make_pages.pages(PAGE.read_text(encoding="utf-8"), make_pages.summaries(SANDBOX))
+        self.assertEqual(sorted(pages), sorted(f"sandbox-{name.replace(' ', '-')}.1" for name in told()))
+        for name, options in told().items():
+            page = pages[f"sandbox-{name.replace(' ', '-')}.1"]
+            listed = set().union(*map(options_in, tags(page.splitlines())))
+            self.assertLessEqual(options, listed, name)
+        self.assertIn("\\- list containers\n.SH SYNOPSIS\n\\fBsandbox\\fR \\fBps\\fR [", pages["sandbox-ps.1"])
 
     def test_every_ladder_of_doctor_is_explained(self):
         ladders = re.findall(r'Ladder ladder\{"([a-z ]+)"', (PAGE.parents[1] / "sandbox/engine/ladders.cc").read_text())
