@@ -107,9 +107,7 @@ class Evaluator {
     /// Returns false when the loop is left.
     const auto step = [&](const Value& key, const Value& element) {
       any = true;
-      const std::size_t names = node.pipe->variables.size();
-      if (names > 0) variables_[mark - 1].second = element;
-      if (names > 1) variables_[mark - 2].second = key;
+      set_loop_variables(*node.pipe, key, element);
       flow = walk(element, *node.body);
       variables_.resize(mark);
       return flow != Flow::break_;
@@ -122,6 +120,14 @@ class Evaluator {
     }
     variables_.resize(outer);
     return Flow::on;
+  }
+
+  /// "$x": the element; "$k, $x": its key, too. Changed with "=", else those that the pipeline has declared: the last.
+  void set_loop_variables(const Node& pipe, const Value& key, const Value& element) {
+    const auto& names = pipe.variables;
+    if (names.empty()) return;
+    if (names.size() > 1) find_variable(names.front()->names[0]).second = key;
+    find_variable(names.back()->names[0]).second = element;
   }
 
   template <class Step>

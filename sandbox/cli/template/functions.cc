@@ -230,21 +230,25 @@ Value json(Values values, std::size_t) {
   return text(values[0].none() ? "null" : json_for_terminals(*values[0].json(), -1));
 }
 
-Value split(Values values, std::size_t) {
+Value split(Values values, std::size_t limit) {
   std::string_view rest = values[0].text(), separator = values[1].text();
   OrderedJson parts = OrderedJson::array();
+  const auto add = [&](std::string_view part) {
+    if (parts.size() >= limit / sizeof(std::string)) fail("the output is too long");
+    parts.push_back(part);
+  };
   if (separator.empty()) {
     while (!rest.empty()) {
       const std::string_view before = rest;
       next_character(rest);
-      parts.push_back(before.substr(0, before.size() - rest.size()));
+      add(before.substr(0, before.size() - rest.size()));
     }
     return Value(std::move(parts));
   }
   for (std::size_t end = 0; (end = rest.find(separator)) != rest.npos; rest.remove_prefix(end + separator.size())) {
-    parts.push_back(rest.substr(0, end));
+    add(rest.substr(0, end));
   }
-  parts.push_back(rest);
+  add(rest);
   return Value(std::move(parts));
 }
 

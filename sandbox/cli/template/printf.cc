@@ -15,6 +15,7 @@ constexpr int kWidest = 1'000'000;  // fmt's own bound for widths and precisions
 struct Directive {
   bool plus = false, minus = false, sharp = false, space = false, zero = false;
   std::optional<int> width, precision;
+  std::size_t limit = 0;  ///< Bytes that lists and maps may come to.
   char32_t verb = 0;
 };
 
@@ -159,13 +160,16 @@ std::string format_value(const OrderedJson& value, const Directive& how);
 std::string format_structured(const OrderedJson& value, const Directive& how) {
   std::string text = value.is_array() ? "[" : "map[";
   bool first = true;
-  const auto gap = [&] { return std::exchange(first, false) ? "" : " "; };
+  const auto add = [&](const std::string& part) {
+    if (!std::exchange(first, false)) text += ' ';
+    if (part.size() > how.limit - std::min(how.limit, text.size())) throw InvalidInput("the output is too long");
+    text += part;
+  };
   if (value.is_array()) {
-    for (const auto& element : value) text += gap() + format_value(element, how);
+    for (const auto& element : value) add(format_value(element, how));
   } else {
-    for (const auto& member : sorted_members(value)) {
-      text += gap() + format_value(member.key(), how) + ":" + format_value(*member, how);
-    }
+    for (const auto& member : sorted_members(value))
+      add(format_value(member.key(), how) + ":" + format_value(*member, how));
   }
   return text + "]";
 }
@@ -207,6 +211,7 @@ class Printer {
 
   void directive() {
     Directive how;
+    how.limit = limit_;
     flags(how);
     position();
     how.width = number_or_star();

@@ -31,6 +31,9 @@ TEST_CASE("templates give what Go gives, and its errors") {
 TEST_CASE("newer Go's else with, and ranges over numbers") {
   const OrderedJson data = {{"Name", "web"}, {"Count", 3}};
   CHECK(result("{{with .Nope}}a{{else with .Name}}{{.}}{{else}}b{{end}}", data) == "web");
+  CHECK(result("{{$k := 0}}{{$v := 0}}{{range $k, $v = .Count}}{{end}}{{$k}}{{$v}}", data) == "22");
+  CHECK(result("{{range $, $ = .Name}}{{end}}", data).find("range can't iterate") != std::string::npos);
+  CHECK(result("{{range $, $ = .Count}}{{$}}{{end}}", data) == "012");
   CHECK(result("{{range $i := .Count}}{{$i}}{{end}}{{range 0}}{{else}}none{{end}}", data) == "012none");
 }
 
@@ -75,6 +78,8 @@ TEST_CASE("what a template makes is bounded in depth, work and memory") {
   CHECK(has("{{range 2000000}}{{end}}", "too much work"));
   CHECK(has("{{range 1000}}{{printf \"%1000000d\" 1}}{{end}}", "the output is too long"));
   CHECK(has("{{pad \"x\" 9000000000000 1}}", "the output is too long"));
+  CHECK(has("{{printf \"%900000s\" (slice (split (printf \"%90d\" 1) \"\") 0 60)}}", "the output is too long"));
+  CHECK(has("{{$x := printf \"%999999d\" 1}}{{$x = print $x $x $x $x}}{{len (split $x \"\")}}", "the output is too long"));
 }
 
 class Row final : public Record {
