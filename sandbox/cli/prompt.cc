@@ -6,6 +6,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <optional>
+
 #include "sandbox/base/error.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/cli/command.h"
@@ -66,10 +68,10 @@ std::string read_line(const HiddenInput* hidden) {
 }  // namespace
 
 std::string ask(const std::string& question, bool hidden) {
+  std::optional<HiddenInput> input;
+  if (hidden) input.emplace();  // before the question: some answer at once
   print(question);
-  if (!hidden) return read_line(nullptr);
-  const HiddenInput input;
-  return read_line(&input);
+  return read_line(input ? &*input : nullptr);
 }
 
 }  // namespace sandbox::cli

@@ -383,8 +383,9 @@ std::vector<Container> ContainerStore::sweep_locked() const {
       continue;
     }
     try {
-      if (has_lost_owner(container.spec)) kill_supervisor(container);
-      hide(container, {});
+      const bool killed = has_lost_owner(container.spec);
+      if (killed) kill_supervisor(container);
+      hide(container, killed ? supervisor_ending_time : std::chrono::milliseconds{});
     } catch (const Error&) {
       kept.push_back(std::move(container));  // its supervisor has just been started, and will see to it
     }

@@ -230,7 +230,7 @@ class Build(BuildCase):
                 path = pathlib.Path(place, name)
                 if os.access(path, os.R_OK) and path.stat(follow_symlinks=False).st_size < 1 << 20:
                     self.assertNotIn(b"abracadabra", path.read_bytes(), path)
-        missing = self.build(dockerfile.replace("id=key ", "id=key,required "))
+        missing = self.build(dockerfile.replace("id=key ", "id=key,required "), "--no-cache")
         self.assertIn("secret key: not found", missing.stderr)
 
     def test_merged_layers_of_a_stage_are_mounted(self):

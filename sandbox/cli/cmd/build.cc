@@ -7,6 +7,7 @@
 #include "sandbox/build/solver.h"
 #include "sandbox/cli/build_progress.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/container/container_store.h"
 #include "sandbox/engine/build_image.h"
 
 namespace sandbox::cli {
@@ -115,6 +116,7 @@ int run(const Arguments& arguments) {
   try {
     id = engine::build_image(places, request, *progress);
   } catch (const sandbox::build::Interrupted& interrupted) {
+    container::ContainerStore(places).sweep();  // the steps' containers, whose owners have been killed
     print_error("build canceled");
     return 128 + interrupted.signal;
   }
