@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <span>
 
 namespace sandbox::build {
@@ -392,7 +391,7 @@ std::optional<std::int64_t> parse_duration(std::string_view text) {
     sum += std::stod(std::string(number)) * unit->nanoseconds;
   }
   if (sum > 9e18) return {};
-  return static_cast<std::int64_t>(std::llround(sum));
+  return static_cast<std::int64_t>(sum + 0.5);  // not llround(): the program does without libm
 }
 
 }  // namespace sandbox::build
