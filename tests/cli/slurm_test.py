@@ -81,6 +81,7 @@ class Slurm(OciCase):
 
     def tearDown(self):
         try:
+            eventually(lambda: not self.containers())  # Slurm deletes them when srun has ended already
             for daemon in reversed(self.daemons):
                 daemon.terminate()
                 daemon.wait(30)

@@ -89,9 +89,10 @@ case $given in
   picture-*) as_user range python3 /bed/source/man/pictures/make.py --print "$program" "${given#picture-}" ;;
   engines)
     for user in range one; do
-      for engine in podman containerd; do as_user "$user" python3 "$tests/cli/${engine}_test.py" "$program"; done
+      as_user "$user" python3 "$tests/cli/podman_test.py" "$program"
+      as_user "$user" python3 "$tests/cli/containerd_test.py" "$program" Containerd.test_limits Containerd.test_pause
     done
-    as_root python3 "$tests/cli/containerd_test.py" "$program"
+    as_root python3 "$tests/cli/containerd_test.py" "$program" Containerd.test_limits Containerd.test_pause
     ;;
   *)
     for user in range one; do
