@@ -3,40 +3,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <string>
 
 #include "fuse-overlay/store/apply.h"
 #include "fuse-overlay/store/entry_path.h"
-#include "sandbox/base/file.h"
 #include "sandbox/base/sys.h"
-#include "target.h"
+#include "scratch.h"
 
 using namespace sandbox;
-
-namespace {
-
-/// A folder with a layer and a witness beside it, for one input.
-class Scratch {
- public:
-  Scratch() {
-    std::string pattern = "/var/tmp/layer-fuzz-XXXXXX";
-    if (::mkdtemp(pattern.data()) == nullptr) std::abort();
-    path_ = pattern;
-    make_directories(path_ + "/layer");
-    write_file_atomic(path_ + "/witness", "alive", false);
-  }
-  ~Scratch() { remove_tree(path_); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  std::string layer() const { return path_ + "/layer"; }
-  bool untouched() const { return read_file(path_ + "/witness") == "alive"; }
-
- private:
-  std::string path_;
-};
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text = fuzz::as_text(data, size);
@@ -46,13 +20,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                   "a path stays inside");
     fuzz::require(path.empty() || overlay::normalize_entry_path(path) == path, "a normal path is a fixed point");
   });
-  const Scratch scratch;
+  const fuzz::Scratch scratch;
   fuzz::attempt([&] {
     const Fd archive(::memfd_create("archive", MFD_CLOEXEC));
     sys::write_all(archive.get(), data, size) | or_throw("writing the archive");
     ::lseek(archive.get(), 0, SEEK_SET);
-    const Fd layer =
-        sys::openat(AT_FDCWD, scratch.layer().c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening the layer");
+    const Fd layer = scratch.into(O_RDONLY);
     static_cast<void>(overlay::apply_layer(archive.get(), layer.get(), {.max_bytes = 1U << 20, .max_entries = 1000}));
   });
   fuzz::require(scratch.untouched(), "nothing beside the layer is touched");

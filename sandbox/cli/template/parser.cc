@@ -2,8 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 
 #include "sandbox/base/error.h"
 #include "sandbox/cli/format/text.h"
@@ -39,49 +37,6 @@ std::string named(const Token& token) {
   }
   const std::string text(token.text.substr(0, 10));
   return token.text.size() > 10 ? go_quoted(text) + "..." : go_quoted(token.text);
-}
-
-/// Digits with underscores where Go allows them (after a base, or in hexadecimal only); none: malformed.
-std::string without_underscores(std::string_view text) {
-  std::string plain(text);
-  std::erase(plain, '_');
-  return plain;
-}
-
-bool parse_integer(std::string_view text, OrderedJson& value) {
-  const bool negative = text.starts_with('-');
-  if (text.starts_with('+') || text.starts_with('-')) text.remove_prefix(1);
-  int base = 10;
-  if (text.size() > 1 && text[0] == '0') {
-    const char letter = static_cast<char>(text[1] | 0x20);
-    base = letter == 'x' ? 16 : letter == 'o' ? 8 : letter == 'b' ? 2 : 8;
-    text.remove_prefix(letter == 'x' || letter == 'o' || letter == 'b' ? 2 : 1);
-  }
-  const std::string digits = without_underscores(text);
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number, base);
-  if (error != std::errc{} || end != digits.data() + digits.size() || digits.empty()) return false;
-  constexpr std::uint64_t top = 1ULL << 63U;
-  if (number > top && negative) return false;
-  if (number >= top && !negative)
-    value = number;  // evaluating it is the error
-  else
-    value = static_cast<std::int64_t>(negative ? ~number + 1 : number);
-  return true;
-}
-
-bool parse_float(std::string_view text, OrderedJson& value) {
-  std::string digits = without_underscores(text);
-  const bool negative = digits.starts_with('-');
-  if (digits.starts_with('+') || negative) digits.erase(0, 1);
-  const bool hexadecimal = digits.starts_with("0x") || digits.starts_with("0X");
-  if (hexadecimal) digits.erase(0, 2);
-  double number = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number,
-                                            hexadecimal ? std::chars_format::hex : std::chars_format::general);
-  if (error != std::errc{} || end != digits.data() + digits.size()) return false;
-  value = negative ? -number : number;
-  return true;
 }
 
 class Parser {
@@ -481,12 +436,12 @@ class Parser {
         node->value = token.text == "true";
         return node;
       case TokenKind::constant_character:
-        node->value = character(token.text);
+        check(read_character(token.text, node->value));
         return node;
       case TokenKind::complex:
         fail(fmt::format("complex numbers are not known here: {}", token.text));
       case TokenKind::number:
-        node->value = number(token.text);
+        check(read_number(token.text, node->value));
         return node;
       case TokenKind::quoted:
       case TokenKind::raw_quoted: {
@@ -503,28 +458,9 @@ class Parser {
     return nullptr;
   }
 
-  OrderedJson character(std::string_view literal) const {
-    std::string text;
-    std::string as_string = fmt::format("\"{}\"", literal.substr(1, literal.size() - 2));
-    if (literal == "'\"'")
-      as_string = "\"\\\"\"";
-    else if (literal == "'\\''")
-      as_string = "\"'\"";
-    std::string_view rest = text;
-    if (!unquote(as_string, text) || (rest = text).empty()) fail("invalid syntax");
-    const auto value = static_cast<std::int64_t>(next_character(rest));
-    if (!rest.empty()) fail(fmt::format("malformed character constant: {}", literal));
-    return value;
-  }
-
-  OrderedJson number(std::string_view text) const {
-    OrderedJson value;
-    if (text.ends_with('i')) fail(fmt::format("complex numbers are not known here: {}", text));
-    if (parse_integer(text, value)) return value;
-    const bool looks_like_integer = text.find_first_of(".eEpP") == text.npos;
-    if (!parse_float(text, value)) fail(fmt::format("illegal number syntax: {}", go_quoted(text)));
-    if (looks_like_integer) fail(fmt::format("integer overflow: {}", go_quoted(text)));
-    return value;
+  /// `problem`: what a literal's reader has found wrong; empty: nothing.
+  void check(const std::string& problem) const {
+    if (!problem.empty()) fail(problem);
   }
 
   Tree& tree_;
@@ -533,87 +469,7 @@ class Parser {
   std::vector<std::string> variables_ = {"$"};
 };
 
-void write(const Node& node, std::string& text);
-
-void write_word(const Node& node, std::string& text) {
-  const bool enclosed = node.kind == NodeKind::pipe;
-  if (enclosed) text += '(';
-  write(node, text);
-  if (enclosed) text += ')';
-}
-
-void write_pipe(const Node& pipe, std::string& text) {
-  for (std::size_t i = 0; i < pipe.variables.size(); ++i) {
-    if (i > 0) text += ", ";
-    write(*pipe.variables[i], text);
-  }
-  if (!pipe.variables.empty()) text += pipe.assigns ? " = " : " := ";
-  for (std::size_t i = 0; i < pipe.children.size(); ++i) {
-    if (i > 0) text += " | ";
-    write(*pipe.children[i], text);
-  }
-}
-
-void write_names(const Node& node, std::string& text) {
-  for (std::size_t i = 0; i < node.names.size(); ++i) {
-    if (i > 0 || node.kind != NodeKind::variable) text += '.';
-    text += node.names[i];
-  }
-}
-
-/// Of the nodes that errors name.
-void write(const Node& node, std::string& text) {
-  switch (node.kind) {
-    case NodeKind::pipe:
-      return write_pipe(node, text);
-    case NodeKind::command:
-      for (std::size_t i = 0; i < node.children.size(); ++i) {
-        if (i > 0) text += ' ';
-        write_word(*node.children[i], text);
-      }
-      return;
-    case NodeKind::chain:
-      write_word(*node.children[0], text);
-      return write_names(node, text);
-    case NodeKind::field:
-    case NodeKind::variable:
-      return write_names(node, text);
-    case NodeKind::dot:
-      text += '.';
-      return;
-    case NodeKind::nil:
-      text += "nil";
-      return;
-    case NodeKind::action:
-      text += "{{";
-      write(*node.pipe, text);
-      text += "}}";
-      return;
-    case NodeKind::call_template:
-      text += fmt::format("{{{{template {}", go_quoted(node.text));
-      if (node.pipe) write(*node.pipe, text += ' ');
-      text += "}}";
-      return;
-    default:
-      text += node.text;
-      return;
-  }
-}
-
 }  // namespace
-
-std::string written(const Node& node) {
-  std::string text;
-  write(node, text);
-  return text;
-}
-
-std::string location(const Tree& tree, std::size_t position) {
-  const std::string_view before = std::string_view(tree.text).substr(0, position);
-  const std::size_t newline = before.rfind('\n');
-  return fmt::format("{}:{}:{}", tree.name, 1 + std::ranges::count(before, '\n'),
-                     newline == before.npos ? position : position - newline - 1);
-}
 
 Tree parsed(std::string name, std::string text) {
   Tree tree{std::move(name), std::move(text), {}};

@@ -67,6 +67,10 @@ std::string location(const Tree& tree, std::size_t position);
 /// Whether templates may call a function of this name.
 bool is_function(std::string_view name);
 
+/// The value of a Go literal. Returns what is wrong with it, in Go's words; empty: nothing.
+std::string read_number(std::string_view text, OrderedJson& value);
+std::string read_character(std::string_view literal, OrderedJson& value);
+
 /// The text in a Go literal in double or back quotes; false when it is none.
 bool unquote(std::string_view literal, std::string& text);
 
