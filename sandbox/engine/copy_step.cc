@@ -226,7 +226,7 @@ std::string selected_digest(StepFiles& files, const CopyStep& step) {
 std::string context_digest(StepFiles& files, const BuildContext& context, const std::string& path) {
   if (context.directory.empty()) throw InvalidInput("there is no build context to mount");
   return files.as_root([&] {
-    CopySource source(FileTree({context.directory}, false), {}, {});
+    CopySource source(FileTree({context.directory}, false), context.ignored, {});
     return source.digest(source.select(path.empty() ? "." : path, false));
   });
 }
@@ -238,6 +238,18 @@ build::Layer copy_step(StepFiles& files, const CopyStep& step) {
     return decode_written(files.as_root([&] { return encode_written(work.write(file)); }));
   };
   return files.make_layer(write, warn_left_out);
+}
+
+void copy_into(StepFiles& files, const CopyStep& step, const std::string& place) {
+  check_sources(step.op);
+  CopyWork work(files, step);
+  const std::string packed = place + "/packed", into = place + "/fs";
+  const Fd file =
+      sys::openat(AT_FDCWD, packed.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600) | or_throw("creating '{}'", packed);
+  (void)files.as_root([&] { return encode_written(work.write(file.get())); });
+  const Fd archive = sys::openat(AT_FDCWD, packed.c_str(), O_RDONLY) | or_throw("opening '{}'", packed);
+  const Fd directory = sys::openat(AT_FDCWD, into.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", into);
+  (void)overlay::apply_layer(archive.get(), directory.get(), {});  // what comes from a context belongs to root
 }
 
 build::Layer directory_step(StepFiles& files, const build::DirectoryOp& op, const build::Files& base, timespec now) {

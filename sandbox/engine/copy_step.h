@@ -25,6 +25,8 @@ std::string selected_digest(StepFiles& files, const CopyStep& step);
 std::string context_digest(StepFiles& files, const BuildContext& context, const std::string& path);
 
 build::Layer copy_step(StepFiles& files, const CopyStep& step);
+/// The same, put into the empty directory `fs` of `place` instead of a layer.
+void copy_into(StepFiles& files, const CopyStep& step, const std::string& place);
 
 /// No digest: the directory is there.
 build::Layer directory_step(StepFiles& files, const build::DirectoryOp& op, const build::Files& base, timespec now);

@@ -12,7 +12,9 @@
 #include "sandbox/container/supervisor.h"
 #include "sandbox/engine/build_cache.h"
 #include "sandbox/engine/container_archive.h"
+#include "sandbox/engine/copy_step.h"
 #include "sandbox/engine/create.h"
+#include "sandbox/image/layout.h"
 
 namespace sandbox::engine {
 namespace {
@@ -97,12 +99,25 @@ class StepMounts {
     if (from != nullptr) return bind_layers(mount, *from);
     if (step_.context.directory.empty()) throw InvalidInput("there is no build context to mount");
     const std::string name = mount.source.empty() ? "." : mount.source;
-    const Fd root = sys::openat(AT_FDCWD, step_.context.directory.c_str(), O_RDONLY | O_DIRECTORY) |
-                    or_throw("opening '{}'", step_.context.directory);
+    const std::string directory = step_.context.ignored.empty() ? step_.context.directory : picked(name);
+    const Fd root = sys::openat(AT_FDCWD, directory.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", directory);
     const auto found = sys::openat2(root.get(), name.c_str(), O_PATH, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
     if (!found)
       throw NotFound(fmt::format("\"/{}\" of the context can't be mounted: {}", name, found.error().message()));
-    add_bind(step_.context.directory + "/" + name, mount.target).read_only = true;
+    add_bind(directory + "/" + name, mount.target).read_only = true;
+  }
+
+  /// What .dockerignore leaves of the context at `name`, at the same name in a directory that lives as long as the step.
+  std::string picked(const std::string& name) {
+    static const build::Files nothing;
+    const auto& place = picked_.emplace_back(new image::Staged(files_.store().stage()))->path();
+    make_directories(place + "/fs");
+    build::CopyOp op;
+    op.sources = {name};
+    op.destination = "/";
+    op.parents = true;
+    copy_into(files_, {op, nothing, nullptr, step_.context, {}}, place);
+    return place + "/fs";
   }
 
   void bind_layers(const StepMount& mount, const build::Files& from) {
@@ -193,6 +208,7 @@ class StepMounts {
   std::string own_;
   std::vector<OwnFile> written_;
   std::vector<FileLock> locks_;  ///< Of caches that one step has at a time.
+  std::vector<std::unique_ptr<image::Staged>> picked_;
 };
 
 RunRequest run_request(const RunStep& step) {

@@ -233,6 +233,19 @@ class Build(BuildCase):
         missing = self.build(dockerfile.replace("id=key ", "id=key,required "), "--no-cache")
         self.assertIn("secret key: not found", missing.stderr)
 
+    def test_a_mounted_context_is_without_what_is_ignored(self):
+        self.write(in__file="context", in__key="abracadabra", top="x")
+        self.put(".dockerignore", "in/key\ntop\n")
+        look = "cd {} && find . -type f ! -name Dockerfile ! -name .dockerignore | sort"
+        for mount, place in (("target=/ctx", "/ctx"), ("target=/ctx,source=in", "/ctx")):
+            told = self.build_ok(f"FROM busybox\nRUN --mount={mount} {look.format(place)}; echo read $(cat /ctx/file /ctx/in/file 2>/dev/null)\n")
+            self.assertNotIn("/key\n", told)
+            self.assertIn("read context\n", told)
+            self.assertNotIn("/top\n", told)
+        refused = self.build("FROM busybox\nRUN --mount=target=/k,source=in/key cat /k\n")
+        self.assertIn(".dockerignore leaves it out", refused.stderr)
+        self.assertNotIn("abracadabra", refused.stderr)
+
     def test_merged_layers_of_a_stage_are_mounted(self):
         done = self.build("FROM busybox AS one\nRUN mkdir /d && echo 1 > /d/1\nRUN echo 2 > /d/2\nFROM busybox\n"
                           "RUN --mount=from=one,source=/d,target=/m cat /m/1 /m/2; ls /m | wc -l\n")
