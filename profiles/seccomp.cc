@@ -16,12 +16,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <tuple>
 #include <utility>
 
+#include "profiles/allowed_calls.h"
 #include "profiles/capabilities.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/fd.h"
@@ -32,10 +35,12 @@ namespace sandbox::profiles {
 namespace {
 
 #if defined(__x86_64__)
-constexpr std::string_view native_arch = "amd64";
+constexpr std::string_view native_name = "amd64";  ///< Docker's.
+constexpr std::uint32_t native_arch = SCMP_ARCH_X86_64;
 constexpr std::uint32_t sub_arch = SCMP_ARCH_X86;
 #elif defined(__aarch64__)
-constexpr std::string_view native_arch = "arm64";
+constexpr std::string_view native_name = "arm64";
+constexpr std::uint32_t native_arch = SCMP_ARCH_AARCH64;
 constexpr std::uint32_t sub_arch = SCMP_ARCH_ARM;
 #else
 #error "seccomp profiles are written for x86_64 and aarch64"
@@ -186,7 +191,7 @@ bool applies(const Json& block, std::uint64_t capabilities, const std::string& w
     const auto caps = text_list(*filter, "caps", where);
     const auto arches = text_list(*filter, "arches", where);
     const auto kernel = text_member(*filter, "minKernel", where);
-    const bool native = std::ranges::find(arches, native_arch) != arches.end();
+    const bool native = std::ranges::find(arches, native_name) != arches.end();
     const bool recent = kernel && !kernel->empty() && kernel_at_least(*kernel, where);
     if (key[0] == 'i') {
       if (std::ranges::count_if(caps, has) != std::ssize(caps)) return false;
@@ -348,19 +353,64 @@ void add_verdict(scmp_filter_ctx filter, const Verdict& verdict) {
   if (result != -EEXIST) check(result, fmt::format("{}: adding '{}'", verdict.where, verdict.name));
 }
 
-std::vector<std::byte> export_program(scmp_filter_ctx filter) {
+/// The system call's number on `arch` (SCMP_ARCH_*); negative where it has none of its own.
+int number_on(std::uint32_t arch, const Verdict& verdict) {
+  return ::seccomp_syscall_resolve_name_arch(arch, verdict.name.c_str());
+}
+
+/// The calls of `arch` that are allowed whatever their arguments.
+std::set<std::uint32_t> always_allowed(const std::vector<Verdict>& verdicts, std::uint32_t arch) {
+  std::map<int, bool> always;
+  for (const Verdict& verdict : verdicts) {
+    const int number = number_on(arch, verdict);
+    const bool allowed = verdict.action == SCMP_ACT_ALLOW && verdict.args.empty();
+    if (number >= 0) always.try_emplace(number, true).first->second &= allowed;
+  }
+  std::set<std::uint32_t> numbers;
+  for (const auto& [number, allowed] : always) {
+    if (allowed) numbers.insert(static_cast<std::uint32_t>(number));
+  }
+  return numbers;
+}
+
+/// What libseccomp is to decide on `arch`: everything but the calls `settled`.
+Context filter_for(std::uint32_t arch, const std::vector<Verdict>& verdicts, std::uint32_t default_action,
+                   const std::set<std::uint32_t>& settled) {
+  Context filter(::seccomp_init(default_action));
+  if (!filter) fail("document", "its 'defaultAction' can't be the default action");
+  if (arch != native_arch) {
+    check(::seccomp_arch_add(filter.get(), arch), "adding the 32-bit architecture");
+    check(::seccomp_arch_remove(filter.get(), native_arch), "leaving the 64-bit architecture out");
+  }
+  check(::seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS)),
+        "denying foreign architectures");
+  check(::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2), "choosing the search tree");
+  for (const Verdict& verdict : verdicts) {
+    const int number = number_on(arch, verdict);
+    if (number >= 0 && settled.contains(static_cast<std::uint32_t>(number))) continue;
+    // libseccomp refuses a rule that says what the default says already.
+    if (verdict.action != default_action) add_verdict(filter.get(), verdict);
+  }
+  return filter;
+}
+
+void append_exported(scmp_filter_ctx filter, std::vector<sock_filter>& program) {
   const Fd file(::memfd_create("seccomp", MFD_CLOEXEC));
   if (!file) throw SysError(Errno{errno}, "seccomp profile: making a memory file");
   check(::seccomp_export_bpf(filter, file.get()), "writing the program");
   const struct stat status = sys::fstat(file.get()) | or_throw("seccomp profile: sizing the program");
-  const auto instructions = static_cast<std::uint64_t>(status.st_size) / sizeof(sock_filter);
-  if (instructions > BPF_MAXINSNS) {
-    fail("syscalls", fmt::format("it takes {} instructions, and the kernel's limit is {}", instructions, BPF_MAXINSNS));
-  }
-  std::vector<std::byte> program(static_cast<std::size_t>(status.st_size));
-  const ssize_t count = ::pread(file.get(), program.data(), program.size(), 0);
+  const std::size_t before = program.size();
+  program.resize(before + static_cast<std::size_t>(status.st_size) / sizeof(sock_filter));
+  const ssize_t count = ::pread(file.get(), &program[before], static_cast<std::size_t>(status.st_size), 0);
   if (count != status.st_size) throw Error("seccomp profile: the program could not be read back");
-  return program;
+}
+
+std::vector<std::byte> bytes_of(const std::vector<sock_filter>& program) {
+  if (program.size() > BPF_MAXINSNS) {
+    fail("syscalls", fmt::format("it takes {} instructions, and the kernel's limit is {}", program.size(), BPF_MAXINSNS));
+  }
+  const auto bytes = std::as_bytes(std::span(program));
+  return {bytes.begin(), bytes.end()};
 }
 
 }  // namespace
@@ -376,17 +426,21 @@ std::vector<std::byte> compile_seccomp(const Json& profile, std::uint64_t capabi
   verdicts = without_repetitions(std::move(verdicts));
   refuse_contradictions(verdicts);
 
-  const Context filter(::seccomp_init(default_action));
-  if (!filter) fail("document", fmt::format("'{}' can't be the default action", *name));
-  check(::seccomp_arch_add(filter.get(), sub_arch), "adding the 32-bit architecture");
-  check(::seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS)),
-        "denying foreign architectures");
-  check(::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2), "choosing the search tree");
-  for (const Verdict& verdict : verdicts) {
-    // libseccomp refuses a rule that says what the default says already.
-    if (verdict.action != default_action) add_verdict(filter.get(), verdict);
+  std::vector<sock_filter> program;
+  Context decided;
+  for (const std::uint32_t arch : {native_arch, sub_arch}) {
+    const auto allowed = always_allowed(verdicts, arch);
+    const auto front = allow_at_once(arch, allowed);
+    program.insert(program.end(), front.begin(), front.end());
+    Context filter = filter_for(arch, verdicts, default_action, allowed);
+    if (decided) {
+      check(::seccomp_merge(decided.get(), filter.release()), "joining the architectures");
+    } else {
+      decided = std::move(filter);
+    }
   }
-  return export_program(filter.get());
+  append_exported(decided.get(), program);
+  return bytes_of(program);
 }
 
 std::vector<std::string> seccomp_actions() { return names_of(action_words); }

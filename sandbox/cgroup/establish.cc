@@ -128,7 +128,7 @@ void enable_controllers(const std::string& base, const std::vector<std::string>&
     evacuate(base);
     enabled = write_file(base + kSubtreeControl, words);
   }
-  if (!enabled) throw SysError(enabled.error(), fmt::format("enabling '{}' in '{}'", words, base + kSubtreeControl));
+  std::move(enabled) | or_throw("enabling '{}' in '{}'", words, base + kSubtreeControl);
 }
 
 Established establish(std::string_view id, const Limits& limits, bool best_effort,

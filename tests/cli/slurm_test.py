@@ -81,10 +81,11 @@ class Slurm(OciCase):
 
     def tearDown(self):
         try:
-            eventually(lambda: not self.containers())  # Slurm deletes them when srun has ended already
+            # Slurm deletes containers and ends steps when srun has ended already.
+            eventually(lambda: not self.containers() and not self.helpers("slurmstepd: "))
             for daemon in reversed(self.daemons):
-                daemon.terminate()
-                daemon.wait(30)
+                daemon.kill()  # a slurmd that is asked to end first waits up to two minutes for what it is doing
+                daemon.wait()
             for pid in self.helpers("/usr/sbin/slurmstepd infinity"):
                 os.kill(pid, signal.SIGKILL)  # which keeps Slurm's cgroup
             self.assertEqual(self.containers(), [])

@@ -1,0 +1,137 @@
+// Programs are followed as the kernel follows them, for every number that a call can have.
+#include "profiles/allowed_calls.h"
+
+#include <doctest/doctest.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "profiles/seccomp.h"
+#include "sandbox/base/json.h"
+
+using namespace sandbox;
+using namespace sandbox::profiles;
+
+namespace {
+
+constexpr std::uint32_t next_filter = 1;  // what a program that ends without an answer "returns" here
+constexpr std::uint32_t denied = SECCOMP_RET_ERRNO | EPERM;
+constexpr std::uint32_t foreign = SECCOMP_RET_ERRNO | ENOSYS;
+constexpr std::uint32_t x32_bit = 0x40000000;
+
+/// The classic BPF of seccomp(2), as far as filters use it. Jumps that leave the program are out of its bounds, but for
+/// one to just behind it.
+std::uint32_t answer(const std::vector<sock_filter>& program, const seccomp_data& call) {
+  std::uint32_t accumulator = 0;
+  for (std::size_t at = 0; at < program.size(); ++at) {
+    const sock_filter& step = program[at];
+    const auto branch = [&](bool holds) { at += holds ? step.jt : step.jf; };
+    switch (step.code) {
+      case BPF_LD | BPF_W | BPF_ABS:
+        std::memcpy(&accumulator, reinterpret_cast<const char*>(&call) + step.k, sizeof accumulator);
+        break;
+      case BPF_JMP | BPF_JA:
+        at += step.k;
+        break;
+      case BPF_JMP | BPF_JEQ | BPF_K:
+        branch(accumulator == step.k);
+        break;
+      case BPF_JMP | BPF_JGE | BPF_K:
+        branch(accumulator >= step.k);
+        break;
+      case BPF_JMP | BPF_JGT | BPF_K:
+        branch(accumulator > step.k);
+        break;
+      case BPF_ALU | BPF_AND | BPF_K:
+        accumulator &= step.k;
+        break;
+      case BPF_RET | BPF_K:
+        return step.k;
+      default:
+        FAIL("instruction " << at << " has the code " << step.code);
+    }
+    REQUIRE(at < program.size());
+  }
+  return next_filter;
+}
+
+std::uint32_t answer(const std::vector<sock_filter>& program, std::uint32_t architecture, std::uint32_t number,
+                     std::uint64_t argument = 0) {
+  return answer(program, {static_cast<int>(number), architecture, 0, {argument, argument, 0, 0, 0, 0}});
+}
+
+std::vector<sock_filter> compile(const Json& profile) {
+  const auto bytes = compile_seccomp(profile, 0);
+  std::vector<sock_filter> program(bytes.size() / sizeof(sock_filter));
+  std::memcpy(program.data(), bytes.data(), bytes.size());
+  return program;
+}
+
+void check_front(const std::set<std::uint32_t>& numbers) {
+  const auto program = allow_at_once(AUDIT_ARCH_X86_64, numbers);
+  for (std::uint32_t number = 0; number < 2100; ++number) {
+    const std::uint32_t expected = numbers.contains(number) ? SECCOMP_RET_ALLOW : next_filter;
+    if (answer(program, AUDIT_ARCH_X86_64, number) != expected) FAIL_CHECK("number " << number);
+    if (answer(program, AUDIT_ARCH_I386, number) != next_filter) FAIL_CHECK("another architecture's number " << number);
+  }
+  for (const std::uint32_t number : {x32_bit, x32_bit + 1, 0x7fffffffU, 0x80000000U, 0xffffffffU}) {
+    CHECK(answer(program, AUDIT_ARCH_X86_64, number) == next_filter);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("the front of a filter allows what it is given and leaves the rest to what follows") {
+  CHECK(allow_at_once(AUDIT_ARCH_X86_64, {}).empty());
+  check_front({0});
+  check_front({7});
+  check_front({0, 1, 2, 5, 6, 400});
+  std::set<std::uint32_t> every_second, every_third, all;
+  for (std::uint32_t number = 0; number < 2000; ++number) {
+    all.insert(number);
+    if (number % 2 == 1) every_second.insert(number);
+    if (number % 3 != 0) every_third.insert(number);
+  }
+  check_front(all);
+  CHECK(allow_at_once(AUDIT_ARCH_X86_64, all).size() < 10);
+  check_front(every_second);  // with branches farther than 255 instructions
+  check_front(every_third);
+}
+
+#if defined(__x86_64__)
+TEST_CASE("a whole program answers for every number as its rules say, on both architectures") {
+  const auto profile = parse_json(R"({"defaultAction":"SCMP_ACT_ERRNO","syscalls":[
+      {"names":["read","write","close","socket","newfstatat","_llseek","mmap2","time","openat"],"action":"SCMP_ACT_ALLOW"},
+      {"names":["kill"],"action":"SCMP_ACT_ERRNO","errnoRet":3},
+      {"names":["personality"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"op":"SCMP_CMP_EQ","value":8}]},
+      {"names":["openat"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"op":"SCMP_CMP_EQ","value":1}]}]})", "test");
+  const auto program = compile(profile);
+  for (const auto& [scmp_arch, architecture] : {std::pair<std::uint32_t, std::uint32_t>{SCMP_ARCH_X86_64, AUDIT_ARCH_X86_64},
+                                               {SCMP_ARCH_X86, AUDIT_ARCH_I386}}) {
+    const auto number = [&](const char* name) { return ::seccomp_syscall_resolve_name_arch(scmp_arch, name); };
+    const std::set<int> allowed = {number("read"), number("write"), number("close"), number("newfstatat"), number("_llseek"),
+                                   number("mmap2"), number("time"), number("openat"),
+                                   scmp_arch == SCMP_ARCH_X86 ? 359 : number("socket")};
+    for (int call = 0; call < 700; ++call) {
+      if (call == number("personality") || call == 102) continue;  // 102: socketcall of i386, below
+      const std::uint32_t expected = allowed.contains(call)     ? SECCOMP_RET_ALLOW
+                                     : call == number("kill") ? SECCOMP_RET_ERRNO | 3U
+                                                              : denied;
+      if (answer(program, architecture, static_cast<std::uint32_t>(call)) != expected) FAIL_CHECK("number " << call);
+    }
+    CHECK(answer(program, architecture, static_cast<std::uint32_t>(number("personality")), 8) == SECCOMP_RET_ALLOW);
+    CHECK(answer(program, architecture, static_cast<std::uint32_t>(number("personality")), 9) == denied);
+  }
+  CHECK(answer(program, AUDIT_ARCH_I386, 102, 1) == SECCOMP_RET_ALLOW);  // socketcall(SYS_SOCKET)
+  CHECK(answer(program, AUDIT_ARCH_I386, 102, 3) == denied);             // socketcall(SYS_CONNECT)
+  CHECK(answer(program, AUDIT_ARCH_X86_64, x32_bit | 1U) == foreign);
+  CHECK(answer(program, AUDIT_ARCH_AARCH64, 1) == foreign);
+}
+
+TEST_CASE("the built-in profile's program is short") {
+  CHECK(compile(parse_json(default_seccomp_profile(), "built-in")).size() < 800);
+}
+#endif
