@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "sandbox/cli/cmd/manifest.h"
 #include "sandbox/cli/cmd/volume.h"
 
 namespace sandbox::cli {
@@ -59,6 +60,11 @@ constexpr const Command* kCommands[] = {
     &kSystemPrune,
     &kSystemFsck,
     &kOverlay,
+    &kManifestCreate,
+    &kManifestAnnotate,
+    &kManifestInspect,
+    &kManifestPush,
+    &kManifestRm,
     &kVolumeCreate,
     &kVolumeInspect,
     &kVolumeLs,
@@ -114,6 +120,7 @@ constexpr Group kGroups[] = {
     {"builder", "Manage builds"},
     {"container", "Manage containers"},
     {"image", "Manage images"},
+    {"manifest", "Manage indexes of images for several platforms"},
     {"system", "Manage the store"},
     {"volume", "Manage volumes"},
 };

@@ -21,6 +21,7 @@ struct Loaded {
   Image image;
   Descriptor manifest;             ///< Of the image, or of an index that it is in.
   std::vector<std::string> names;  ///< Canonical; none: untagged.
+  std::string annotation = {};     ///< The name that a layout's index has for it.
 };
 
 const Member& member_of(const Members& members, std::string name) {
@@ -156,7 +157,8 @@ std::map<std::string, std::vector<std::string>> docker_names(const Members& memb
   return names;
 }
 
-std::vector<Loaded> stage_oci_archive(const std::string& layout, const Members& members) {
+/// The members below blobs/, each of which has the digest that its name says.
+void stage_blobs(const std::string& layout, const Members& members) {
   constexpr std::string_view prefix = "blobs/sha256/";
   for (const auto& [name, member] : members) {
     if (!name.starts_with(prefix)) continue;
@@ -165,6 +167,23 @@ std::vector<Loaded> stage_oci_archive(const std::string& layout, const Members& 
     }
     stage_blob(layout, member.path, member.digest);
   }
+}
+
+/// A directory as skopeo writes it: one image, without a name.
+std::vector<Loaded> stage_directory(const std::string& layout, const Members& members) {
+  return reading_document("manifest.json", [&] {
+    stage_blobs(layout, members);
+    const std::string text = read_file(member_of(members, "manifest.json").path, max_document);
+    const std::string type = parse_json(text, "manifest.json").value("mediaType", media_manifest);
+    const Descriptor described{type, stage_content(layout, text), text.size()};
+    Loaded loaded{read_image(layout, {"", described}), described, {}};
+    verify_layers(loaded.image);
+    return std::vector{std::move(loaded)};
+  });
+}
+
+std::vector<Loaded> stage_oci_archive(const std::string& layout, const Members& members) {
+  stage_blobs(layout, members);
   const std::map<std::string, std::vector<std::string>> docker = docker_names(members);
   return reading_document("index.json", [&] {
     std::vector<Loaded> all;
@@ -176,17 +195,28 @@ std::vector<Loaded> stage_oci_archive(const std::string& layout, const Members& 
       if (!is_whole(layout, described, 0)) loaded.manifest = loaded.image.manifest;
       const Json annotations = entry.value("annotations", Json::object());
       std::string name = annotations.value("io.containerd.image.name", "");
+      loaded.annotation = annotations.value(annotation_name, "");
       const auto tags = docker.find(loaded.image.config.digest);
       if (name.empty() && tags != docker.end()) {
         loaded.names = tags->second;
       } else if (name.empty()) {
-        name = annotations.value(annotation_name, "");
+        name = loaded.annotation;
       }
       if (!name.empty()) loaded.names.push_back(parse_reference(name).canonical());
       all.push_back(std::move(loaded));
     }
     return all;
   });
+}
+
+/// Leaves no others than of the name: a layout's own one, or a reference that the archive has.
+void choose(std::vector<Loaded>& all, const std::string& only) {
+  const auto name = try_parse_reference(only);
+  std::erase_if(all, [&](const Loaded& loaded) {
+    const bool listed = name && std::ranges::find(loaded.names, name->canonical()) != loaded.names.end();
+    return loaded.annotation != only && !listed;
+  });
+  if (all.empty()) throw NotFound(fmt::format("the archive holds no image '{}'", only));
 }
 
 void publish(const Places& places, ImageStore& store, const std::vector<Loaded>& all) {
@@ -208,25 +238,28 @@ void publish(const Places& places, ImageStore& store, const std::vector<Loaded>&
 
 }  // namespace
 
-std::vector<std::string> ImageStore::load(int archive_fd) {
+std::vector<std::string> ImageStore::load(int archive_fd, const std::string& only) {
   prepare_store(places_);
   const Staged staging = stage();
   const std::string files = staging.path() + "/files", layout = staging.path() + "/layout";
   make_directories(files);
   make_directories(layout + "/blobs/sha256");
   const auto status = sys::fstat(archive_fd) | or_throw("looking at the archive");
-  const Members members = S_ISDIR(status.st_mode) ? copy_layout(archive_fd, files) : extract_members(archive_fd, files);
-  require_accepted(members.contains("oci-layout") ? "oci-archive" : "docker-archive", "");
+  const bool directory = S_ISDIR(status.st_mode);
+  const Members members = directory ? copy_layout(archive_fd, files) : extract_members(archive_fd, files);
+  const bool is_oci = members.contains("oci-layout") && members.contains("index.json");
+  require_accepted(is_oci ? directory ? "oci" : "oci-archive" : directory ? "dir" : "docker-archive", "");
   std::vector<Loaded> all;
   // Where an archive is both, the layout has the manifests, and with them the digests.
-  if (members.contains("oci-layout") && members.contains("index.json")) {
+  if (is_oci) {
     all = stage_oci_archive(layout, members);
   } else if (members.contains("manifest.json")) {
-    all = stage_docker_archive(layout, members);
+    all = directory ? stage_directory(layout, members) : stage_docker_archive(layout, members);
   } else {
     throw InvalidInput("the archive holds neither manifest.json (docker-archive) nor oci-layout (oci-archive)");
   }
   if (all.empty()) throw InvalidInput("the archive holds no image");
+  if (!only.empty()) choose(all, only);
   publish(places_, *this, all);
   std::vector<std::string> names;
   for (const Loaded& loaded : all) {

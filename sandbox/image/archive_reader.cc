@@ -121,7 +121,7 @@ std::map<std::string, Member> extract_members(int fd, const std::string& staging
 std::map<std::string, Member> copy_layout(int directory, const std::string& staging) {
   std::map<std::string, Member> members;
   std::uint64_t total = 0;
-  const auto copy = [&](const std::string& name) {
+  const auto copy = [&](const std::string& name, const std::string& key) {
     const auto in = sys::openat2(directory, name.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW,
                                  RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
     if (!in) return;
@@ -136,14 +136,17 @@ std::map<std::string, Member> copy_layout(int directory, const std::string& stag
         },
         out.get(), total);
     member.path = path;
-    members.emplace(name, std::move(member));
+    members.emplace(key, std::move(member));
   };
-  for (const char* name : {"oci-layout", "index.json", "manifest.json"}) copy(name);
-  constexpr const char* blobs = "blobs/sha256";
-  const auto place = sys::openat2(directory, blobs, O_RDONLY | O_DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-  if (!place) return members;
-  for (const std::string& name : list_directory(fmt::format("/proc/self/fd/{}", place->get())))
-    copy(fmt::format("{}/{}", blobs, name));
+  for (const char* name : {"oci-layout", "index.json", "manifest.json"}) copy(name, name);
+  const auto copy_all = [&](const char* place) {
+    const auto opened = sys::openat2(directory, place, O_RDONLY | O_DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    if (!opened) return;
+    for (const std::string& name : list_directory(fmt::format("/proc/self/fd/{}", opened->get()))) {
+      if (is_valid_digest("sha256:" + name)) copy(fmt::format("{}/{}", place, name), "blobs/sha256/" + name);
+    }
+  };
+  copy_all(members.contains("oci-layout") ? "blobs/sha256" : ".");
   return members;
 }
 

@@ -20,7 +20,8 @@ struct Member {
 /// InvalidInput for absolute names, "..", duplicates, and archives beyond the bounds.
 std::map<std::string, Member> extract_members(int fd, const std::string& staging);
 
-/// The same for an OCI layout: the regular files that it is made of, below the directory; no link is followed.
+/// The same for an OCI layout, or a directory as skopeo writes it: the regular files that it is made of, blobs with the
+/// names that they have in a layout. No link is followed.
 std::map<std::string, Member> copy_layout(int directory, const std::string& staging);
 
 /// Digest of the uncompressed content of the file at `path`; also written to `copy` when that isn't empty.

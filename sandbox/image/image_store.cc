@@ -139,33 +139,41 @@ std::uint64_t commit_removal(const Places& places, const std::vector<IndexEntry>
 /// By what a short name stands for elsewhere than with Docker (registries.conf), which nobody pays for who names an
 /// image that is here.
 Image find_meaning(const Places& places, const std::string& reference) {
-  if (try_parse_reference(reference)) {
-    for (const Reference& meaning : candidates_of(load_registries_conf(), reference)) {
-      if (const auto named = named_by(places, meaning))
-        return read_image(named->layout, {named->name, named->manifest});
+  const auto meanings = [&]() -> std::vector<Reference> {
+    if (!try_parse_reference(reference)) return {};
+    try {
+      return candidates_of(load_registries_conf(), reference);
+    } catch (const Conflict&) {
+      return {};  // several, and none is here under the name that was given
     }
+  };
+  for (const Reference& meaning : meanings()) {
+    if (const auto named = named_by(places, meaning)) return read_image(named->layout, {named->name, named->manifest});
   }
   throw NotFound(fmt::format("no such image: '{}'", reference));
 }
 
 }  // namespace
 
-void copy_blob(ImageStore& store, const std::string& layout, const std::string& digest) {
-  if (store.has_blob(digest)) return;
-  const std::string from = blob_in(layout, digest);
+void copy_verified(const std::string& from, const std::string& to, const std::string& digest) {
   const Fd in = sys::openat(AT_FDCWD, from.c_str(), O_RDONLY) | or_throw("opening '{}'", from);
-  const Staged staged = store.stage();
-  const Fd out = sys::openat(AT_FDCWD, staged.path().c_str(), O_WRONLY | O_CREAT | O_EXCL, 0644) |
-                 or_throw("creating '{}'", staged.path());
+  const Fd out = sys::openat(AT_FDCWD, to.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0644) | or_throw("creating '{}'", to);
   Sha256 hash;
   std::vector<char> buffer(1U << 17);
   for (;;) {
     const std::size_t count = sys::read(in.get(), buffer.data(), buffer.size()) | or_throw("reading '{}'", from);
     if (count == 0) break;
     hash.update(buffer.data(), count);
-    sys::write_all(out.get(), buffer.data(), count) | or_throw("writing '{}'", staged.path());
+    sys::write_all(out.get(), buffer.data(), count) | or_throw("writing '{}'", to);
   }
-  if (hash.finish() != digest) throw InvalidInput(fmt::format("blob {} in '{}' is damaged", digest, layout));
+  if (hash.finish() != digest) throw InvalidInput(fmt::format("blob {} is damaged: '{}'", digest, from));
+  sys::fsync(out.get()) | or_throw("syncing '{}'", to);
+}
+
+void copy_blob(ImageStore& store, const std::string& layout, const std::string& digest) {
+  if (store.has_blob(digest)) return;
+  const Staged staged = store.stage();
+  copy_verified(blob_in(layout, digest), staged.path(), digest);
   store.adopt_blob(staged.path(), digest);
 }
 

@@ -136,9 +136,10 @@ class ImageStore {
   /// Records `manifest` under `name` (an empty Reference: untagged) in index.json, durable when it returns.
   void record(const Descriptor& manifest, const Reference& name);
 
-  /// `load` of docker-archive and oci-archive (any compression), or of an OCI layout, when it is a directory; returns the
-  /// names loaded, of images without one the ids.
-  std::vector<std::string> load(int archive_fd);
+  /// `load` of docker-archive and oci-archive (any compression), or of an OCI layout or what skopeo calls "dir:", when it
+  /// is a directory; returns the names loaded, of images without one the ids. `only`: no others than of this name, a
+  /// layout's own one or a reference; NotFound when there is none.
+  std::vector<std::string> load(int archive_fd, const std::string& only = {});
   /// `import`: a root tarball as a one-layer image; returns its id.
   std::string import(int archive_fd, const Reference& name);
   /// `commit`: an image like `base` with one more layer, which `write` puts into an open file, or none when that is empty.

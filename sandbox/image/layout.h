@@ -85,6 +85,9 @@ void put_entry(std::vector<IndexEntry>& entries, const Descriptor& manifest, con
 /// The names of adopted blobs are on the disk when it returns, as their content is: an index may name them.
 void sync_blobs(const std::string& layout);
 
+/// Copies a blob's file; what is on the disk then has the digest. Throws InvalidInput when it hasn't.
+void copy_verified(const std::string& from, const std::string& to, const std::string& digest);
+
 /// Copies a blob of another layout into the own one, checking it on the way. No effect when it is there.
 void copy_blob(ImageStore& store, const std::string& layout, const std::string& digest);
 

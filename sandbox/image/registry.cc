@@ -20,6 +20,7 @@
 #include "sandbox/image/registries_conf.h"
 #include "sandbox/image/registry_client.h"
 #include "sandbox/image/registry_manifest.h"
+#include "sandbox/image/registry_search.h"
 
 namespace sandbox::image {
 namespace {
@@ -83,6 +84,40 @@ class IncomingBlob : public BodyReceiver {
   std::uint64_t received_ = 0;
 };
 
+struct Fetched {
+  Descriptor descriptor;
+  std::string body;
+  RegistryDocument document;
+};
+
+/// A manifest or index by a tag or, checked, by its digest. The Docker-Content-Digest header proves nothing.
+Fetched fetch_document(RegistryClient& client, const Reference& reference, const std::string& name) {
+  HttpResponse answer = client.get("manifests/" + name, kAccept);
+  if (!answer.ok()) throw NotFound(fmt::format("manifest for {} not found: manifest unknown", reference.familiar()));
+  Fetched fetched{{}, std::move(answer.body), {}};
+  fetched.descriptor.digest = sha256_digest(fetched.body);
+  fetched.descriptor.size = fetched.body.size();
+  if (is_valid_digest(name) && fetched.descriptor.digest != name) {
+    throw InvalidInput(fmt::format("manifest {} has the digest {}", name, fetched.descriptor.digest));
+  }
+  fetched.document = parse_registry_document(fetched.body, answer.header("content-type"));
+  fetched.descriptor.media_type = fetched.document.media_type;
+  return fetched;
+}
+
+/// What `attempt` makes of the first one with which it succeeds; `note` hears of failures before the last one's.
+template <class T>
+auto first_of(const std::vector<T>& ways, const auto& attempt, const auto& note) {
+  for (std::size_t i = 0; i + 1 < ways.size(); ++i) {
+    try {
+      return attempt(ways[i]);
+    } catch (const Error& error) {
+      note(ways[i], error);
+    }
+  }
+  return attempt(ways.back());
+}
+
 class Puller {
  public:
   Puller(ImageStore& store, const Reference& reference, const Endpoint& endpoint, const PullOptions& options)
@@ -95,14 +130,14 @@ class Puller {
         work_(store.stage()) {}
 
   std::string run() {
-    const std::string tag = reference_.digest.empty() ? reference_.tag : reference_.digest;
+    const std::string& tag = reference_.digest.empty() ? reference_.tag : reference_.digest;
     say(fmt::format("{}: Pulling from {}", tag, reference_.repository));
-    Fetched top = fetch_document(tag, reference_.digest);
+    Fetched top = fetch_document(client_, reference_, tag);
     const std::string shown_digest = top.descriptor.digest;
     Fetched manifest = std::move(top);
     if (manifest.document.is_index) {
       const Descriptor entry = choose_manifest(manifest.document, wanted_, reference_.familiar());
-      manifest = fetch_document(entry.digest, entry.digest);
+      manifest = fetch_document(client_, reference_, entry.digest);
       check_entry(entry, manifest);
     }
     const ManifestContent content = read_manifest(manifest.document);
@@ -118,12 +153,6 @@ class Puller {
   }
 
  private:
-  struct Fetched {
-    Descriptor descriptor;
-    std::string body;
-    RegistryDocument document;
-  };
-
   void say(const std::string& line) const { progress_.line(line); }
 
   static void check_entry(const Descriptor& entry, const Fetched& manifest) {
@@ -132,21 +161,6 @@ class Puller {
     if (!entry.media_type.empty() && entry.media_type != manifest.document.media_type) {
       throw InvalidInput("the manifest's type is not that in the index");
     }
-  }
-
-  // `digest` empty: whatever the tag names now. The Docker-Content-Digest header proves nothing.
-  Fetched fetch_document(const std::string& name, const std::string& digest) {
-    const HttpResponse answer = client_.get("manifests/" + name, kAccept);
-    if (!answer.ok()) throw NotFound(fmt::format("manifest for {} not found: manifest unknown", reference_.familiar()));
-    Fetched fetched{{}, answer.body, {}};
-    fetched.descriptor.digest = sha256_digest(answer.body);
-    fetched.descriptor.size = answer.body.size();
-    if (!digest.empty() && fetched.descriptor.digest != digest) {
-      throw InvalidInput(fmt::format("manifest {} has the digest {}", digest, fetched.descriptor.digest));
-    }
-    fetched.document = parse_registry_document(answer.body, answer.header("content-type"));
-    fetched.descriptor.media_type = fetched.document.media_type;
-    return fetched;
   }
 
   void fetch_blob(const Descriptor& blob, const IncomingBlob::Notice& notice) {
@@ -212,31 +226,50 @@ class Puller {
 
 std::string pull(ImageStore& store, const Reference& reference, const PullOptions& options) {
   require_accepted("docker", reference.canonical());
-  const std::vector<Endpoint> endpoints = endpoints_of(load_registries_conf(), reference);
-  for (std::size_t i = 0; i + 1 < endpoints.size(); ++i) {
-    try {
-      return Puller(store, reference, endpoints[i], options).run();
-    } catch (const Error& error) {
-      if (options.progress == nullptr) continue;
-      options.progress->line(fmt::format("WARNING: mirror {}: {}", endpoints[i].reference.registry, error.what()));
-    }
-  }
-  return Puller(store, reference, endpoints.back(), options).run();
+  const auto note = [&](const Endpoint& mirror, const Error& error) {
+    if (options.progress == nullptr) return;
+    options.progress->line(fmt::format("WARNING: mirror {}: {}", mirror.reference.registry, error.what()));
+  };
+  return first_of(
+      endpoints_of(load_registries_conf(), reference),
+      [&](const Endpoint& endpoint) { return Puller(store, reference, endpoint, options).run(); }, note);
 }
 
 Reference pull_name(ImageStore& store, const std::string& text, const PullOptions& options) {
-  const std::vector<Reference> candidates = candidates_of(load_registries_conf(), text);
-  for (std::size_t i = 0; i + 1 < candidates.size(); ++i) {
-    try {
-      pull(store, candidates[i], options);
-      return candidates[i];
-    } catch (const Error& error) {
-      if (options.progress != nullptr)
-        options.progress->line(fmt::format("{}: {}", candidates[i].registry, error.what()));
-    }
+  const auto note = [&](const Reference& candidate, const Error& error) {
+    if (options.progress == nullptr) return;
+    options.progress->line(fmt::format("{}: {}", candidate.registry, error.what()));
+  };
+  const auto attempt = [&](const Reference& candidate) {
+    pull(store, candidate, options);
+    return candidate;
+  };
+  return first_of(candidates_of(load_registries_conf(), text), attempt, note);
+}
+
+std::string pull_all_tags(ImageStore& store, const std::string& text, const PullOptions& options) {
+  const auto silent = [](const Reference&, const Error&) {};
+  const auto attempt = [](const Reference& candidate) { return std::pair(candidate, list_tags(candidate)); };
+  const auto [name, tags] = first_of(candidates_of(load_registries_conf(), text), attempt, silent);
+  const std::string repository = fmt::format("{}/{}", name.registry, name.repository);
+  for (const std::string& tag : tags) {
+    pull(store, parse_reference(fmt::format("{}:{}", repository, tag)), options);
   }
-  pull(store, candidates.back(), options);
-  return candidates.back();
+  return repository;
+}
+
+std::string fetch_manifest(const std::string& text) {
+  const RegistriesConf conf = load_registries_conf();
+  const auto silent = [](const auto&, const Error&) {};
+  const auto attempt = [&](const Reference& candidate) {
+    const std::string& name = candidate.digest.empty() ? candidate.tag : candidate.digest;
+    const auto ask = [&](const Endpoint& endpoint) {
+      RegistryClient client(endpoint);
+      return fetch_document(client, candidate, name).body;
+    };
+    return first_of(endpoints_of(conf, candidate), ask, silent);
+  };
+  return first_of(candidates_of(conf, text), attempt, silent);
 }
 
 }  // namespace sandbox::image

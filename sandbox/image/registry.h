@@ -22,4 +22,10 @@ std::string pull(ImageStore& store, const Reference& reference, const PullOption
 /// was pulled. Throws Conflict, too, where registries.conf or policy.json forbids it.
 Reference pull_name(ImageStore& store, const std::string& text, const PullOptions& options);
 
+/// The same with every tag that the registry has of a repository, whose canonical name is returned.
+std::string pull_all_tags(ImageStore& store, const std::string& text, const PullOptions& options);
+
+/// The manifest or index that the registry has under the name `text`, as it is. Throws as pull_name() does.
+std::string fetch_manifest(const std::string& text);
+
 }  // namespace sandbox::image

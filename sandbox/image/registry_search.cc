@@ -1,6 +1,7 @@
 #include "sandbox/image/registry_search.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/json.h"
@@ -10,6 +11,7 @@ namespace sandbox::image {
 namespace {
 
 constexpr std::size_t kMostPages = 200;  // Of a thousand names each.
+constexpr std::size_t kMostTags = 10'000;
 
 std::string text_of(const Json& object, const char* key) {
   const auto found = object.find(key);
@@ -21,23 +23,30 @@ const Json& list_of(const Json& document, const char* key, const char* what) {
   return document.at(key);
 }
 
-/// Names of the catalogue that contain the term, page after page until there are enough.
+/// The names on all pages that begin with `url`, until `take` has had enough: then it answers false.
+void walk_pages(RegistryClient& client, Url url, const char* key, const std::function<bool(const std::string&)>& take) {
+  for (std::size_t page = 0; page < kMostPages; ++page) {
+    const HttpResponse answer = client.send({"GET", url, {}});
+    if (!answer.ok()) client.refuse(answer);
+    for (const std::string& name : parse_names(answer.body, key)) {
+      if (!take(name)) return;
+    }
+    const std::string next = next_link(answer.header("link"));
+    if (next.empty()) return;
+    const Url target = url.resolve(next);
+    if (!target.same_origin(url) || target.text() == url.text()) return;
+    url = target;
+  }
+}
+
+/// Names of the catalogue that contain the term.
 std::vector<Found> search_catalog(RegistryClient& client, const std::string& registry, const std::string& term,
                                   std::size_t limit) {
   std::vector<Found> found;
-  Url url = client.url_of("_catalog").with_query("n", "1000");
-  for (std::size_t page = 0; page < kMostPages && found.size() < limit; ++page) {
-    const HttpResponse answer = client.send({"GET", url, {}});
-    if (!answer.ok()) client.refuse(answer);
-    for (const std::string& name : parse_catalog(answer.body)) {
-      if (name.contains(term) && found.size() < limit) found.push_back({registry + "/" + name, {}, 0, false});
-    }
-    const std::string next = next_link(answer.header("link"));
-    if (next.empty()) break;
-    const Url target = url.resolve(next);
-    if (!target.same_origin(url) || target.text() == url.text()) break;
-    url = target;
-  }
+  walk_pages(client, client.url_of("_catalog").with_query("n", "1000"), "repositories", [&](const std::string& name) {
+    if (name.contains(term)) found.push_back({registry + "/" + name, {}, 0, false});
+    return found.size() < limit;
+  });
   return found;
 }
 
@@ -74,10 +83,23 @@ std::vector<Found> parse_search(const std::string& body) {
   return found;
 }
 
-std::vector<std::string> parse_catalog(const std::string& body) {
-  const Json document = parse_json(body, "the catalogue");
+std::vector<std::string> list_tags(const Reference& repository) {
+  RegistryClient client(endpoints_of(load_registries_conf(), repository).back());
+  std::vector<std::string> tags;
+  walk_pages(client, client.url_of("tags/list").with_query("n", "1000"), "tags", [&](const std::string& tag) {
+    if (tags.size() == kMostTags) {
+      throw Error(fmt::format("{} has more than {} tags", repository.familiar_repository(), kMostTags));
+    }
+    tags.push_back(tag);
+    return true;
+  });
+  return tags;
+}
+
+std::vector<std::string> parse_names(const std::string& body, const char* key) {
+  const Json document = parse_json(body, "the registry's list");
   std::vector<std::string> names;
-  for (const Json& name : list_of(document, "repositories", "the catalogue")) {
+  for (const Json& name : list_of(document, key, "the registry's list")) {
     if (name.is_string()) names.push_back(name.get<std::string>());
   }
   return names;

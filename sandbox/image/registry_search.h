@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "sandbox/base/json_fwd.h"
+#include "sandbox/image/reference.h"
 
 namespace sandbox::image {
 
@@ -22,10 +22,13 @@ struct Found {
 /// Throws Error, InvalidInput for nonsense.
 std::vector<Found> search(const std::string& registry, const std::string& term, std::size_t limit);
 
+/// The tags of a repository. Throws Error, NotFound when there is no such repository.
+std::vector<std::string> list_tags(const Reference& repository);
+
 /// The results of a search's answer; those without a name are left out. Throws InvalidInput. Pure.
 std::vector<Found> parse_search(const std::string& body);
-/// The names of one page of a catalogue. Throws InvalidInput. Pure.
-std::vector<std::string> parse_catalog(const std::string& body);
+/// The strings of the list `key` of one page: "repositories" of a catalogue, "tags". Throws InvalidInput. Pure.
+std::vector<std::string> parse_names(const std::string& body, const char* key);
 /// The target of a Link header's rel="next" (RFC 8288); empty when there is none. Pure.
 std::string next_link(std::string_view header);
 

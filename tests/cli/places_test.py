@@ -64,6 +64,7 @@ class Registries(PlacesCase):
         self.assertEqual(self.ok("run", "--rm", "alias:1", "cat", "/a"), "found")
         self.configure(f'unqualified-search-registries = ["127.0.0.1:1", "{self.server}"]\nshort-name-mode = "enforcing"\n')
         self.assertIn("may stand for images of 2 registries", self.sandbox("pull", "nonesuch").stderr)
+        self.assertIn("no such object: nonesuch", self.sandbox("inspect", "nonesuch").stderr)
 
     def test_plain_http_elsewhere_is_for_insecure_registries(self):
         address = "127.0.0.1"

@@ -44,7 +44,7 @@ class Search(RegistryCase):
         for words, reason in ((("--limit", "0", "x"), "limit 0 is outside the range of [1, 100]"),
                               (("--limit", "x", "x"), 'invalid argument "x" for "--limit" flag'),
                               (("--filter", "color=red", "x"), "invalid filter 'color=red'"),
-                              ((f"127.0.0.1:{port}/x",), "the catalogue"), (("127.0.0.1:1/x",), "connection refused")):
+                              ((f"127.0.0.1:{port}/x",), "the registry's list"), (("127.0.0.1:1/x",), "connection refused")):
             done = self.sandbox("search", *words)
             self.assertEqual(done.returncode, 1, done.stdout)
             self.assertIn(reason, done.stderr)

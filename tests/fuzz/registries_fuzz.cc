@@ -40,7 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fuzz::require(token.find_first_of("\r\n") == std::string::npos, "a token is one line");
   });
   fuzz::attempt([&] { static_cast<void>(image::parse_search(text)); });
-  fuzz::attempt([&] { static_cast<void>(image::parse_catalog(text)); });
+  fuzz::attempt([&] { static_cast<void>(image::parse_names(text, "repositories")); });
   for (const char c : image::registry_error(text)) fuzz::require(c >= ' ' && c <= '~', "errors are fit for terminals");
   static_cast<void>(image::parse_challenges(text));
   static_cast<void>(image::next_link(text));

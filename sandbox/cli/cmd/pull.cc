@@ -2,26 +2,46 @@
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/transfer_progress.h"
+#include "sandbox/image/place.h"
 #include "sandbox/image/registry.h"
 
 namespace sandbox::cli {
 namespace {
 
 constexpr Option kOptions[] = {
+    {"all-tags", 'a', nullptr, "Download all tagged images in the repository"},
     {"platform", '\0', "string", "Set platform if the registry's image has several"},
     {"quiet", 'q', nullptr, "Suppress verbose output"},
 };
+
+/// Where no registry is asked, there is nothing to choose.
+void refuse_choices(const Arguments& arguments) {
+  for (const char* option : {"all-tags", "platform"}) {
+    if (arguments.last(option)) throw UsageError(fmt::format("--{} is for registries only", option));
+  }
+}
 
 int run(const Arguments& arguments) {
   const Places places = find_places();
   make_places(places);
   image::ImageStore store(places);
-  image::PullOptions options;
-  options.platform = arguments.text("platform");
+  std::string text = arguments.positional[0];
   const auto progress = transfer_progress(arguments.flag("quiet"));
-  options.progress = progress.get();
-  const image::Reference reference = image::pull_name(store, arguments.positional[0], options);
-  print(reference.canonical() + "\n");
+  const image::PullOptions options{arguments.text("platform"), progress.get()};
+  if (const auto place = image::parse_place(text)) {
+    text = place->name;
+    if (place->kind != image::Place::Kind::registry) {
+      refuse_choices(arguments);
+      for (const std::string& name : image::load_from(store, *place)) print(name + "\n");
+      return 0;
+    }
+  }
+  const bool all = arguments.flag("all-tags");
+  if (all && (image::has_tag(text) || !image::parse_reference(text).digest.empty()))
+    throw UsageError("tag can't be used with --all-tags/-a");
+  const std::string name =
+      all ? image::pull_all_tags(store, text, options) : image::pull_name(store, text, options).canonical();
+  print(name + "\n");
   return 0;
 }
 

@@ -4,6 +4,8 @@
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/transfer_progress.h"
+#include "sandbox/image/manifest_list.h"
+#include "sandbox/image/place.h"
 
 namespace sandbox::cli {
 namespace {
@@ -30,8 +32,30 @@ std::vector<image::NamedManifest> chosen(const image::ImageStore& store, const i
   throw NotFound("an image does not exist locally with the tag: " + wanted.familiar());
 }
 
+/// An image under another name, or to a place that is no registry.
+int push_to(const image::ImageStore& store, const std::string& source, std::string target, bool quiet) {
+  const image::NamedManifest image = image::find_manifest(store, source);
+  if (const auto place = image::parse_place(target)) {
+    target = place->name;
+    if (place->kind != image::Place::Kind::registry) {
+      image::save_to(image, *place);
+      return 0;
+    }
+  }
+  const image::Reference name = image::parse_reference(target);
+  const auto progress = transfer_progress(quiet);
+  progress->line(fmt::format("The push refers to repository [{}/{}]", name.registry, name.repository));
+  image::push(store, image, name, *progress);
+  if (quiet) print(name.canonical() + "\n");
+  return 0;
+}
+
 int run(const Arguments& arguments) {
   const std::string& text = arguments.positional[0];
+  if (arguments.positional.size() > 1) {
+    if (arguments.flag("all-tags")) throw UsageError("--all-tags/-a has no destination");
+    return push_to(image::ImageStore(find_places()), text, arguments.positional[1], arguments.flag("quiet"));
+  }
   const image::Reference wanted = image::parse_reference(text);
   const bool all_tags = arguments.flag("all-tags"), quiet = arguments.flag("quiet");
   if (all_tags && (image::has_tag(text) || !wanted.digest.empty()))
@@ -50,6 +74,7 @@ int run(const Arguments& arguments) {
 
 }  // namespace
 
-const Command kPush{"push", "push [OPTIONS] NAME[:TAG]", "Upload an image to a registry", kOptions, run, 1, 1};
+const Command kPush{
+    "push", "push [OPTIONS] NAME[:TAG] [DESTINATION]", "Upload an image to a registry", kOptions, run, 1, 2};
 
 }  // namespace sandbox::cli

@@ -4,11 +4,10 @@
 #include <optional>
 
 #include "sandbox/base/error.h"
-#include "sandbox/base/file.h"
-#include "sandbox/base/identifier.h"
-#include "sandbox/base/sys.h"
+#include "sandbox/base/output_file.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/image/archive_save.h"
+#include "sandbox/image/manifest_list.h"
 
 namespace sandbox::cli {
 namespace {
@@ -43,39 +42,8 @@ void add(const image::ImageStore& store, const std::string& text, std::vector<im
     }
   }
   if (found.size() != before) return;
-  const image::Image image = store.find(text);  // by its id or digest
-  put({image.layout, {}, image.manifest});
+  put(image::find_manifest(store, text));
 }
-
-/// A file that has its name only when it is whole. What is there and no regular file is written to as it is.
-class Output {
- public:
-  explicit Output(std::string path) : path_(std::move(path)) {
-    const auto there = sys::fstatat(AT_FDCWD, path_.c_str(), 0);
-    const bool plain = !there || S_ISREG(there->st_mode);
-    if (plain) unfinished_ = path_ + "." + random_hex(16) + ".tmp";
-    const std::string& name = plain ? unfinished_ : path_;
-    file_ = sys::openat(AT_FDCWD, name.c_str(), O_WRONLY | O_CREAT | (plain ? O_EXCL : 0), 0666) |
-            or_throw("creating '{}'", path_);
-  }
-  ~Output() {
-    if (!unfinished_.empty()) (void)sys::unlinkat(AT_FDCWD, unfinished_.c_str(), 0);
-  }
-  Output(const Output&) = delete;
-  Output& operator=(const Output&) = delete;
-
-  int fd() const { return file_.get(); }
-  void finish() {
-    if (unfinished_.empty()) return;
-    sys::fsync(file_.get()) | or_throw("syncing '{}'", path_);
-    sys::renameat2(AT_FDCWD, unfinished_.c_str(), AT_FDCWD, path_.c_str()) | or_throw("naming '{}'", path_);
-    unfinished_.clear();
-  }
-
- private:
-  std::string path_, unfinished_;
-  Fd file_;
-};
 
 int run(const Arguments& arguments) {
   const auto compression = compression_of(arguments.text("compression", "none"));
@@ -90,7 +58,7 @@ int run(const Arguments& arguments) {
     image::save(images, STDOUT_FILENO, compression);
     return 0;
   }
-  Output output(path);
+  OutputFile output(path);
   image::save(images, output.fd(), compression);
   output.finish();
   return 0;
