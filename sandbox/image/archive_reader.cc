@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fuse-overlay/store/archive_library.h"
+#include "fuse-overlay/store/entry_path.h"
 #include "sandbox/base/digest.h"
 #include "sandbox/base/directory.h"
 #include "sandbox/base/error.h"
@@ -73,6 +74,17 @@ std::string member_key(const char* raw) {
   return std::string(name);
 }
 
+/// The member that a symbolic link named `key` leads to, by names alone; empty when that is none of the archive.
+std::string target_of(std::string_view key, const char* raw) {
+  std::string_view target = raw ? raw : "", folder = overlay::parent_of(key);
+  if (target.size() > max_member_name) return {};
+  for (; target.starts_with("../"); target.remove_prefix(3)) {
+    if (folder.empty()) return {};
+    folder = overlay::parent_of(folder);
+  }
+  return folder.empty() ? std::string(target) : fmt::format("{}/{}", folder, target);
+}
+
 Fd create(const std::string& path) {
   return sys::openat(AT_FDCWD, path.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0644) | or_throw("creating '{}'", path);
 }
@@ -101,12 +113,15 @@ Member copy_member(Reader& reader, int out, std::uint64_t& total) {
 
 std::map<std::string, Member> extract_members(int fd, const std::string& staging) {
   std::map<std::string, Member> members;
+  std::map<std::string, std::string> links;
   Reader reader(fd, Format::tar);
   std::uint64_t total = 0;
   std::size_t seen = 0;
   while (archive_entry* entry = reader.next()) {
     if (++seen > max_members) throw InvalidInput("the archive has more than 20000 members");
     const std::string key = member_key(library().archive_entry_pathname(entry));
+    if (library().archive_entry_filetype(entry) == AE_IFLNK)
+      links.emplace(key, target_of(key, library().archive_entry_symlink(entry)));
     if (library().archive_entry_filetype(entry) != AE_IFREG || library().archive_entry_hardlink(entry)) continue;
     if (members.contains(key)) throw InvalidInput(fmt::format("the archive has '{}' twice", key));
     const std::string path = fmt::format("{}/{}", staging, seen);
@@ -115,6 +130,11 @@ std::map<std::string, Member> extract_members(int fd, const std::string& staging
     member.path = path;
     members.emplace(key, std::move(member));
   }
+  std::map<std::string, Member> linked;
+  for (const auto& [key, target] : links) {
+    if (const auto found = members.find(target); found != members.end()) linked.emplace(key, found->second);
+  }
+  members.merge(linked);
   return members;
 }
 

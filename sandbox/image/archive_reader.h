@@ -16,7 +16,8 @@ struct Member {
 };
 
 /// Writes every regular member of the tar (any compression) at `fd` into files of the existing directory `staging`,
-/// named by number. Keys are member names without a leading "./". Links and special files are left out. Throws
+/// named by number. Keys are member names without a leading "./". A symbolic link to one of them is another name of it:
+/// so Docker before 25 saves a layer that is there already. Hard links and special files are left out. Throws
 /// InvalidInput for absolute names, "..", duplicates, and archives beyond the bounds.
 std::map<std::string, Member> extract_members(int fd, const std::string& staging);
 

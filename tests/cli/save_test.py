@@ -13,7 +13,7 @@ import tarfile
 import unittest
 
 import registry_server
-from image_archive import docker_archive, entry, tools
+from image_archive import docker_archive, entry, tar, tools
 from registry_case import SUPPORT, RegistryCase
 from sandbox_case import SANDBOX
 
@@ -179,6 +179,19 @@ class Others(SaveCase):
             with open(file, "rb") as stream:
                 done = subprocess.run([SANDBOX, "load"], env=self.env, stdin=stream, capture_output=True, check=True)
             self.assertIn(name.encode(), done.stdout)
+
+    def test_we_load_what_docker_before_25_saves(self):
+        """A layer in a folder of its own; one that the archive has already is a link to it."""
+        layer = tar([entry("a", "1")])
+        diff_id = "sha256:" + hashlib.sha256(layer).hexdigest()
+        config = json.dumps({"architecture": "amd64", "os": "linux", "config": {},
+                             "rootfs": {"type": "layers", "diff_ids": [diff_id] * 2}})
+        manifest = [{"Config": "config.json", "RepoTags": ["twice:1"], "Layers": ["1/layer.tar", "2/layer.tar"]}]
+        pathlib.Path(self.file).write_bytes(tar([
+            entry("2/layer.tar", type=tarfile.SYMTYPE, linkname="../1/layer.tar"), entry("1/layer.tar", layer),
+            entry("config.json", config), entry("manifest.json", json.dumps(manifest))]))
+        self.assertEqual(self.ok("load", "-i", self.file), "Loaded image: twice:1\n")
+        self.assertEqual(json.loads(self.ok("inspect", "twice:1"))[0]["RootFS"]["Layers"], [diff_id] * 2)
 
 
 class HostileLayouts(SaveCase):

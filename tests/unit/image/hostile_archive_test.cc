@@ -33,12 +33,13 @@ TEST_CASE_FIXTURE(HostileFixture, "a member name with '..' or from the root is r
   refused("worse.tar");
 }
 
-TEST_CASE_FIXTURE(HostileFixture, "a symbolic or hard link is no member") {
+TEST_CASE_FIXTURE(HostileFixture, "a hard link, or a symbolic one out of the archive, is no member") {
   make_docker_tree();
   shell("rm image/layer2.tar; ln -s /etc/passwd image/layer2.tar; tar -C image -cf bad.tar .; "
-        "rm image/layer2.tar; ln image/layer1.tar image/layer2.tar; tar -C image -cf hard.tar .");
-  refused("bad.tar");
-  refused("hard.tar");
+        "rm image/layer2.tar; ln image/layer1.tar image/layer2.tar; tar -C image -cf hard.tar .; "
+        "rm image/layer2.tar; ln -s ../../layer1.tar image/layer2.tar; tar -C image -cf up.tar .; "
+        "ln -sf layer2.tar image/layer2.tar; tar -C image -cf loop.tar .");
+  for (const char* archive : {"bad.tar", "hard.tar", "up.tar", "loop.tar"}) refused(archive);
 }
 
 TEST_CASE_FIXTURE(HostileFixture, "a layer with another diff id is refused") {
