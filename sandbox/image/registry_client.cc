@@ -78,6 +78,8 @@ void RegistryClient::choose_scheme() {
 }
 
 void RegistryClient::check_allowed(const Url& url, const char* what) const {
+  // What listens there trusts this machine, and is none of a stranger's business.
+  if (!loopback_ && url.is_loopback()) fail(fmt::format("{} is on this machine's loopback", what));
   if (url.is_https() || (loopback_ && url.is_loopback()) || (insecure_ && url.authority() == root().authority()))
     return;
   fail(fmt::format("{} at '{}' is not https", what, url.host()));

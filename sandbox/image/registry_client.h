@@ -1,8 +1,8 @@
 // Requests to one registry: plain HTTP or TLS, redirects, authentication, retries.
 //
 // Runs in the process that pulls or pushes, in any of its threads. Invariants: plain HTTP goes only to a loopback host,
-// and only for a loopback registry, or to a registry that registries.conf calls insecure; an Authorization header goes
-// only to the origin that asked for it.
+// and only for a loopback registry, or to a registry that registries.conf calls insecure; no other registry leads to
+// loopback; an Authorization header goes only to the origin that asked for it.
 #pragma once
 
 #include <functional>

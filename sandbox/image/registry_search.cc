@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/json.h"
@@ -85,15 +86,15 @@ std::vector<Found> parse_search(const std::string& body) {
 
 std::vector<std::string> list_tags(const Reference& repository) {
   RegistryClient client(endpoints_of(load_registries_conf(), repository).back());
-  std::vector<std::string> tags;
+  std::set<std::string> tags;
   walk_pages(client, client.url_of("tags/list").with_query("n", "1000"), "tags", [&](const std::string& tag) {
     if (tags.size() == kMostTags) {
       throw Error(fmt::format("{} has more than {} tags", repository.familiar_repository(), kMostTags));
     }
-    tags.push_back(tag);
+    tags.insert(tag);
     return true;
   });
-  return tags;
+  return {tags.begin(), tags.end()};
 }
 
 std::vector<std::string> parse_names(const std::string& body, const char* key) {

@@ -22,7 +22,7 @@ struct Found {
 /// Throws Error, InvalidInput for nonsense.
 std::vector<Found> search(const std::string& registry, const std::string& term, std::size_t limit);
 
-/// The tags of a repository. Throws Error, NotFound when there is no such repository.
+/// The tags of a repository, in order. Throws Error, NotFound when there is no such repository.
 std::vector<std::string> list_tags(const Reference& repository);
 
 /// The results of a search's answer; those without a name are left out. Throws InvalidInput. Pure.

@@ -93,6 +93,13 @@ class Lists(ManifestCase):
         self.assertIn("tag can't be used with --all-tags/-a", self.sandbox("pull", "-a", f"{self.server}/x:1").stderr)
         self.assertEqual(self.sandbox("pull", "-a", f"{self.server}/nonesuch").returncode, 1)
 
+    def test_a_list_of_tags_without_end_is_given_up(self):
+        port, log = self.mock("endless-list")
+        self.assertIn("Downloaded newer image", self.ok("pull", "-a", f"127.0.0.1:{port}/x"))
+        paths = [line.split()[0] for line in log.read_text().splitlines()]
+        self.assertLessEqual(sum("/tags/list" in path for path in paths), 200)
+        self.assertEqual(paths.count("/v2/x/manifests/x"), 1)
+
 
 class Places(ManifestCase):
     def test_images_go_to_places_and_come_back(self):

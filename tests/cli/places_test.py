@@ -1,5 +1,6 @@
 """Where images may come from and where they really are: registries.conf, policy.json, proxies."""
 
+import contextlib
 import json
 import select
 import socket
@@ -66,7 +67,9 @@ class Registries(PlacesCase):
         self.assertIn("may stand for images of 2 registries", self.sandbox("pull", "nonesuch").stderr)
         self.assertIn("no such object: nonesuch", self.sandbox("inspect", "nonesuch").stderr)
 
-    def test_plain_http_elsewhere_is_for_insecure_registries(self):
+    @contextlib.contextmanager
+    def elsewhere(self, port):
+        """The server of that port of loopback, at this machine's other address."""
         address = "127.0.0.1"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
@@ -77,17 +80,30 @@ class Registries(PlacesCase):
         if address.startswith("127."):
             self.skipTest("this machine has no address but loopback")
         with socketserver.ThreadingTCPServer((address, 0), Tunnel) as front:
-            front.target = int(self.server.split(":")[1])
-            front.daemon_threads = True
+            front.target, front.daemon_threads = port, True
             threading.Thread(target=front.serve_forever, daemon=True).start()
-            server = f"{address}:{front.server_address[1]}"
+            yield f"{address}:{front.server_address[1]}"
+            front.shutdown()
+
+    def test_plain_http_elsewhere_is_for_insecure_registries(self):
+        with self.elsewhere(int(self.server.split(":")[1])) as server:
             self.fill(self.server, "x:1")
             refused = self.sandbox("pull", f"{server}/x:1").stderr
             self.assertIn("server gave HTTP response to HTTPS client", refused)
             self.assertIn("insecure = true", refused)
             self.configure(f'[[registry]]\nlocation = "{server}"\ninsecure = true\n')
             self.ok("pull", f"{server}/x:1")
-            front.shutdown()
+
+    def test_a_registry_elsewhere_leads_to_nothing_on_loopback(self):
+        storage, log = self.mock("ok")
+        port, _ = self.mock("redirect", "--other", f"http://127.0.0.1:{storage}")
+        self.ok("pull", f"127.0.0.1:{port}/x")
+        log.unlink()
+        with self.elsewhere(port) as server:
+            self.configure(f'[[registry]]\nlocation = "{server}"\ninsecure = true\n')
+            self.ok("rmi", f"127.0.0.1:{port}/x")
+            self.refused(f"{server}/x", reason="the target of a redirect is on this machine's loopback")
+        self.assertFalse(log.exists())
 
     def test_a_file_that_is_none_is_told(self):
         self.configure("[[registry]\n")

@@ -35,7 +35,7 @@ class Search(RegistryCase):
         self.assertEqual(len(self.ok("search", f"{server}/").splitlines()), 4)
 
     def test_a_catalogue_without_end_is_given_up(self):
-        port, log = self.mock("endless-catalog")
+        port, log = self.mock("endless-list")
         self.assertEqual(len(self.ok("search", f"127.0.0.1:{port}/nothing").splitlines()), 1)
         self.assertLessEqual(log.read_text().count("_catalog"), 201)
 

@@ -4,10 +4,14 @@
 hostile_registry.py MODE [--log FILE] [--realm URL] [--other URL]
 
 Every request is logged as "<path> <Authorization or -> <Range or ->". Modes: ok, wrong-digest, wrong-manifest, short,
-truncated, cut (after 100,000 bytes of each answer; understands Range), oversized, endless, endless-manifest, headers, redirect (blobs go to --other), basic-redirect (the same, and all here needs a password), redirect-loop,
-not-found, no-blob, search (Docker Hub's), endless-catalog (each page has a next one), token, token-elsewhere (realm is --realm), basic, both, bad-type, nested-index, slow,
-token-login (the token server
-  wants "user" and "secret", or "refresh me"), flaky (every request fails twice with 503), artifact, inject (a token with a line break).
+truncated, cut (after 100,000 bytes of each answer; understands Range), oversized, huge (a layer of 2^63 - 1 bytes, as
+its descriptor says), endless, endless-manifest, headers, long-header, packed (a manifest that is to be inflated),
+many-layers, deep (a manifest, of brackets), redirect (blobs go to --other), basic-redirect (the same, and all here
+needs a password), redirect-loop, not-found, no-blob, search (Docker Hub's), endless-list (each page of the catalogue
+and of tags has a next one), token, token-elsewhere (realm is --realm), token-loop (no token is good enough),
+token-redirect (the token server sends to itself), endless-token, basic, both, bad-type, nested-index, slow,
+token-login (the token server wants "user" and "secret", or "refresh me"), flaky (every request fails twice with 503),
+artifact, inject (a token with a line break).
 """
 import argparse
 import gzip
@@ -54,6 +58,12 @@ def make_image():
                 "layers": [descriptor(layer, OCI + "layer.v1.tar+gzip")]}
     if args.mode == "both":
         manifest["manifests"] = []
+    if args.mode == "many-layers":
+        manifest["layers"] *= 10_000
+    if args.mode == "huge":
+        manifest["layers"][0]["size"] = 2**63 - 1
+    if args.mode == "deep":
+        return layer, config, b"[" * 1_000_000
     return layer, config, json.dumps(manifest).encode()
 
 
@@ -89,6 +99,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 log.write(f"{self.path} {authorization} {self.headers.get('Range', '-')}\n")
         if self.path.startswith("/token"):
             token = "a\r\nX-Injected: b" if args.mode == "inject" else "letmein"
+            if args.mode == "endless-token":
+                return self.endless()
+            if args.mode == "token-redirect":
+                return self.answer(307, b"", [("Location", self.path)])
             if args.mode == "token-login" and authorization != "Basic dXNlcjpzZWNyZXQ=":
                 return self.answer(401)
             return self.answer(200, json.dumps({"token": token}).encode())
@@ -99,7 +113,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if failures[self.path] <= 2:
                 return self.answer(503)
         realm = args.realm or f"http://127.0.0.1:{self.server.server_port}/token"
-        if args.mode in ("token", "token-elsewhere", "token-login", "inject") and authorization != "Bearer letmein":
+        wants_token = "token" in args.mode or args.mode == "inject"
+        if wants_token and (authorization != "Bearer letmein" or args.mode == "token-loop"):
             return self.challenge(f'Bearer realm="{realm}",service="mock",scope="repository:x:pull"')
         if args.mode in ("basic", "basic-redirect") and not authorization.startswith("Basic "):
             return self.challenge('Basic realm="mock"')
@@ -107,8 +122,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200)
         if self.path.startswith("/v1/search"):
             return self.search()
-        if self.path.startswith("/v2/_catalog"):
-            return self.catalog()
+        if self.path.startswith("/v2/_catalog") or "/tags/list" in self.path:
+            return self.names()
         if "/manifests/" in self.path:
             return self.manifest()
         return self.blob()
@@ -126,11 +141,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
                    {"name": "someone/box", "description": "words " * 20, "star_count": 2, "is_official": False}, 3, {}]
         return self.answer(*(200, json.dumps({"results": results}).encode()) if args.mode == "search" else (404,))
 
-    def catalog(self):
-        if args.mode != "endless-catalog":
+    def names(self):
+        if args.mode != "endless-list":
             return self.answer(200, b"{}")
         failures["page"] = failures.get("page", 0) + 1
-        return self.answer(200, b'{"repositories": ["x"]}', [("Link", f"</v2/_catalog?last={failures['page']}>; rel=\"next\"")])
+        link = f"<{self.path.split('?')[0]}?last={failures['page']}>; rel=\"next\""
+        return self.answer(200, b'{"repositories": ["x"], "tags": ["x"]}', [("Link", link)])
 
     def manifest(self):
         kind = OCI + "manifest.v1+json"
@@ -147,6 +163,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.endless()
         if args.mode == "headers":
             return self.answer(200, body, [("X-Filler", "x" * 8000)] * 20)
+        if args.mode == "long-header":
+            return self.answer(200, body, [("X-Filler", "x" * 1_000_000)])
+        if args.mode == "packed":
+            packed = gzip.compress(bytes(64 << 20), 9)
+            return self.answer(200, packed, [("Content-Type", kind), ("Content-Encoding", "gzip")])
         return self.answer(200, body, [("Content-Type", kind), ("Docker-Content-Digest", digest(MANIFEST))])
 
     def endless(self):

@@ -1,6 +1,8 @@
 // Pull against a registry that lies.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "registry_fixture.h"
 #include "sandbox/base/digest.h"
 #include "sandbox/base/error.h"
@@ -48,6 +50,7 @@ TEST_CASE("a blob that is not what its descriptor says is refused and leaves no 
   for (const Lie& lie : {Lie{"wrong-digest", "has the digest"}, Lie{"short", "bytes, not the"},
                          Lie{"truncated", "closed before the end"}, Lie{"oversized", "is longer than"},
                          Lie{"endless", "is longer than"}, Lie{"no-blob", "not found in registry"},
+                         Lie{"huge", "bytes, not the"},
                          Lie{"redirect-loop", "more than 5 redirects"}}) {
     CAPTURE(lie.mode);
     Hostile registry(lie.mode);
@@ -63,7 +66,9 @@ TEST_CASE("a manifest that could mean two things, is nested, endless or mistyped
   };
   for (const Lie& lie : {Lie{"both", "both 'layers' and 'manifests'"}, Lie{"bad-type", "is not its content type"},
                          Lie{"nested-index", "another index"}, Lie{"endless-manifest", "longer than 4194304 bytes"},
-                         Lie{"headers", "headers are longer"}, Lie{"artifact", "not a container image"}}) {
+                         Lie{"headers", "headers are longer"}, Lie{"artifact", "not a container image"},
+                         Lie{"long-header", "registry '127.0.0.1:"}, Lie{"packed", "the manifest"},
+                         Lie{"many-layers", "more than 512 layers"}, Lie{"deep", "nested deeper than"}}) {
     CAPTURE(lie.mode);
     Hostile registry(lie.mode);
     has(registry.pull_error(), lie.message);
@@ -129,6 +134,26 @@ TEST_CASE("a redirect to another host is followed without the credentials") {
 TEST_CASE("a redirect to plain http on another machine is refused") {
   Hostile registry("redirect", {"--other", "http://192.0.2.1"});
   has(registry.pull_error(), "'192.0.2.1' is not https");
+}
+
+TEST_CASE("a redirect to a file of this machine is refused") {
+  Hostile registry("redirect", {"--other", "file:///etc/passwd?"});
+  has(registry.pull_error(), "url that is not http");
+}
+
+TEST_CASE("a token server that leads nowhere is given up") {
+  struct Lie {
+    const char* mode;
+    const char* message;
+  };
+  for (const Lie& lie : {Lie{"token-loop", "may require 'sandbox login'"}, Lie{"token-redirect", "more than 5 redirects"},
+                         Lie{"endless-token", "longer than 4194304 bytes"}}) {
+    CAPTURE(lie.mode);
+    Hostile registry(lie.mode);
+    has(registry.pull_error(), lie.message);
+    const std::string log = registry.log();
+    CHECK(std::ranges::count(log, '\n') < 12);
+  }
 }
 
 TEST_CASE("a token is fetched anonymously and used") {
