@@ -21,4 +21,16 @@ bool is_assignment(std::string_view text) {
   return equals != std::string_view::npos && equals > 0 && text.find('\0') == std::string_view::npos;
 }
 
+std::vector<OptionField> split_options(std::string_view text) {
+  std::vector<OptionField> fields;
+  while (!text.empty()) {
+    const std::string_view field = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(field.size() + 1, text.size()));
+    const auto equals = field.find('=');
+    fields.push_back({field.substr(0, equals), {}});
+    if (equals != std::string_view::npos) fields.back().value = field.substr(equals + 1);
+  }
+  return fields;
+}
+
 }  // namespace sandbox

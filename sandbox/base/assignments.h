@@ -1,6 +1,7 @@
-// Environment variables as "NAME=value" (environ(7)). Pure.
+// Environment variables as "NAME=value" (environ(7)), and options as "key=value,key". Pure.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,5 +13,12 @@ void set_environment(std::vector<std::string>& env, std::string_view assignment)
 
 /// True for "NAME=value" with a name that is not empty and without a zero byte.
 bool is_assignment(std::string_view text);
+
+/// A field of "type=cache,target=/x,ro". The views are of the text.
+struct OptionField {
+  std::string_view key;
+  std::optional<std::string_view> value;
+};
+std::vector<OptionField> split_options(std::string_view text);
 
 }  // namespace sandbox

@@ -137,30 +137,37 @@ std::string CopySource::content_digest(const std::string& path, const FileTree::
   }
 }
 
-std::string CopySource::digest(const std::vector<Selection>& selections) {
+/// `place`: where it goes.
+std::string CopySource::object_digest(const std::string& path, const FileTree::Seen& seen, const std::string& place) {
   Sha256 hash;
   const auto add = [&](std::string_view text) {
     const std::uint64_t size = text.size();
     hash.update(&size, sizeof size);  // so that no two lists of texts look the same
     hash.update(text.data(), text.size());
   };
+  const auto record = tree_.record(path, seen);
+  add(place);
+  add(fmt::format("{:o} {:o}", seen.status.st_mode & S_IFMT, record ? record->mode : seen.status.st_mode & 07777U));
+  if (record)
+    add(fmt::format("{}:{} {}", record->uid, record->gid, record->capability));
+  else if (tree_.is_recorded())
+    add(fmt::format("{}:{}", seen.status.st_uid, seen.status.st_gid));
+  if (S_ISREG(seen.status.st_mode)) add(content_digest(path, seen));
+  if (S_ISLNK(seen.status.st_mode)) add(tree_.link_target(path, seen));
+  return hash.finish();
+}
+
+std::map<std::string, std::string> CopySource::digests(const std::vector<Selection>& selections) {
+  std::map<std::string, std::string> found;
   for (const Selection& selection : selections) {
-    add(selection.directory ? "directory" : selection.name);
-    add(selection.within);
+    const std::string top = fmt::format("{}\n{}\n", selection.directory ? "" : selection.name, selection.within);
     walk(selection, [&](const std::string& below, const std::string& path, const FileTree::Seen& seen) {
-      const auto record = tree_.record(path, seen);
-      const std::uint32_t mode = record ? record->mode : seen.status.st_mode & 07777U;
-      add(below);
-      add(fmt::format("{:o} {:o}", seen.status.st_mode & S_IFMT, mode));
-      if (record)
-        add(fmt::format("{}:{} {}", record->uid, record->gid, record->capability));
-      else if (tree_.is_recorded())
-        add(fmt::format("{}:{}", seen.status.st_uid, seen.status.st_gid));
-      if (S_ISREG(seen.status.st_mode)) add(content_digest(path, seen));
-      if (S_ISLNK(seen.status.st_mode)) add(tree_.link_target(path, seen));
+      const std::string digest = object_digest(path, seen, top + below);
+      std::string& all = found[path.empty() ? "." : path];
+      all = all.empty() ? digest : sha256_digest(all + digest);  // selected more than once
     });
   }
-  return hash.finish();
+  return found;
 }
 
 }  // namespace sandbox::build

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -30,8 +31,9 @@ class CopySource {
   using Visit = std::function<void(const std::string& below, const std::string& path, const FileTree::Seen& seen)>;
   void walk(const Selection& selection, const Visit& visit);
 
-  /// "sha256:…"
-  std::string digest(const std::vector<Selection>& selections);
+  /// Of each object that is selected, by its path in the tree ("." for the root): "sha256:…". A selection's name and
+  /// place count, too.
+  std::map<std::string, std::string> digests(const std::vector<Selection>& selections);
 
   FileTree& tree() { return tree_; }
 
@@ -47,6 +49,7 @@ class CopySource {
                    std::size_t depth);
   void walk_directory(const std::string& below, const std::string& path, std::vector<Pending>& pending,
                       const Visit& visit, std::size_t depth);
+  std::string object_digest(const std::string& path, const FileTree::Seen& seen, const std::string& place);
   std::string content_digest(const std::string& path, const FileTree::Seen& seen);
 
   FileTree tree_;

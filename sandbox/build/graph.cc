@@ -96,10 +96,16 @@ class GraphMaker {
 
   StageState begin(std::size_t number) {
     const Stage& stage = file_.stages[number];
-    const std::string name = expanded_globally(stage.base.image.text, stage.base.image.place);
+    std::string name = expanded_globally(stage.base.image.text, stage.base.image.place);
     if (name.empty())
       throw Mistake(stage.base.image.place, fmt::format("base name ({}) should not be blank", stage.base.image.text));
-    const std::size_t base = file_.find_stage(name, number);
+    if (const auto named = request_.contexts.find(name); named != request_.contexts.end()) {
+      if (named->second.empty())
+        throw Mistake(stage.base.image.place,
+                      fmt::format("the context '{}' is a directory: FROM takes an image", name));
+      name = named->second;
+    }
+    const std::size_t base = request_.contexts.contains(name) ? std::string::npos : file_.find_stage(name, number);
     if (base != std::string::npos && !is_number(name)) {
       StageState state = this->stage(base);
       state.begin_stage();
@@ -123,8 +129,21 @@ class GraphMaker {
     return found->second;
   }
 
-  /// What --from names: a stage before this one, or an image.
+  /// A directory of the caller's.
+  int context(const std::string& name, Place place) {
+    auto [found, is_new] = contexts_.try_emplace(name, static_cast<int>(graph_.vertices.size()));
+    if (is_new)
+      graph_.vertices.push_back({ContextOp{name}, kScratch, fmt::format("context {}", name), place, place.line});
+    return found->second;
+  }
+
+  /// What --from names: a context, a stage before this one, or an image.
   int source(const std::string& name, std::size_t number, Place place) {
+    if (const auto named = request_.contexts.find(name); named != request_.contexts.end()) {
+      if (named->second.empty()) return context(name, place);
+      (void)find_config_({named->second, ""});
+      return image(named->second, "", place);
+    }
     const std::size_t stage = file_.find_stage(name, number);
     if (stage != std::string::npos) {
       if (this->stage(stage).vertex() == kScratch) throw Mistake(place, fmt::format("stage '{}' has no files", name));
@@ -178,11 +197,18 @@ class GraphMaker {
   Arguments arguments_;
   std::vector<std::optional<StageState>> done_;
   std::map<std::pair<std::string, std::string>, int> images_;
+  std::map<std::string, int> contexts_;
   std::set<std::string> used_;
   Graph graph_;
 };
 
 Json define(const ImageOp& op) { return {{"op", "image"}, {"reference", op.reference}, {"platform", op.platform}}; }
+
+Json define(const ContextOp& op) { return {{"op", "context"}, {"name", op.name}}; }
+
+Json define(const FetchOp& op) {
+  return {{"op", "fetch"}, {"url", op.url}, {"checksum", op.checksum}, {"keep_git_dir", op.keep_git_dir}};
+}
 
 Json define(const RunOp& op) {
   Json mounts = Json::array();
@@ -204,12 +230,10 @@ Json define(const CopyOp& op) {
   };
   add("chown", op.chown);
   add("chmod", op.chmod);
-  add("checksum", op.checksum);
   add("excludes", op.excludes);
   add("link", op.link);
   add("parents", op.parents);
   if (op.unpack) json["unpack"] = *op.unpack;
-  if (op.keep_git_dir) json["keep_git_dir"] = *op.keep_git_dir;
   return json;
 }
 
@@ -223,7 +247,10 @@ std::vector<int> Vertex::inputs() const {
     if (vertex != kScratch) found.push_back(vertex);
   };
   add(parent);
-  if (const auto* const copy = std::get_if<CopyOp>(&op)) add(copy->source);
+  if (const auto* const copy = std::get_if<CopyOp>(&op)) {
+    add(copy->source);
+    for (const int vertex : copy->fetched) add(vertex);
+  }
   if (const auto* const run = std::get_if<RunOp>(&op)) {
     for (const StepMount& mount : run->mounts) add(mount.input);
   }

@@ -20,6 +20,17 @@ struct ImageOp {
   std::string reference, platform;
 };
 
+/// A directory that the caller has named (--build-context).
+struct ContextOp {
+  std::string name;
+};
+
+/// ADD of something remote.
+struct FetchOp {
+  std::string url, checksum;
+  bool keep_git_dir = false;
+};
+
 struct RunOp {
   std::vector<std::string> argv, env;
   std::vector<std::string> hidden_env;  ///< Proxies: the step sees them, no key and no history does.
@@ -34,10 +45,11 @@ struct CopyOp {
   std::vector<Heredoc> files;  ///< Their content as it is to be.
   std::string destination;     ///< Absolute; a "/" at the end says that it is a directory.
   int source = -1;             ///< The vertex to copy from; -1: the build context.
-  std::string chown, chmod, checksum;
+  std::vector<int> fetched;    ///< Vertices of those sources that are URLs, in their order.
+  std::string chown, chmod;
   std::vector<std::string> excludes;
   bool link = false, parents = false;
-  std::optional<bool> unpack, keep_git_dir;
+  std::optional<bool> unpack;
 };
 
 /// WORKDIR: a directory that may exist.
@@ -45,7 +57,7 @@ struct DirectoryOp {
   std::string path, user;
 };
 
-using Op = std::variant<ImageOp, RunOp, CopyOp, DirectoryOp>;
+using Op = std::variant<ImageOp, ContextOp, FetchOp, RunOp, CopyOp, DirectoryOp>;
 
 /// No vertex: an empty root directory.
 inline constexpr int kScratch = -1;
@@ -57,7 +69,7 @@ struct Vertex {
   Place place;
   std::size_t last_line = 0;
 
-  /// Parent, then sources of copies and mounts; without kScratch.
+  /// Parent, then the source of a copy and what it fetches, or those of mounts; without kScratch.
   std::vector<int> inputs() const;
 };
 
@@ -78,7 +90,9 @@ struct Graph {
 
 struct GraphRequest {
   std::map<std::string, std::string> build_args;
-  std::string target;               ///< A stage's name or number; empty: the last one.
+  /// Named contexts: the reference of an image; empty: a directory.
+  std::map<std::string, std::string> contexts = {};
+  std::string target;  ///< A stage's name or number; empty: the last one.
   std::string os = "linux", architecture = "amd64";
 };
 

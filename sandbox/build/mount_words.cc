@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "sandbox/base/assignments.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/json.h"
 #include "sandbox/build/diagnostic.h"
@@ -124,17 +125,7 @@ void complete(StepMount& mount, std::string_view directory) {
 
 StepMount parse_step_mount(std::string_view text, std::string_view directory) {
   StepMount mount;
-  std::vector<std::pair<std::string_view, std::optional<std::string_view>>> fields;
-  while (!text.empty()) {
-    const std::string_view field = text.substr(0, text.find(','));
-    text.remove_prefix(std::min(field.size() + 1, text.size()));
-    const auto equals = field.find('=');
-    const auto key = field.substr(0, equals);
-    if (equals == std::string_view::npos)
-      fields.emplace_back(key, std::nullopt);
-    else
-      fields.emplace_back(key, field.substr(equals + 1));
-  }
+  const std::vector<OptionField> fields = split_options(text);
   for (const auto& [key, value] : fields) {
     if (key == "type" && value) mount.type = static_cast<StepMountType>(index_of(kTypes, *value, "mount type"));
   }

@@ -115,6 +115,15 @@ bool PathPattern::matches(std::string_view path) const {
   return reached[path.size()];
 }
 
+std::string quoted_pattern(std::string_view path) {
+  std::string pattern;
+  for (const char c : path) {
+    if (c == '*' || c == '?' || c == '[' || c == '\\') pattern += '\\';
+    pattern += c;
+  }
+  return pattern;
+}
+
 std::string clean_path(std::string_view path) {
   std::vector<std::string_view> parts;
   while (!path.empty()) {

@@ -35,6 +35,9 @@ class PathPattern {
   bool literal_ = true;
 };
 
+/// The pattern that matches `path` alone.
+std::string quoted_pattern(std::string_view path);
+
 /// "a/./b/../c/" → "a/c"; without a leading "/"; "." for the root. What leads above the root stays there.
 std::string clean_path(std::string_view path);
 

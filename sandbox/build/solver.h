@@ -18,11 +18,20 @@ struct Layer {
   std::uint64_t size = 0;
 };
 
+/// What a FetchOp has come to.
+struct Fetched {
+  FetchOp op;
+  std::string digest;     ///< Of a file's content; or commit and directory of a repository.
+  std::string directory;  ///< Where it is; empty: not here yet, as the checksum says what it will be.
+};
+
 /// The files that a vertex results in.
 struct Files {
   std::vector<Layer> layers;  ///< Bottom first.
   bool own_layer = false;     ///< The last one is this vertex's; otherwise it has changed nothing.
-  std::string created;        ///< RFC 3339; empty for an image's.
+  std::string created = {};   ///< RFC 3339; empty for an image's.
+  std::string context = {};   ///< Of a ContextOp: its name.
+  std::optional<Fetched> fetched = {};
 };
 
 /// A vertex that is worked on. Its end before it is done stops the work and clears away what there is of it.

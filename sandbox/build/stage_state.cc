@@ -8,6 +8,7 @@
 #include "sandbox/base/signal_name.h"
 #include "sandbox/build/path_pattern.h"
 #include "sandbox/build/ports.h"
+#include "sandbox/build/remote_source.h"
 
 namespace sandbox::build {
 namespace {
@@ -277,6 +278,23 @@ void StageState::on(const Run& run, Context& in) {
   add_vertex(std::move(op), in, std::move(created_by));
 }
 
+/// A vertex for each source of ADD that is remote.
+void StageState::add_fetches(const Copy& copy, CopyOp& op, Context& in) const {
+  const Place place = in.instruction.place;
+  const std::string checksum = expanded(copy.checksum, place);
+  bool repository = false;
+  for (const std::string& source : op.sources) {
+    if (!copy.add || !is_remote(source)) continue;
+    if (is_git_url(source)) (void)parse_git_url(source), repository = true;
+    op.fetched.push_back(static_cast<int>(in.graph.vertices.size()));
+    in.graph.vertices.push_back({FetchOp{source, checksum, copy.keep_git_dir.value_or(false)}, kScratch,
+                                 fmt::format("fetch {}", source), place, in.instruction.last_line});
+  }
+  if (!checksum.empty() && (op.fetched.size() != 1 || op.sources.size() != 1))
+    throw Mistake(place, "checksum can only be specified for one source, which is remote");
+  if (copy.keep_git_dir && !repository) throw Mistake(place, "keep-git-dir can only be specified for git repositories");
+}
+
 void StageState::on(const Copy& copy, Context& in) {
   CopyOp op;
   op.add = copy.add;
@@ -304,13 +322,12 @@ void StageState::on(const Copy& copy, Context& in) {
   op.source = in.find_source(expanded(copy.from, place));
   op.chown = expanded(copy.chown, place);
   op.chmod = expanded(copy.chmod, place);
-  op.checksum = expanded(copy.checksum, place);
+  add_fetches(copy, op, in);
   for (const std::string& pattern : copy.excludes) op.excludes.push_back(expanded(pattern, place));
   op.link = copy.link;
   op.parents = copy.parents;
   op.unpack = copy.unpack;
-  op.keep_git_dir = copy.keep_git_dir;
-  if (op.source == kScratch && !op.sources.empty()) in.graph.uses_context = true;
+  if (op.source == kScratch && op.sources.size() > op.fetched.size()) in.graph.uses_context = true;
   std::vector<std::string> words = op.sources;
   for (const Heredoc& file : op.files) words.push_back("<<" + file.name);
   std::string flags;

@@ -73,6 +73,7 @@ class StageState {
   std::string directory() const;
   void metadata(std::string created_by) { history_.push_back({std::move(created_by), kScratch}); }
   void add_vertex(Op op, Context& in, std::string created_by);
+  void add_fetches(const Copy& copy, CopyOp& op, Context& in) const;
   void set_command_of_run(const Run& run, const Context& in, RunOp& op) const;
 
   const Arguments* arguments_;

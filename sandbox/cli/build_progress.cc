@@ -4,45 +4,16 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <map>
 
 #include "sandbox/base/error.h"
+#include "sandbox/cli/output_lines.h"
 #include "sandbox/cli/table.h"
 
 namespace sandbox::cli {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 void put(const std::string& text) { ::fputs(without_controls(text).c_str(), stderr); }
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-/// Output cut into lines; bounded, however long a line gets.
-class Lines {
- public:
-  template <class Show>
-  void add(std::string_view text, Show show) {
-    for (const char c : text) {
-      if (c != '\n' && rest_.size() < kLongest) {
-        rest_ += c;
-        continue;
-      }
-      show(rest_);
-      rest_.clear();
-      if (c != '\n') rest_ += c;
-    }
-  }
-  template <class Show>
-  void finish(Show show) {
-    if (!rest_.empty()) show(std::exchange(rest_, {}));
-  }
-
- private:
-  static constexpr std::size_t kLongest = 16U << 10;
-  std::string rest_;
-};
 
 /// "#4 0.123 text"; steps are numbered as they come.
 class Plain : public ShownProgress {
@@ -72,16 +43,20 @@ class Plain : public ShownProgress {
     step.lines.finish([&](const std::string& line) { show(step, line); });
     put(fmt::format("#{} ERROR\n", step.number));
   }
-  void built(const std::string& id, const std::vector<std::string>& tags) override {
-    put(fmt::format("writing image {} done\n", id));
-    for (const std::string& tag : tags) put(fmt::format("naming to {} done\n", tag));
+  void explained(const build::Vertex& what, const std::vector<std::string>& reasons) override {
+    for (const std::string& reason : reasons) put(fmt::format("{}\n    {}\n", what.title, reason));
+  }
+  void built(const engine::BuiltImage& made) override {
+    if (made.id.empty()) return;
+    put(fmt::format("writing image {} done\n", made.id));
+    for (const image::Reference& name : made.names) put(fmt::format("naming to {} done\n", name.canonical()));
   }
 
  private:
   struct Step {
     std::size_t number = 0;
     Clock::time_point start = Clock::now();
-    Lines lines;
+    OutputLines lines;
   };
   static void show(const Step& step, const std::string& line) {
     put(fmt::format("#{} {:.3f} {}\n", step.number, seconds_since(step.start), line));
@@ -107,7 +82,8 @@ class Quiet : public ShownProgress {
   void failed(std::size_t vertex, const build::Vertex& what) override {
     put(fmt::format("------\n > {}:\n{}------\n", what.title, output_[vertex]));
   }
-  void built(const std::string&, const std::vector<std::string>&) override {}
+  void explained(const build::Vertex&, const std::vector<std::string>&) override {}
+  void built(const engine::BuiltImage&) override {}
 
  private:
   static constexpr std::size_t kMostKept = 64U << 10;
@@ -117,9 +93,13 @@ class Quiet : public ShownProgress {
 }  // namespace
 
 std::unique_ptr<ShownProgress> make_progress(const std::string& kind) {
-  if (kind == "quiet") return std::make_unique<Quiet>();
+  const bool terminal = ::isatty(STDERR_FILENO) == 1;
+  if (kind == "quiet" || kind == "none") return std::make_unique<Quiet>();
+  if (kind == "tty" && !terminal) throw UsageError("failed to get console: standard error is no terminal");
+  if (kind == "tty" || (kind == "auto" && terminal)) return terminal_progress();
   if (kind == "plain" || kind == "auto") return std::make_unique<Plain>();
-  throw UsageError(fmt::format("invalid progress value \"{}\": auto, plain or quiet", kind));
+  if (kind == "rawjson") return json_progress();
+  throw UsageError(fmt::format("invalid progress value \"{}\": auto, plain, tty, quiet or rawjson", kind));
 }
 
 }  // namespace sandbox::cli

@@ -10,19 +10,16 @@
 #include "fuse-overlay/store/apply.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
+#include "sandbox/base/json.h"
+#include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
+#include "sandbox/build/remote_source.h"
 #include "sandbox/build/tree.h"
+#include "sandbox/engine/remote_files.h"
 #include "sandbox/image/layout.h"
 
 namespace sandbox::engine {
 namespace {
-
-bool is_remote(const std::string& context) {
-  for (const char* scheme : {"http://", "https://", "git://", "git@", "ssh://", "github.com/", "oci-layout://"}) {
-    if (context.starts_with(scheme)) return true;
-  }
-  return false;
-}
 
 std::string real_directory(const std::string& path) {
   const std::unique_ptr<char, decltype(&::free)> real(::realpath(path.c_str(), nullptr), &::free);
@@ -58,25 +55,63 @@ std::string receive(const std::string& directory) {
   }
 }
 
-/// A Dockerfile, or an archive with one.
-void take_standard_input(const image::ImageStore& store, BuildContext& context) {
+/// A new place for a context's files.
+const std::string& make_place(const image::ImageStore& store, ContextFiles& context) {
   context.unpacked = std::shared_ptr<image::Staged>(new image::Staged(store.stage()));
   const std::string& place = context.unpacked->path();
-  sys::mkdirat(AT_FDCWD, place.c_str(), 0700) | or_throw("creating '{}'", place);
-  const std::string input = receive(place);
+  for (const std::string& directory : {place, place + "/fs"}) {
+    sys::mkdirat(AT_FDCWD, directory.c_str(), 0755) | or_throw("creating '{}'", directory);
+  }
+  return place;
+}
+
+/// Takes the file `input` as the context's files, if it is an archive.
+bool take_archive(const std::string& input, ContextFiles& context) {
   const Fd file = sys::openat(AT_FDCWD, input.c_str(), O_RDONLY) | or_throw("opening '{}'", input);
   std::array<char, 512> start{};
   const std::size_t size = sys::pread(file.get(), start.data(), start.size(), 0) | or_throw("reading '{}'", input);
-  if (!is_archive({start.data(), size})) {
-    context.file = "Dockerfile";
-    context.text = read_to_end(file.get(), "the Dockerfile on standard input", build::max_dockerfile);
-    return;
-  }
-  const std::string files = place + "/fs";
-  sys::mkdirat(AT_FDCWD, files.c_str(), 0755) | or_throw("creating '{}'", files);
+  if (!is_archive({start.data(), size})) return false;
+  const std::string files = context.unpacked->path() + "/fs";
   const Fd directory = sys::openat(AT_FDCWD, files.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", files);
   (void)overlay::apply_layer(file.get(), directory.get(), {});
   context.directory = files;
+  return true;
+}
+
+/// `inner` below `directory`, which a stranger has filled: no link leads out of it.
+std::string directory_within(const std::string& directory, const std::string& inner) {
+  if (inner.empty()) return directory;
+  const Fd root =
+      sys::openat(AT_FDCWD, directory.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", directory);
+  const auto found =
+      sys::openat2(root.get(), inner.c_str(), O_RDONLY | O_DIRECTORY, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  if (!found) throw NotFound(fmt::format("'{}' of the repository: {}", inner, found.error().message()));
+  return sys::readlinkat(AT_FDCWD, fmt::format("/proc/self/fd/{}", found->get()).c_str()) |
+         or_throw("looking for '{}'", inner);
+}
+
+void take_repository(const image::ImageStore& store, const std::string& url, ContextFiles& context) {
+  const build::GitSource source = build::parse_git_url(url);
+  const std::string files = make_place(store, context) + "/fs";
+  (void)clone(source, files, false);
+  context.directory = directory_within(files, source.directory);
+}
+
+/// In a child: what fetches may have threads.
+Download download_apart(const std::string& url, const std::string& path) {
+  const Json answer = Json::parse(ask_child([&] {
+    const Download got = download(url, path);
+    return Json{{"digest", got.digest}, {"last_modified", got.last_modified}}.dump();
+  }));
+  return {answer.at("digest"), answer.at("last_modified")};
+}
+
+/// The file that is the context, or an archive of it, is at `input`: takes one or the other.
+void take_file(const std::string& input, const char* what, BuildContext& context) {
+  if (take_archive(input, context)) return;
+  context.file = "Dockerfile";
+  const Fd file = sys::openat(AT_FDCWD, input.c_str(), O_RDONLY) | or_throw("opening '{}'", input);
+  context.text = read_to_end(file.get(), what, build::max_dockerfile);
 }
 
 std::string read_dockerfile(const std::string& path) {
@@ -98,7 +133,7 @@ std::string read_dockerfile_within(const std::string& directory, const std::stri
   return read_to_end(file->get(), fmt::format("'{}'", name), build::max_dockerfile);
 }
 
-build::IgnoreRules read_rules(const BuildContext& context, const std::string& dockerfile) {
+build::IgnoreRules read_rules(const ContextFiles& context, const std::string& dockerfile) {
   for (const std::string& path : {dockerfile + ".dockerignore", context.directory + "/.dockerignore"}) {
     if (path == ".dockerignore" || !path_exists(path)) continue;
     try {
@@ -110,36 +145,77 @@ build::IgnoreRules read_rules(const BuildContext& context, const std::string& do
   return {};
 }
 
-}  // namespace
-
-BuildContext open_context(const image::ImageStore& store, const BuildRequest& request) {
-  if (is_remote(request.context)) {
-    throw Unsupported(fmt::format("'{}': contexts are directories, or archives on standard input", request.context),
-                      "fetch it first, and build from the directory");
-  }
-  BuildContext context;
+void take_context(const image::ImageStore& store, const BuildRequest& request, BuildContext& context) {
   if (request.context == "-") {
     if (request.dockerfile == "-")
       throw UsageError("invalid argument: can't use stdin for both build context and dockerfile");
-    take_standard_input(store, context);
-    if (context.directory.empty()) return context;
-    context.file = request.dockerfile.empty() ? "Dockerfile" : request.dockerfile;
-    context.text = read_dockerfile_within(context.directory, context.file);
-    context.ignored = read_rules(context, "");
-    return context;
+    take_file(receive(make_place(store, context)), "the Dockerfile on standard input", context);
+  } else if (build::is_git_url(request.context)) {
+    take_repository(store, request.context, context);
+  } else if (build::is_http_url(request.context)) {
+    const std::string input = make_place(store, context) + "/input";
+    (void)download_apart(request.context, input);
+    take_file(input, "the Dockerfile", context);
+  } else {
+    context.directory = real_directory(request.context);
   }
-  context.directory = real_directory(request.context);
+}
+
+}  // namespace
+
+BuildContext open_context(const image::ImageStore& store, const BuildRequest& request) {
+  BuildContext context;
+  take_context(store, request, context);
+  const bool fetched = context.unpacked != nullptr;
+  if (context.directory.empty()) return context;
+  context.file = request.dockerfile.empty() || request.dockerfile == "-" ? "Dockerfile" : request.dockerfile;
   if (request.dockerfile == "-") {
-    context.file = "Dockerfile";
     context.text = read_to_end(STDIN_FILENO, "the Dockerfile on standard input", build::max_dockerfile);
     context.ignored = read_rules(context, "");
-    return context;
+  } else if (fetched) {
+    context.text = read_dockerfile_within(context.directory, context.file);
+    context.ignored = read_rules(context, "");
+  } else {
+    const std::string path = request.dockerfile.empty() ? context.directory + "/Dockerfile" : request.dockerfile;
+    context.text = read_dockerfile(path);
+    context.ignored = read_rules(context, path);
   }
-  context.file = request.dockerfile.empty() ? context.directory + "/Dockerfile" : request.dockerfile;
-  context.text = read_dockerfile(context.file);
-  context.ignored = read_rules(context, context.file);
-  if (request.dockerfile.empty()) context.file = "Dockerfile";
   return context;
+}
+
+ContextFiles open_named_context(const image::ImageStore& store, const std::string& place) {
+  ContextFiles context;
+  if (build::is_git_url(place)) {
+    take_repository(store, place, context);
+  } else if (build::is_http_url(place)) {
+    const std::string input = make_place(store, context) + "/input";
+    (void)download_apart(place, input);
+    if (!take_archive(input, context)) throw InvalidInput(fmt::format("'{}' is no archive", place));
+  } else {
+    context.directory = real_directory(place);
+    context.ignored = read_rules(context, "");
+  }
+  return context;
+}
+
+build::Fetched fetch(const build::FetchOp& op, const std::string& place) {
+  sys::mkdirat(AT_FDCWD, place.c_str(), 0755) | or_throw("creating '{}'", place);
+  const std::string files = place + "/fs";
+  sys::mkdirat(AT_FDCWD, files.c_str(), 0755) | or_throw("creating '{}'", files);
+  if (build::is_git_url(op.url)) {
+    build::GitSource source = build::parse_git_url(op.url);
+    if (!op.checksum.empty()) source.commit = op.checksum;
+    const std::string commit = clone(source, files, op.keep_git_dir);
+    return {op, commit + " " + source.directory, directory_within(files, source.directory)};
+  }
+  const std::string name = build::file_name_of(op.url), path = files + "/" + (name.empty() ? "file" : name);
+  const Download got = download_apart(op.url, path);
+  if (!op.checksum.empty() && got.digest != op.checksum) {
+    throw InvalidInput(fmt::format("digest mismatch {}: {}", got.digest, op.checksum));
+  }
+  const timespec times[2] = {{got.last_modified, 0}, {got.last_modified, 0}};
+  sys::utimensat(AT_FDCWD, path.c_str(), times, 0) | or_throw("setting the time of '{}'", path);
+  return {op, got.digest, files};
 }
 
 }  // namespace sandbox::engine

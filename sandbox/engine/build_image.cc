@@ -16,6 +16,7 @@
 #include "sandbox/engine/units.h"
 #include "sandbox/image/layout.h"
 #include "sandbox/image/registry.h"
+#include "sandbox/image/registry_push.h"
 
 namespace sandbox::engine {
 namespace {
@@ -34,6 +35,8 @@ timespec time_of_build(const BuildRequest& request) {
   return {seconds, 0};
 }
 
+constexpr std::string_view kImageScheme = "docker-image://";
+
 class Build {
  public:
   Build(const Places& places, const BuildRequest& request, BuildProgress& progress)
@@ -45,23 +48,32 @@ class Build {
     }
   }
 
-  std::string run() {
+  BuiltImage run() {
     const image::Staged held = store_.stage();  // while it lives no blob is garbage
     const BuildContext context = open_context(store_, request_);
+    open_named_contexts();
     const build::Graph graph = plan(context);
     for (const std::string& warning : graph.warnings) progress_.notice("WARNING: " + warning);
-    Executor executor({places_, request_, context, graph, images_, progress_, now_});
+    Executor executor({places_, request_, context, contexts_, graph, images_, progress_, now_});
     const std::vector<build::Files> results = build::solve(graph, executor, parallel());
-    return record(graph, results);
+    return put_out(graph, results);
   }
 
  private:
+  void open_named_contexts() {
+    for (const auto& [name, place] : request_.contexts) {
+      if (!place.starts_with(kImageScheme)) contexts_.emplace(name, open_named_context(store_, place));
+    }
+  }
+
   build::Graph plan(const BuildContext& context) {
     try {
       build::GraphRequest wanted;
       wanted.build_args = request_.build_args;
       wanted.target = request_.target;
       wanted.architecture = image::host_architecture();
+      for (const auto& [name, place] : request_.contexts)
+        wanted.contexts[name] = place.starts_with(kImageScheme) ? place.substr(kImageScheme.size()) : "";
       const build::Dockerfile file = build::parse_dockerfile(context.text);
       return build::make_graph(file, wanted, [&](const build::ImageOp& op) { return base_image(op).config_document; });
     } catch (const build::Mistake& mistake) {
@@ -122,7 +134,7 @@ class Build {
     return op == nullptr ? Json::object() : images_.at({op->reference, op->platform}).config_document;
   }
 
-  std::string record(const build::Graph& graph, const std::vector<build::Files>& results) {
+  Json document_of(const build::Graph& graph, const std::vector<build::Files>& results) const {
     Json document = graph.document;
     for (const std::string& label : request_.labels) {
       const auto equals = label.find('=');
@@ -134,16 +146,54 @@ class Build {
     const std::string last = document["history"].empty() ? "" : document["history"].back().value("created", "");
     document["created"] = last.empty() ? format_time(now_.tv_sec) : last;
     document["rootfs"] = {{"type", "layers"}, {"diff_ids", Json::array()}};
+    return document;
+  }
+
+  /// Config and manifest are in the store, without a name.
+  image::Image write_image(const build::Graph& graph, const std::vector<build::Files>& results,
+                           const build::Files& files) {
+    Json document = document_of(graph, results);
     std::vector<image::Descriptor> layers;
-    if (graph.result >= 0) {
-      for (const build::Layer& layer : results[static_cast<std::size_t>(graph.result)].layers) {
-        document["rootfs"]["diff_ids"].push_back(layer.diff_id);
-        layers.push_back({layer.media_type, layer.digest, layer.size});
+    for (const build::Layer& layer : files.layers) {
+      document["rootfs"]["diff_ids"].push_back(layer.diff_id);
+      layers.push_back({layer.media_type, layer.digest, layer.size});
+    }
+    return store_.write_documents(document, layers, request_.annotations);
+  }
+
+  BuiltImage put_out(const build::Graph& graph, const std::vector<build::Files>& results) {
+    const build::Files files = graph.result < 0 ? build::Files() : results[static_cast<std::size_t>(graph.result)];
+    const std::vector<BuildOutput> outputs = request_.outputs.empty() ? std::vector<BuildOutput>(1) : request_.outputs;
+    BuiltImage built{.id = {}, .manifest = {}, .names = names_};
+    std::optional<image::Image> image;
+    if (!std::ranges::all_of(outputs, &BuildOutput::is_files)) {
+      image = write_image(graph, results, files);
+      built.id = image->id();
+      built.manifest = image->manifest;
+    }
+    for (const BuildOutput& output : outputs) {
+      if (output.is_files()) {
+        StepFiles tree(places_);
+        write_files(tree, files, output, [&](const std::string& line) { progress_.notice("WARNING: " + line); });
+      } else {
+        put_out_image(*image, output, built);
       }
     }
-    const std::string id = store_.write_image(document, layers, names_.empty() ? image::Reference() : names_.front());
-    for (std::size_t i = 1; i < names_.size(); ++i) store_.tag(store_.find(id), names_[i]);
-    return id;
+    return built;
+  }
+
+  void put_out_image(const image::Image& image, const BuildOutput& output, BuiltImage& built) {
+    std::vector<image::Reference> names = names_;
+    for (const std::string& name : output.names) names.push_back(image::parse_reference(name));
+    if (!output.destination.empty()) return write_image_archive(image, names, output);
+    if (names.empty()) store_.record(image.manifest, {});
+    for (const image::Reference& name : names) store_.record(image.manifest, name);
+    built.names = names;
+    if (!output.push) return;
+    if (names.empty()) throw UsageError("tag is needed when pushing to registry");
+    image::LineProgress lines([&](const std::string& line) { progress_.notice(line); });
+    for (const image::Reference& name : names)
+      image::push(store_, {image.layout, name.canonical(), image.manifest}, name, lines);
   }
 
   const Places& places_;
@@ -153,11 +203,12 @@ class Build {
   timespec now_;
   std::vector<image::Reference> names_;
   BaseImages images_;
+  NamedContexts contexts_;
 };
 
 }  // namespace
 
-std::string build_image(const Places& places, const BuildRequest& request, BuildProgress& progress) {
+BuiltImage build_image(const Places& places, const BuildRequest& request, BuildProgress& progress) {
   return Build(places, request, progress).run();
 }
 

@@ -8,19 +8,26 @@
 
 #include "sandbox/base/places.h"
 #include "sandbox/build/graph.h"
+#include "sandbox/engine/build_output.h"
+#include "sandbox/engine/requests.h"
 
 namespace sandbox::engine {
 
 struct BuildRequest {
-  std::string context;     ///< A directory; "-": a Dockerfile or a tar on standard input.
+  std::string context;     ///< A directory, a URL or a repository; "-": a Dockerfile or a tar on standard input.
   std::string dockerfile;  ///< -f; "-": standard input; empty: "Dockerfile" in the context.
   std::vector<std::string> tags;
   std::map<std::string, std::string> build_args;
   std::vector<std::string> labels;             ///< "NAME=value"
   std::map<std::string, std::string> secrets;  ///< Their contents, by id.
   std::string target, network, platform;
-  std::vector<std::string> add_hosts;
+  std::map<std::string, std::string> contexts;  ///< --build-context: a directory, URL or "docker-image://…", by name.
+  std::map<std::string, std::string> agents;    ///< --ssh: sockets, by id.
+  std::map<std::string, std::string> annotations;  ///< Of the manifest.
+  std::vector<BuildOutput> outputs;                ///< None: the store.
+  RunRequest limits;                               ///< Memory, processors, ulimits, hosts and the like of each RUN.
   bool pull = false, no_cache = false;
+  bool explain = false;  ///< Say of each step why it was done or not.
   std::vector<std::string> no_cache_stages;
   std::size_t parallel = 0;  ///< Steps at once; 0: as many as there are processors.
 };
@@ -34,6 +41,8 @@ class BuildProgress {
   virtual void output(std::size_t vertex, std::string_view text) = 0;
   virtual void done(std::size_t vertex, const build::Vertex& what, bool cached) = 0;
   virtual void failed(std::size_t vertex, const build::Vertex& what) = 0;
+  /// Why a step is done or not; before it begins.
+  virtual void explained(const build::Vertex& what, const std::vector<std::string>& reasons) = 0;
 };
 
 /// A step has failed. The message names it, with the lines of the Dockerfile that it is from.
@@ -41,7 +50,14 @@ struct StepFailure : Error {
   using Error::Error;
 };
 
-/// Returns the image's id, when it is on the disk. Throws DockerfileError, StepFailure, build::Interrupted.
-std::string build_image(const Places& places, const BuildRequest& request, BuildProgress& progress);
+struct BuiltImage {
+  std::string id;  ///< Empty: only files were asked for.
+  image::Descriptor manifest;
+  std::vector<image::Reference> names;
+};
+
+/// Everything is where it was asked for, and on the disk, when it returns. Throws DockerfileError, StepFailure,
+/// build::Interrupted.
+BuiltImage build_image(const Places& places, const BuildRequest& request, BuildProgress& progress);
 
 }  // namespace sandbox::engine

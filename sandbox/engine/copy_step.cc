@@ -5,10 +5,15 @@
 #include <deque>
 
 #include "fuse-overlay/store/apply.h"
+#include "fuse-overlay/store/layer_records.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
+#include "sandbox/base/json.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/build/copy_layer.h"
+#include "sandbox/build/path_pattern.h"
+#include "sandbox/build/remote_source.h"
+#include "sandbox/build/step_inputs.h"
 #include "sandbox/engine/identity.h"
 #include "sandbox/image/archive_reader.h"
 #include "sandbox/image/layout.h"
@@ -30,22 +35,8 @@ CopySource main_source(StepFiles& files, const CopyStep& step) {
   return {FileTree({main_directory(step)}, false), step.context.ignored, step.op.excludes};
 }
 
-bool is_url(const std::string& source) { return source.starts_with("http://") || source.starts_with("https://"); }
-bool is_git(const std::string& source) {
-  return source.starts_with("git@") || source.starts_with("git://") || source.starts_with("ssh://") ||
-         (is_url(source) && (source.ends_with(".git") || source.find(".git#") != std::string::npos));
-}
-
-void check_sources(const build::CopyOp& op) {
-  for (const std::string& source : op.sources) {
-    if (!op.add || op.source >= 0) continue;
-    if (is_git(source)) throw Unsupported(fmt::format("ADD can't fetch the git repository '{}'", source));
-    if (is_url(source)) {
-      throw Unsupported(fmt::format("ADD can't fetch '{}'", source), "fetch it in a RUN, or into the context");
-    }
-  }
-  if (!op.checksum.empty()) throw InvalidInput("checksum can't be specified for files of the context");
-  if (op.keep_git_dir) throw InvalidInput("keep-git-dir can only be specified for git repositories");
+bool is_remote(const CopyStep& step, const std::string& source) {
+  return !step.fetched.empty() && build::is_remote(source);
 }
 
 /// "user:group" of --chown. Of a number alone the group is the same number, as BuildKit has it.
@@ -90,6 +81,9 @@ class Staging {
     }
     return directory;
   }
+
+  /// Where something may be fetched to: a directory that doesn't exist yet.
+  std::string fetch_place() { return fmt::format("{}/{}", staged_.path(), ++count_); }
 
   /// The archive's files. Throws InvalidInput when it is no tar.
   std::string unpack(int file, ArchiveKind kind) {
@@ -140,7 +134,7 @@ class CopyWork {
         staging_(files),
         base_layers_(files.unpack(step.base)),
         base_(base_layers_, true) {
-    if (!step.op.sources.empty()) sources_.push_back(main_source(files, step));
+    if (step.op.sources.size() > step.fetched.size()) sources_.push_back(main_source(files, step));
   }
 
   overlay::WrittenArchive write(int file) {
@@ -150,7 +144,13 @@ class CopyWork {
                                .now = step_.now};
     if (!step_.op.chmod.empty()) options.mode.emplace(step_.op.chmod);
     build::CopyLayer layer(base_, std::move(options));
-    for (const std::string& pattern : step_.op.sources) add_selected(layer, sources_.front(), pattern);
+    std::size_t fetched = 0;
+    for (const std::string& pattern : step_.op.sources) {
+      if (is_remote(step_, pattern))
+        add_fetched(layer, *step_.fetched.at(fetched++)->fetched);
+      else
+        add_selected(layer, sources_.front(), pattern);
+    }
     if (!step_.op.files.empty()) add_documents(layer);
     return layer.write(file, true_owners_);
   }
@@ -167,6 +167,20 @@ class CopyWork {
       std::erase_if(selections, [&](const auto& selection) { return add_archive(layer, source, selection); });
     }
     layer.add(source, selections, step_.source != nullptr);
+  }
+
+  /// A repository's files, or one file; an archive is unpacked only when that is asked for.
+  void add_fetched(build::CopyLayer& layer, const build::Fetched& fetched) {
+    const std::string& url = fetched.op.url;
+    const bool here = !fetched.directory.empty();
+    FileTree tree({here ? fetched.directory : fetch(fetched.op, staging_.fetch_place()).directory}, false);
+    CopySource& source = sources_.emplace_back(std::move(tree), build::IgnoreRules(), step_.op.excludes);
+    if (build::is_git_url(url)) return layer.add(source, {{"", "", "", true}}, false);
+    const std::string name = build::file_name_of(url);
+    if (name.empty() && (step_.op.destination.ends_with('/') || base_.resolve(step_.op.destination).is_directory()))
+      throw InvalidInput(fmt::format("cannot determine filename for source {}", url));
+    const build::Selection file{name.empty() ? "file" : name, name, "", false};
+    if (step_.op.unpack != true || !add_archive(layer, source, file)) layer.add(source, {file}, false);
   }
 
   /// False when it is no archive to be unpacked.
@@ -208,31 +222,45 @@ void warn_left_out(const std::string& path) {
   fmt::print(stderr, "WARNING: '/{}' has no form in an image and is left out\n", path);
 }
 
-}  // namespace
-
-std::string selected_digest(StepFiles& files, const CopyStep& step) {
-  check_sources(step.op);
-  if (step.op.sources.empty()) return {};
-  CopySource source = main_source(files, step);
-  return files.as_root([&] {
+/// Of those patterns that are `wanted`; read where the files can be.
+Contents contents_of(const StepFiles& files, CopySource& source, const std::function<bool(const std::string&)>& wanted,
+                     const std::vector<std::string>& patterns, bool parents) {
+  const std::string answer = files.as_root([&] {
     std::vector<build::Selection> all;
-    for (const std::string& pattern : step.op.sources) {
-      for (auto& selection : source.select(pattern, step.op.parents)) all.push_back(std::move(selection));
+    for (const std::string& pattern : patterns) {
+      if (!wanted(pattern)) continue;
+      for (auto& selection : source.select(pattern, parents)) all.push_back(std::move(selection));
     }
-    return source.digest(all);
+    Json named = Json::object();
+    for (const auto& [path, digest] : build::condensed(source.digests(all))) named[overlay::record_key(path)] = digest;
+    return named.dump();
   });
+  return parse_json(answer, "the answer of a child process").get<Contents>();
 }
 
-std::string context_digest(StepFiles& files, const BuildContext& context, const std::string& path) {
+}  // namespace
+
+Contents selected_contents(StepFiles& files, const CopyStep& step) {
+  Contents contents;
+  if (step.op.sources.size() > step.fetched.size()) {
+    CopySource source = main_source(files, step);
+    contents = contents_of(
+        files, source, [&](const std::string& pattern) { return !is_remote(step, pattern); }, step.op.sources,
+        step.op.parents);
+  }
+  for (const build::Files* const one : step.fetched) contents[one->fetched->op.url] = one->fetched->digest;
+  return contents;
+}
+
+Contents mounted_contents(StepFiles& files, const ContextFiles& context, const std::string& path) {
   if (context.directory.empty()) throw InvalidInput("there is no build context to mount");
-  return files.as_root([&] {
-    CopySource source(FileTree({context.directory}, false), context.ignored, {});
-    return source.digest(source.select(path.empty() ? "." : path, false));
-  });
+  CopySource source(FileTree({context.directory}, false), context.ignored, {});
+  return contents_of(
+      files, source, [](const std::string&) { return true; }, {path.empty() ? "." : build::quoted_pattern(path)},
+      false);
 }
 
 build::Layer copy_step(StepFiles& files, const CopyStep& step) {
-  check_sources(step.op);
   CopyWork work(files, step);
   const auto write = [&](int file) {
     return decode_written(files.as_root([&] { return encode_written(work.write(file)); }));
@@ -241,7 +269,6 @@ build::Layer copy_step(StepFiles& files, const CopyStep& step) {
 }
 
 void copy_into(StepFiles& files, const CopyStep& step, const std::string& place) {
-  check_sources(step.op);
   CopyWork work(files, step);
   const std::string packed = place + "/packed", into = place + "/fs";
   const Fd file =

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <ctime>
+#include <map>
 #include <string>
+#include <vector>
 
 #include "sandbox/build/graph.h"
 #include "sandbox/engine/build_context.h"
@@ -14,15 +16,16 @@ namespace sandbox::engine {
 struct CopyStep {
   const build::CopyOp& op;
   const build::Files& base;
-  const build::Files* source;  ///< Of op.source; none: the context.
-  const BuildContext& context;
+  const build::Files* source;                ///< Of op.source; none: the context.
+  std::vector<const build::Files*> fetched;  ///< Of op.fetched.
+  const ContextFiles& context;
   timespec now{};
 };
 
-/// A digest of everything that the copy selects; see build::CopySource.
-std::string selected_digest(StepFiles& files, const CopyStep& step);
-/// The same of what a bind mount of the context shows.
-std::string context_digest(StepFiles& files, const BuildContext& context, const std::string& path);
+/// What a copy selects, or a mount shows: a digest of each object by its path, or of what is fetched by its URL.
+using Contents = std::map<std::string, std::string>;
+Contents selected_contents(StepFiles& files, const CopyStep& step);
+Contents mounted_contents(StepFiles& files, const ContextFiles& context, const std::string& path);
 
 build::Layer copy_step(StepFiles& files, const CopyStep& step);
 /// The same, put into the empty directory `fs` of `place` instead of a layer.

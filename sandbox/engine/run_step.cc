@@ -9,6 +9,7 @@
 #include "sandbox/base/file.h"
 #include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
+#include "sandbox/build/path_pattern.h"
 #include "sandbox/container/supervisor.h"
 #include "sandbox/engine/build_cache.h"
 #include "sandbox/engine/container_archive.h"
@@ -96,27 +97,30 @@ class StepMounts {
       throw Unsupported(fmt::format("the bind mount at {} can't be writable", mount.target),
                         "what is written there would be thrown away: copy it, or use type=cache or type=tmpfs");
     }
-    if (from != nullptr) return bind_layers(mount, *from);
-    if (step_.context.directory.empty()) throw InvalidInput("there is no build context to mount");
+    if (from != nullptr && from->context.empty()) return bind_layers(mount, *from);
+    const ContextFiles& context = from == nullptr ? step_.context : step_.contexts.at(from->context);
+    if (context.directory.empty()) throw InvalidInput("there is no build context to mount");
     const std::string name = mount.source.empty() ? "." : mount.source;
-    const std::string directory = step_.context.ignored.empty() ? step_.context.directory : picked(name);
-    const Fd root = sys::openat(AT_FDCWD, directory.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", directory);
+    const std::string directory = context.ignored.empty() ? context.directory : picked(context, name);
+    const Fd root =
+        sys::openat(AT_FDCWD, directory.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", directory);
     const auto found = sys::openat2(root.get(), name.c_str(), O_PATH, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
     if (!found)
       throw NotFound(fmt::format("\"/{}\" of the context can't be mounted: {}", name, found.error().message()));
     add_bind(directory + "/" + name, mount.target).read_only = true;
   }
 
-  /// What .dockerignore leaves of the context at `name`, at the same name in a directory that lives as long as the step.
-  std::string picked(const std::string& name) {
+  /// What .dockerignore leaves of the context at `name`, at the same name in a directory that lives as long as the
+  /// step.
+  std::string picked(const ContextFiles& context, const std::string& name) {
     static const build::Files nothing;
     const auto& place = picked_.emplace_back(new image::Staged(files_.store().stage()))->path();
     make_directories(place + "/fs");
     build::CopyOp op;
-    op.sources = {name};
+    op.sources = {build::quoted_pattern(name)};
     op.destination = "/";
     op.parents = true;
-    copy_into(files_, {op, nothing, nullptr, step_.context, {}}, place);
+    copy_into(files_, {op, nothing, nullptr, {}, context, {}}, place);
     return place + "/fs";
   }
 
@@ -198,8 +202,15 @@ class StepMounts {
     if (!mount.target.empty()) add_file(mount.target, found->second, mount.mode.value_or(0400));
   }
 
+  /// The agent asks for the caller's user id: that of root in the container.
   void ssh(const StepMount& mount) {
-    if (mount.required) throw Unsupported("an SSH agent can't be forwarded into a step");
+    const auto found = step_.request.agents.find(mount.id);
+    if (found == step_.request.agents.end()) {
+      if (mount.required) throw NotFound(fmt::format("unset ssh forward key {}", mount.id), "--ssh gives it");
+      return;
+    }
+    add_bind(found->second, mount.target);
+    env.push_back("SSH_AUTH_SOCK=" + mount.target);
   }
 
   const Places& places_;
@@ -212,7 +223,7 @@ class StepMounts {
 };
 
 RunRequest run_request(const RunStep& step) {
-  RunRequest request;
+  RunRequest request = step.request.limits;
   request.entrypoint = step.op.argv.empty() ? "" : step.op.argv.front();
   if (!step.op.argv.empty()) request.command.assign(step.op.argv.begin() + 1, step.op.argv.end());
   request.user = step.op.user;
@@ -220,7 +231,6 @@ RunRequest run_request(const RunStep& step) {
   request.env = step.op.env;
   request.env.insert(request.env.end(), step.op.hidden_env.begin(), step.op.hidden_env.end());
   request.hostname = "buildkitsandbox";  // as BuildKit's steps have it: a name that is the same each time
-  request.add_hosts = step.request.add_hosts;
   const std::string& network = step.op.network.empty() ? step.request.network : step.op.network;
   request.network = network.empty() || network == "default" ? "private" : network;
   return request;

@@ -16,8 +16,9 @@ struct RunStep {
   const build::Files& base;                        ///< Without layers: FROM scratch.
   const std::vector<const build::Files*>& inputs;  ///< Of the mounts that have one, in their order.
   const BuildRequest& request;
-  const BuildContext& context;
-  std::string container_id;  ///< Of the container that will be made, and is gone afterwards.
+  const ContextFiles& context;
+  const std::map<std::string, ContextFiles>& contexts;  ///< Named ones.
+  std::string container_id;                             ///< Of the container that will be made, and is gone afterwards.
 };
 
 /// The layer; no digest: nothing has changed. Throws StepFailure naming the exit status.

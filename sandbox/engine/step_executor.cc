@@ -9,6 +9,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/base/identifier.h"
 #include "sandbox/base/json.h"
+#include "sandbox/build/remote_source.h"
 #include "sandbox/engine/copy_step.h"
 #include "sandbox/engine/lifecycle.h"
 #include "sandbox/engine/run_step.h"
@@ -18,7 +19,7 @@
 namespace sandbox::engine {
 namespace {
 
-constexpr const char* kKeyVersion = "1";  // raise it when a step of the same definition comes to something else
+constexpr const char* kKeyVersion = "2";  // raise it when a step of the same definition comes to something else
 
 Json encode(const build::Layer& layer) {
   return {{"media_type", layer.media_type}, {"digest", layer.digest}, {"diff_id", layer.diff_id}, {"size", layer.size}};
@@ -46,6 +47,18 @@ build::Files files_of(const image::Image& image) {
   return files;
 }
 
+/// What will come is known before it is here.
+std::optional<build::Files> known_fetch(const build::FetchOp& op) {
+  if (op.checksum.empty() || build::is_git_url(op.url)) return {};
+  return build::Files{.layers = {}, .fetched = build::Fetched{op, op.checksum, ""}};
+}
+
+std::string key_of(const build::StepInputs& inputs) {
+  Json parts = build::to_json(inputs);
+  parts["version"] = kKeyVersion;
+  return sha256_digest(parts.dump(-1, ' ', false, Json::error_handler_t::replace)).substr(7);
+}
+
 /// Inputs of a vertex, apart from the first when that is its parent.
 std::size_t first_other(const build::Vertex& vertex) { return vertex.parent == build::kScratch ? 0 : 1; }
 
@@ -62,6 +75,8 @@ class Executor::Step : public build::RunningStep {
         worker_(
             std::in_place,
             [&executor, number, inputs, id = container_id_] {
+              const auto* const fetch = std::get_if<build::FetchOp>(&executor.vertex(number).op);
+              if (fetch != nullptr) return executor.fetch_work(*fetch, executor.fetched_.back()->path());
               return encode(executor.work(number, inputs, id)).dump();
             },
             [this](std::string_view text) { executor_.setting_.progress.output(number_, text); }) {}
@@ -83,7 +98,7 @@ class Executor::Step : public build::RunningStep {
       const auto answer = worker_->advance();
       if (!answer) return {};
       done_ = true;
-      return finish(decode(*answer));
+      return finish(*answer);
     } catch (const Error& error) {
       executor_.setting_.progress.failed(number_, executor_.vertex(number_));
       throw executor_.failure(number_, error);
@@ -91,11 +106,18 @@ class Executor::Step : public build::RunningStep {
   }
 
  private:
-  build::Files finish(const build::Layer& layer) {
+  build::Files finish(const std::string& answer) {
     const BuildSetting& setting = executor_.setting_;
-    build::Files files = with_layer(base_, layer, format_time(setting.now.tv_sec));
+    if (const auto* const op = std::get_if<build::FetchOp>(&executor_.vertex(number_).op)) {
+      const Json json = parse_json(answer, "a step's answer");
+      setting.progress.done(number_, executor_.vertex(number_), false);
+      return {.layers = {}, .fetched = build::Fetched{*op, json.at("digest"), json.at("directory")}};
+    }
+    build::Files files = with_layer(base_, decode(answer), format_time(setting.now.tv_sec));
     image::StepRecord record{
-        executor_.keys_.at(number_), executor_.vertex(number_).title, files.created, {}, {}, files.own_layer, 0};
+        executor_.keys_.at(number_).text, executor_.vertex(number_).title, files.created, {}, {}, files.own_layer};
+    record.place = executor_.place_of(number_);
+    record.inputs = build::to_json(executor_.keys_.at(number_).inputs);
     for (const build::Layer& one : files.layers) {
       record.layers.push_back({one.media_type, one.digest, one.size});
       record.diff_ids.push_back(one.diff_id);
@@ -130,39 +152,89 @@ bool Executor::may_recall(std::size_t number) const {
                               [&](const std::string& stage) { return title.starts_with("[" + stage + " "); });
 }
 
-/// What the context or another vertex brings in, as a digest.
-std::string Executor::content_of(const build::Op& op, const Inputs& inputs, bool has_parent) {
+const ContextFiles& Executor::context_of(const build::Files* source) const {
+  return source == nullptr ? setting_.context : setting_.contexts.at(source->context);
+}
+
+CopyStep Executor::copy_of(const build::CopyOp& op, const Inputs& inputs, bool has_parent) const {
   static const build::Files nothing;
+  std::size_t input = 0;
+  const build::Files& base = has_parent ? *inputs.at(input++) : nothing;
+  const build::Files* source = op.source < 0 ? nullptr : inputs.at(input++);
+  const bool of_context = source == nullptr || !source->context.empty();
+  const ContextFiles& context = context_of(of_context ? source : nullptr);
+  const Inputs fetched(inputs.begin() + static_cast<std::ptrdiff_t>(input), inputs.end());
+  return {op, base, of_context ? nullptr : source, fetched, context, setting_.now};
+}
+
+/// What the context or another vertex brings in.
+Contents Executor::contents_of(const build::Op& op, const Inputs& inputs, bool has_parent) {
   if (const auto* const copy = std::get_if<build::CopyOp>(&op)) {
-    const build::Files* const source = copy->source < 0 ? nullptr : inputs.at(has_parent ? 1 : 0);
-    return selected_digest(files_, {*copy, has_parent ? *inputs[0] : nothing, source, setting_.context, {}});
+    return selected_contents(files_, copy_of(*copy, inputs, has_parent));
   }
-  std::string all;
-  if (const auto* const run = std::get_if<build::RunOp>(&op)) {
-    std::size_t input = has_parent ? 1 : 0;
-    for (const build::StepMount& mount : run->mounts) {
-      if (mount.input >= 0) {
-        for (const build::Layer& layer : inputs.at(input)->layers) all += layer.diff_id;
-        ++input;
-      } else if (mount.type == build::StepMountType::bind) {
-        all += context_digest(files_, setting_.context, mount.source);
-      }
+  Contents all;
+  const auto* const run = std::get_if<build::RunOp>(&op);
+  if (run == nullptr) return all;
+  std::size_t input = has_parent ? 1 : 0;
+  for (const build::StepMount& mount : run->mounts) {
+    const build::Files* const from = mount.input < 0 ? nullptr : inputs.at(input++);
+    if (from != nullptr && from->context.empty()) {
+      std::string& layers = all[fmt::format("mount at {}", mount.target)];
+      for (const build::Layer& layer : from->layers) layers += layer.diff_id;
+    } else if (mount.type == build::StepMountType::bind) {
+      for (auto& [path, digest] : mounted_contents(files_, context_of(from), mount.source))
+        all[fmt::format("mount at {}: {}", mount.target, path)] = digest;
     }
   }
   return all;
 }
 
-std::string Executor::key_of(std::size_t number, const Inputs& inputs) {
+build::StepInputs Executor::inputs_of(std::size_t number, const Inputs& inputs) {
   const build::Vertex& what = vertex(number);
   const bool has_parent = what.parent != build::kScratch;
-  Json parts = {{"version", kKeyVersion},
-                {"definition", build::definition(what.op)},
-                {"base", Json::array()},
-                {"content", content_of(what.op, inputs, has_parent)}};
+  build::StepInputs found{build::definition(what.op), {}, contents_of(what.op, inputs, has_parent)};
   for (const build::Layer& layer : has_parent ? inputs.at(0)->layers : std::vector<build::Layer>()) {
-    parts["base"].push_back(layer.diff_id);
+    found.base.push_back(layer.diff_id);
   }
-  return sha256_digest(parts.dump(-1, ' ', false, Json::error_handler_t::replace)).substr(7);
+  return found;
+}
+
+std::string Executor::place_of(std::size_t number) const {
+  const std::string& title = vertex(number).title;
+  return sha256_digest(
+      fmt::format("{}\n{}\n{}", setting_.context.directory, setting_.context.file, title.substr(0, title.find('/'))));
+}
+
+void Executor::explain(std::size_t number, bool found) {
+  std::vector<std::string> reasons;
+  if (found) {
+    reasons.push_back("cached: instruction, layers below and files are the same");
+  } else if (!may_recall(number)) {
+    reasons.push_back("done again: nothing of earlier builds is to be used");
+  } else if (records_.find(keys_.at(number).text)) {
+    reasons.push_back("done again: its layer is there no more");
+  } else if (const auto before = records_.latest_at(place_of(number)); !before) {
+    reasons.push_back("done: no earlier build has done this step");
+  } else {
+    for (const std::string& line : build::differences(build::inputs_from(before->inputs), keys_.at(number).inputs))
+      reasons.push_back("changed: " + line);
+    if (reasons.empty()) reasons.push_back("done again: the program's way of doing it has changed");
+  }
+  setting_.progress.explained(vertex(number), reasons);
+}
+
+/// What was done before, if all of it is there.
+std::optional<build::Files> Executor::find_record(std::size_t number) {
+  if (!may_recall(number)) return {};
+  const auto record = records_.find(keys_.at(number).text);
+  if (!record) return {};
+  build::Files files{.layers = {}, .own_layer = record->own_layer, .created = record->created};
+  for (std::size_t i = 0; i < record->layers.size(); ++i) {
+    const image::Descriptor& layer = record->layers[i];
+    if (!files_.store().has_blob(layer.digest)) return {};
+    files.layers.push_back({layer.media_type, layer.digest, record->diff_ids[i], layer.size});
+  }
+  return files;
 }
 
 std::optional<build::Files> Executor::recall(std::size_t number, const Inputs& inputs) {
@@ -171,45 +243,49 @@ std::optional<build::Files> Executor::recall(std::size_t number, const Inputs& i
     setting_.progress.done(number, what, true);
     return files_of(setting_.images.at({op->reference, op->platform}));
   }
+  if (const auto* const op = std::get_if<build::ContextOp>(&what.op))
+    return build::Files{.layers = {}, .context = op->name};
+  if (const auto* const op = std::get_if<build::FetchOp>(&what.op)) return known_fetch(*op);
   try {
-    keys_[number] = key_of(number, inputs);
+    build::StepInputs found = inputs_of(number, inputs);
+    keys_[number] = {found, key_of(found)};
   } catch (const Error& error) {
     throw failure(number, error);
   }
-  if (!may_recall(number)) return {};
-  const auto record = records_.find(keys_[number]);
-  if (!record) return {};
-  build::Files files{.layers = {}, .own_layer = record->own_layer, .created = record->created};
-  for (std::size_t i = 0; i < record->layers.size(); ++i) {
-    const image::Descriptor& layer = record->layers[i];
-    if (!files_.store().has_blob(layer.digest)) return {};
-    files.layers.push_back({layer.media_type, layer.digest, record->diff_ids[i], layer.size});
-  }
-  setting_.progress.done(number, what, true);
+  auto files = find_record(number);
+  if (setting_.request.explain) explain(number, files.has_value());
+  if (files) setting_.progress.done(number, what, true);
   return files;
 }
 
 std::unique_ptr<build::RunningStep> Executor::start(std::size_t number, const Inputs& inputs) {
   setting_.progress.begun(number, vertex(number));
+  if (std::holds_alternative<build::FetchOp>(vertex(number).op))
+    fetched_.emplace_back(new image::Staged(files_.store().stage()));
   return std::make_unique<Step>(*this, number, inputs);
 }
 
-/// In the step's process.
+/// In the step's process, as the next one.
+std::string Executor::fetch_work(const build::FetchOp& op, const std::string& place) const {
+  const build::Fetched fetched = fetch(op, place);
+  return Json{{"digest", fetched.digest}, {"directory", fetched.directory}}.dump();
+}
+
 build::Layer Executor::work(std::size_t number, const Inputs& inputs, const std::string& container_id) {
   const build::Vertex& what = vertex(number);
   const std::size_t others = first_other(what);
   const build::Files nothing;
   const build::Files& base = others == 0 ? nothing : *inputs.at(0);
   if (const auto* const copy = std::get_if<build::CopyOp>(&what.op)) {
-    return copy_step(files_,
-                     {*copy, base, copy->source < 0 ? nullptr : inputs.at(others), setting_.context, setting_.now});
+    return copy_step(files_, copy_of(*copy, inputs, others != 0));
   }
   if (const auto* const directory = std::get_if<build::DirectoryOp>(&what.op)) {
     return directory_step(files_, *directory, base, setting_.now);
   }
   const Inputs mounted(inputs.begin() + static_cast<std::ptrdiff_t>(others), inputs.end());
   const auto& run = std::get<build::RunOp>(what.op);
-  return run_step(setting_.places, files_, {run, base, mounted, setting_.request, setting_.context, container_id});
+  return run_step(setting_.places, files_,
+                  {run, base, mounted, setting_.request, setting_.context, setting_.contexts, container_id});
 }
 
 }  // namespace sandbox::engine

@@ -16,18 +16,33 @@ Descriptor with_oci_type(Descriptor layer) {
 
 }  // namespace
 
+Image ImageStore::write_documents(const Json& document, const std::vector<Descriptor>& layers,
+                                  const std::map<std::string, std::string>& annotations) {
+  Image image;
+  const std::string config = document.dump();
+  image.config = {media_config, write_blob(config), config.size()};
+  Json list = Json::array();
+  for (const Descriptor& layer : layers) {
+    image.layers.push_back(with_oci_type(layer));
+    list.push_back(descriptor_json(image.layers.back()));
+  }
+  Json manifest = {{"schemaVersion", 2},
+                   {"mediaType", media_manifest},
+                   {"config", descriptor_json(image.config)},
+                   {"layers", std::move(list)}};
+  if (!annotations.empty()) manifest["annotations"] = annotations;
+  const std::string text = manifest.dump();
+  image.manifest = {media_manifest, write_blob(text), text.size()};
+  image.config_document = document;
+  image.layout = layout();
+  return image;
+}
+
 std::string ImageStore::write_image(const Json& document, const std::vector<Descriptor>& layers,
                                     const Reference& name) {
-  const std::string config = document.dump(), config_digest = write_blob(config);
-  Json list = Json::array();
-  for (const Descriptor& layer : layers) list.push_back(descriptor_json(with_oci_type(layer)));
-  const Json manifest = {{"schemaVersion", 2},
-                         {"mediaType", media_manifest},
-                         {"config", descriptor_json({media_config, config_digest, config.size()})},
-                         {"layers", std::move(list)}};
-  const std::string text = manifest.dump();
-  record({media_manifest, write_blob(text), text.size()}, name);
-  return config_digest;
+  const Image image = write_documents(document, layers, {});
+  record(image.manifest, name);
+  return image.id();
 }
 
 std::string ImageStore::extend(const Image& base, Json document, const std::function<PackedLayer(int file)>& write,

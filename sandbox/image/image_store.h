@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,12 +26,12 @@ struct Descriptor {
 };
 
 struct Image {
-  std::string name;             ///< "docker.io/library/busybox:latest"; empty when untagged
+  std::string name;  ///< "docker.io/library/busybox:latest"; empty when untagged
   Descriptor manifest, config;
   std::vector<Descriptor> layers;
   std::vector<std::string> diff_ids;
-  Json config_document;         ///< image-spec config.md: .config.Env, .Cmd, .Entrypoint, .User, .WorkingDir …
-  std::string layout;           ///< Directory of the OCI layout that holds it.
+  Json config_document;  ///< image-spec config.md: .config.Env, .Cmd, .Entrypoint, .User, .WorkingDir …
+  std::string layout;    ///< Directory of the OCI layout that holds it.
   std::string id() const { return config.digest; }
 };
 
@@ -43,7 +44,7 @@ struct NamedManifest {
 
 /// A container as this room needs to know it: what must not be taken away from under it.
 struct ImageUser {
-  std::string name;                 ///< As shown in a refusal.
+  std::string name;  ///< As shown in a refusal.
   std::string image_id;
   bool running = false;
   std::vector<std::string> layers;  ///< The directories that ensure_unpacked() gave.
@@ -77,7 +78,7 @@ struct StoreUsage {
 };
 
 struct CheckOptions {
-  bool full = false;    ///< Also compare what unpacked files hold with their layers' archives.
+  bool full = false;  ///< Also compare what unpacked files hold with their layers' archives.
   bool repair = false;
   const userns::KeptNamespace* range = nullptr;  ///< Without, layers with other owners are looked at from outside only.
 };
@@ -103,15 +104,15 @@ class ImageStore {
   /// as Docker does for images in use; `users` is asked under the store's lock.
   std::vector<std::string> remove(const std::string& reference, bool force, const ListUsers& users = {});
 
-  /// Removes images without a name, or with `all` every image, that no container is of; and what nothing reaches. A full
-  /// disk is no obstacle.
+  /// Removes images without a name, or with `all` every image, that no container is of; and what nothing reaches. A
+  /// full disk is no obstacle.
   Pruned prune(bool all, const ListUsers& users);
 
   /// What the own store holds. Takes no lock.
   StoreUsage usage(const std::vector<ImageUser>& users) const;
 
-  /// Everything of the own store that is not as it should be. With `repair` all that can be is repaired, and the rest is
-  /// out of the way of other objects.
+  /// Everything of the own store that is not as it should be. With `repair` all that can be is repaired, and the rest
+  /// is out of the way of other objects.
   std::vector<Finding> check(const CheckOptions& options);
 
   /// Directories for RootPlan::lower, top-most first; unpacks what is missing (staging, syncfs, rename). With `range`
@@ -119,7 +120,8 @@ class ImageStore {
   std::vector<std::string> ensure_unpacked(const Image& image, const userns::KeptNamespace* range);
 
   /// Unpacks the layer `number` of `image`, above its unpacked lower ones, into the new directory `staging`.
-  void unpack_layer(const Image& image, std::size_t number, const std::string& staging, const userns::KeptNamespace* range);
+  void unpack_layer(const Image& image, std::size_t number, const std::string& staging,
+                    const userns::KeptNamespace* range);
 
   /// Held from here until the container that will use them exists, so that no remove() comes between. Throws NotFound
   /// when one has come already. No value: all are in read-only stores.
@@ -128,9 +130,10 @@ class ImageStore {
   // For pull, load and import.
   bool has_blob(const std::string& digest) const;
   std::string blob_path(const std::string& digest) const;
-  /// Moves a finished, verified file from tmp/ into blobs/, when it is on the disk (fsync(2)). `path` is on the same file system.
+  /// Moves a finished, verified file from tmp/ into blobs/, when it is on the disk (fsync(2)). `path` is on the same
+  /// file system.
   void adopt_blob(const std::string& path, const std::string& digest);
-  std::string write_blob(const std::string& content);  ///< Returns the digest.
+  std::string write_blob(const std::string& content);              ///< Returns the digest.
   std::string layout() const { return places_.data + "/images"; }  ///< The own one's directory.
   Staged stage() const;  ///< A place for unfinished work, on the store's file system; see layout.h.
   /// Records `manifest` under `name` (an empty Reference: untagged) in index.json, durable when it returns.
@@ -142,14 +145,18 @@ class ImageStore {
   std::vector<std::string> load(int archive_fd, const std::string& only = {});
   /// `import`: a root tarball as a one-layer image; returns its id.
   std::string import(int archive_fd, const Reference& name);
-  /// `commit`: an image like `base` with one more layer, which `write` puts into an open file, or none when that is empty.
-  /// `document`: the new config (image-spec config.md) but for this layer; its last history entry is the layer's.
-  /// Returns the image's id, when it is on the disk.
+  /// `commit`: an image like `base` with one more layer, which `write` puts into an open file, or none when that is
+  /// empty. `document`: the new config (image-spec config.md) but for this layer; its last history entry is the
+  /// layer's. Returns the image's id, when it is on the disk.
   std::string extend(const Image& base, Json document, const std::function<PackedLayer(int file)>& write,
                      const Reference& name);
   /// Blobs of an image in a read-only store come into the own one.
   void adopt_image(const Image& image);
-  /// An image of a config (image-spec config.md) and layers that are there. Returns its id, when it is on the disk.
+  /// Config (image-spec config.md) and manifest of an image whose layers are there: blobs that nothing names yet, so
+  /// the caller holds a staging area. Without diff_ids.
+  Image write_documents(const Json& document, const std::vector<Descriptor>& layers,
+                        const std::map<std::string, std::string>& annotations);
+  /// The same under a name. Returns the image's id, when it is on the disk.
   std::string write_image(const Json& document, const std::vector<Descriptor>& layers, const Reference& name);
 
   /// What no image, no container and no record of a build needs goes. Returns the bytes that are free now.

@@ -1,8 +1,8 @@
 // See step_records.h.
 #include "sandbox/image/step_records.h"
 
-#include "sandbox/base/directory.h"
 #include "sandbox/base/digest.h"
+#include "sandbox/base/directory.h"
 #include "sandbox/base/identifier.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/image/layout.h"
@@ -21,6 +21,8 @@ std::optional<StepRecord> StepRecords::read(const std::string& key) const {
                         {},
                         json.at("diff_ids"),
                         json.at("own_layer"),
+                        json.value("place", ""),
+                        json.value("inputs", Json::object()),
                         status->st_mtim.tv_sec};
       for (const Json& layer : json.at("layers")) record.layers.push_back(parse_descriptor(layer, "a layer"));
       if (record.layers.size() != record.diff_ids.size()) throw InvalidInput("as many layers as digests");
@@ -45,11 +47,9 @@ void StepRecords::keep(const StepRecord& record) const {
   make_directories(directory_);
   Json layers = Json::array();
   for (const Descriptor& layer : record.layers) layers.push_back(descriptor_json(layer));
-  const Json json = {{"title", record.title},
-                     {"created", record.created},
-                     {"layers", std::move(layers)},
-                     {"diff_ids", record.diff_ids},
-                     {"own_layer", record.own_layer}};
+  const Json json = {{"title", record.title},       {"created", record.created},     {"layers", std::move(layers)},
+                     {"diff_ids", record.diff_ids}, {"own_layer", record.own_layer}, {"place", record.place},
+                     {"inputs", record.inputs}};
   write_file_atomic(path_of(record.key), json.dump(-1, ' ', false, Json::error_handler_t::replace), false);
 }
 
@@ -60,6 +60,14 @@ std::vector<StepRecord> StepRecords::list() const {
     if (auto record = read(name)) records.push_back(std::move(*record));
   }
   return records;
+}
+
+std::optional<StepRecord> StepRecords::latest_at(const std::string& place) const {
+  std::optional<StepRecord> latest;
+  for (StepRecord& record : list()) {
+    if (record.place == place && (!latest || record.used > latest->used)) latest = std::move(record);
+  }
+  return latest;
 }
 
 void StepRecords::forget(const std::string& key) const {

@@ -21,6 +21,8 @@ struct StepRecord {
   std::vector<Descriptor> layers;     ///< Of the step's result, bottom first.
   std::vector<std::string> diff_ids;  ///< As many.
   bool own_layer = false;             ///< The last layer is this step's.
+  std::string place = {};             ///< Which step of which Dockerfile it was.
+  Json inputs = {};                   ///< What went in; see build::StepInputs.
   std::int64_t used = 0;              ///< Seconds since the epoch.
 };
 
@@ -32,6 +34,8 @@ class StepRecords {
   std::optional<StepRecord> find(const std::string& key) const;
   void keep(const StepRecord& record) const;
   std::vector<StepRecord> list() const;
+  /// The one of `place` that was used last.
+  std::optional<StepRecord> latest_at(const std::string& place) const;
   void forget(const std::string& key) const;
 
  private:

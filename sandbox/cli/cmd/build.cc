@@ -2,8 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sandbox/base/assignments.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
+#include "sandbox/base/json.h"
+#include "sandbox/base/sys.h"
 #include "sandbox/build/solver.h"
 #include "sandbox/cli/build_progress.h"
 #include "sandbox/cli/command.h"
@@ -15,21 +18,39 @@ namespace {
 
 constexpr Option kOptions[] = {
     {"add-host", '\0', "list", "Add a custom host-to-IP mapping (host:ip)"},
+    {"annotation", '\0', "list", "Add annotation to the image"},
     {"build-arg", '\0', "list", "Set build-time variables"},
+    {"build-context", '\0', "list", "Additional build contexts (name=path)"},
+    {"cpu-shares", 'c', "number", "CPU shares (relative weight)"},
+    {"cpuset-cpus", '\0', "string", "CPUs in which to allow execution (0-3, 0,1)"},
+    {"cpuset-mems", '\0', "string", "MEMs in which to allow execution (0-3, 0,1)"},
+    {"explain", '\0', nullptr, "Say of each step why it is done, or cached: what has changed, from what to what"},
     {"file", 'f', "string", "Name of the Dockerfile (default: \"PATH/Dockerfile\")"},
+    {"force-rm", '\0', nullptr, "Always remove intermediate containers (always so)"},
     {"iidfile", '\0', "string", "Write the image ID to a file"},
     {"label", '\0', "list", "Set metadata for an image"},
+    {"load", '\0', nullptr, "Shorthand for \"--output=type=docker\""},
+    {"memory", 'm', "bytes", "Memory limit"},
+    {"memory-swap", '\0', "bytes", "Swap limit equal to memory plus swap: -1 to enable unlimited swap"},
+    {"metadata-file", '\0', "string", "Write build result metadata to a file"},
     {"network", '\0', "string", "Network of the RUN instructions: default, none or host"},
     {"no-cache", '\0', nullptr, "Do not use what earlier builds have made"},
     {"no-cache-filter", '\0', "list", "Do not use the cache for these stages"},
+    {"output", 'o', "list", "Output destination (\"type=local,dest=path\")"},
     {"parallel", '\0', "number", "Steps that may run at once (default: one per processor)"},
     {"platform", '\0', "string", "Set target platform for base images"},
-    {"progress", '\0', "string", "Kind of output: auto, plain or quiet"},
+    {"progress", '\0', "string", "Kind of output: auto, plain, tty, quiet or rawjson"},
     {"pull", '\0', nullptr, "Always pull base images"},
+    {"push", '\0', nullptr, "Shorthand for \"--output=type=registry\""},
     {"quiet", 'q', nullptr, "Print the image ID on success, and nothing else"},
+    {"rm", '\0', nullptr, "Remove intermediate containers after a successful build (always so)"},
     {"secret", '\0', "list", "Secret for RUN --mount=type=secret (id=mysecret[,src=/local/secret|,env=VAR])"},
+    {"shm-size", '\0', "bytes", "Shared memory size for build containers"},
+    {"ssh", '\0', "list", "SSH agent socket for RUN --mount=type=ssh (default[=socket])"},
     {"tag", 't', "list", "Name and optionally a tag (\"name:tag\"); may be given several times"},
     {"target", '\0', "string", "Set the target build stage"},
+    {"timings", '\0', nullptr, "Say at the end how long each step has taken"},
+    {"ulimit", '\0', "ulimit", "Ulimit options"},
 };
 
 /// NAME=value; a bare NAME takes this process's value, and is left out when there is none.
@@ -51,20 +72,16 @@ constexpr std::size_t kLargestSecret = 500U << 10;  // BuildKit's bound
 
 std::string secret_of(const std::string& words, std::string& id) {
   std::string file, variable;
-  for (std::string_view rest = words; !rest.empty();) {
-    const std::string_view field = rest.substr(0, rest.find(','));
-    rest.remove_prefix(std::min(field.size() + 1, rest.size()));
-    const auto equals = field.find('=');
-    const std::string_view key = field.substr(0, equals);
-    const std::string value(equals == std::string_view::npos ? "" : field.substr(equals + 1));
-    if (key == "id")
+  for (const OptionField& field : split_options(words)) {
+    const std::string value(field.value.value_or(""));
+    if (field.key == "id")
       id = value;
-    else if (key == "src" || key == "source")
+    else if (field.key == "src" || field.key == "source")
       file = value;
-    else if (key == "env")
+    else if (field.key == "env")
       variable = value;
-    else if (key != "type" || (value != "file" && value != "env"))
-      throw UsageError(fmt::format("invalid argument \"{}\" for \"--secret\" flag: unexpected '{}'", words, field));
+    else if (field.key != "type" || (value != "file" && value != "env"))
+      throw UsageError(fmt::format("invalid argument \"{}\" for \"--secret\" flag: unexpected '{}'", words, field.key));
   }
   if (id.empty())
     throw UsageError(fmt::format("invalid argument \"{}\" for \"--secret\" flag: an id is missing", words));
@@ -73,6 +90,63 @@ std::string secret_of(const std::string& words, std::string& id) {
   const char* const value = ::getenv(variable.c_str());
   if (value == nullptr) throw NotFound(fmt::format("secret {}: the environment has no {}", id, variable));
   return value;
+}
+
+/// "default", "default=/path/of/socket"
+std::pair<std::string, std::string> agent_of(const std::string& words) {
+  const auto equals = words.find('=');
+  std::string socket = equals == std::string::npos ? "" : words.substr(equals + 1);
+  if (const char* const given = ::getenv("SSH_AUTH_SOCK"); socket.empty() && given != nullptr) socket = given;
+  if (socket.empty()) {
+    throw UsageError(fmt::format("invalid empty ssh agent socket for \"{}\"", words),
+                     "SSH_AUTH_SOCK has to be set; 'ssh-agent' starts an agent");
+  }
+  const auto status = sys::fstatat(AT_FDCWD, socket.c_str(), 0);
+  if (!status) throw SysError(status.error(), fmt::format("looking for the agent's socket '{}'", socket));
+  if (!S_ISSOCK(status->st_mode)) {
+    throw UsageError(fmt::format("'{}' is no agent's socket", socket), "'ssh-add' gives a key to an agent");
+  }
+  return {words.substr(0, equals), socket};
+}
+
+/// "NAME=value" of a flag; `form` says what is expected.
+std::pair<std::string, std::string> pair_of(const std::string& words, const char* flag, const char* form) {
+  const auto equals = words.find('=');
+  if (equals == 0 || equals == std::string::npos)
+    throw UsageError(fmt::format("invalid argument \"{}\" for \"--{}\" flag: expected {}", words, flag, form));
+  return {words.substr(0, equals), words.substr(equals + 1)};
+}
+
+/// "manifest:key=value" or "key=value": there is one manifest.
+std::pair<std::string, std::string> annotation_of(std::string words) {
+  constexpr std::string_view kManifest = "manifest:";
+  for (const char* other : {"index:", "manifest-descriptor:", "index-descriptor:"}) {
+    if (words.starts_with(other))
+      throw Unsupported(fmt::format("annotation '{}': only the manifest of an image can have some", words));
+  }
+  if (words.starts_with(kManifest)) words.erase(0, kManifest.size());
+  return pair_of(words, "annotation", "key=value");
+}
+
+engine::RunRequest limits_of(const Arguments& arguments) {
+  engine::RunRequest limits;
+  limits.add_hosts = arguments.all("add-host");
+  limits.ulimits = arguments.all("ulimit");
+  limits.memory = arguments.text("memory");
+  limits.memory_swap = arguments.text("memory-swap");
+  limits.cpu_shares = arguments.text("cpu-shares");
+  limits.cpuset_cpus = arguments.text("cpuset-cpus");
+  limits.cpuset_mems = arguments.text("cpuset-mems");
+  limits.shm_size = arguments.text("shm-size");
+  return limits;
+}
+
+std::vector<engine::BuildOutput> outputs_of(const Arguments& arguments) {
+  std::vector<engine::BuildOutput> outputs;
+  for (const std::string& words : arguments.all("output")) outputs.push_back(engine::parse_output(words));
+  if (arguments.flag("load")) outputs.push_back(engine::parse_output("type=docker"));
+  if (arguments.flag("push")) outputs.push_back(engine::parse_output("type=registry"));
+  return outputs;
 }
 
 engine::BuildRequest request_of(const Arguments& arguments) {
@@ -85,8 +159,14 @@ engine::BuildRequest request_of(const Arguments& arguments) {
   request.target = arguments.text("target");
   request.network = arguments.text("network");
   request.platform = arguments.text("platform");
-  request.add_hosts = arguments.all("add-host");
+  for (const std::string& words : arguments.all("build-context"))
+    request.contexts.insert(pair_of(words, "build-context", "name=path"));
+  for (const std::string& words : arguments.all("annotation")) request.annotations.insert(annotation_of(words));
+  for (const std::string& words : arguments.all("ssh")) request.agents.insert(agent_of(words));
+  request.limits = limits_of(arguments);
+  request.outputs = outputs_of(arguments);
   request.pull = arguments.flag("pull");
+  request.explain = arguments.flag("explain");
   request.no_cache = arguments.flag("no-cache");
   request.no_cache_stages = arguments.all("no-cache-filter");
   if (!request.network.empty() && request.network != "default" && request.network != "none" &&
@@ -107,29 +187,47 @@ engine::BuildRequest request_of(const Arguments& arguments) {
   return request;
 }
 
+/// What scripts read after a build, with BuildKit's names.
+void write_metadata(const std::string& path, const engine::BuiltImage& built) {
+  Json metadata = Json::object();
+  if (!built.id.empty()) {
+    metadata["containerimage.config.digest"] = built.id;
+    metadata["containerimage.digest"] = built.manifest.digest;
+    metadata["containerimage.descriptor"] = {
+        {"mediaType", built.manifest.media_type}, {"digest", built.manifest.digest}, {"size", built.manifest.size}};
+    std::string names;
+    for (const image::Reference& name : built.names) names += (names.empty() ? "" : ",") + name.canonical();
+    if (!names.empty()) metadata["image.name"] = names;
+  }
+  write_file_atomic(path, metadata.dump(2) + "\n", false, 0644);
+}
+
 int run(const Arguments& arguments) {
   const engine::BuildRequest request = request_of(arguments);
-  const auto progress = make_progress(arguments.flag("quiet") ? "quiet" : arguments.text("progress", "auto"));
+  auto progress = make_progress(arguments.flag("quiet") ? "quiet" : arguments.text("progress", "auto"));
+  if (arguments.flag("timings")) progress = with_timings(std::move(progress));
   const Places places = find_places();
   make_places(places);
-  std::string id;
+  engine::BuiltImage built;
   try {
-    id = engine::build_image(places, request, *progress);
+    built = engine::build_image(places, request, *progress);
   } catch (const sandbox::build::Interrupted& interrupted) {
     container::ContainerStore(places).sweep();  // the steps' containers, whose owners have been killed
     print_error("build canceled");
     return 128 + interrupted.signal;
   }
-  if (const auto file = arguments.last("iidfile")) write_file_atomic(*file, id, false, 0644);
-  if (arguments.flag("quiet"))
-    print(id + "\n");
-  else
-    progress->built(id, request.tags);
+  if (const auto file = arguments.last("iidfile")) write_file_atomic(*file, built.id, false, 0644);
+  if (const auto file = arguments.last("metadata-file")) write_metadata(*file, built);
+  if (!arguments.flag("quiet"))
+    progress->built(built);
+  else if (!built.id.empty())
+    print(built.id + "\n");
   return 0;
 }
 
 }  // namespace
 
-const Command kBuild{"build", "build [OPTIONS] PATH | -", "Build an image from a Dockerfile", kOptions, run, 1, 1};
+const Command kBuild{"build", "build [OPTIONS] PATH | URL | -", "Build an image from a Dockerfile", kOptions, run, 1,
+                     1};
 
 }  // namespace sandbox::cli

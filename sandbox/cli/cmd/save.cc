@@ -1,8 +1,6 @@
 // `save`: images of the store as an archive.
 #include <unistd.h>
 
-#include <optional>
-
 #include "sandbox/base/error.h"
 #include "sandbox/base/output_file.h"
 #include "sandbox/cli/command.h"

@@ -1,6 +1,6 @@
 // Dockerfiles and what becomes of them: cases/<case>/{Dockerfile,expected}, with args (NAME=value a line, "--target
-// NAME") and base.json (the config document of every base image) where a case needs them. SANDBOX_ACCEPT=1 writes the
-// expected files; then read the difference.
+// NAME", "--context NAME[=IMAGE]") and base.json (the config document of every base image) where a case needs them.
+// SANDBOX_ACCEPT=1 writes the expected files; then read the difference.
 #include <doctest/doctest.h>
 #include <stdlib.h>
 
@@ -21,7 +21,9 @@ GraphRequest read_request(const std::string& directory) {
   std::istringstream lines(read_file(directory + "/args"));
   for (std::string line; std::getline(lines, line);) {
     const auto equals = line.find('=');
-    if (line.starts_with("--target "))
+    if (line.starts_with("--context "))
+      request.contexts[line.substr(10, equals - 10)] = equals == std::string::npos ? "" : line.substr(equals + 1);
+    else if (line.starts_with("--target "))
       request.target = line.substr(9);
     else
       request.build_args[line.substr(0, equals)] = line.substr(equals + 1);
