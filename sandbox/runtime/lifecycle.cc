@@ -19,6 +19,7 @@
 #include "sandbox/runtime/hooks.h"
 #include "sandbox/runtime/intel_rdt.h"
 #include "sandbox/runtime/launching.h"
+#include "sandbox/runtime/processes.h"
 #include "sandbox/runtime/seccomp_agent.h"
 
 namespace sandbox::runtime {
@@ -179,9 +180,7 @@ void run_poststart(const oci::Hooks& hooks, const Record& record) {
 
 void kill(const Store& store, const std::string& id, int signal) {
   const Record record = store.load(id);
-  // What a pid namespace of its own does for a container, its cgroup does without one, even when the first has ended.
-  const auto cgroup = signal == SIGKILL ? cgroup_of(record) : std::nullopt;
-  if (cgroup && !cgroup->processes().empty()) return cgroup->kill();
+  if (signal == SIGKILL && kill_in_cgroup(record)) return;
   const Fd process = open_process(record);
   const auto sent = sys::pidfd_send_signal(process.get(), signal);
   if (!sent && sent.error().value == ESRCH) throw Conflict("container not running");

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "sandbox/base/error.h"
+#include "sandbox/base/process.h"
 #include "sandbox/base/process_table.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/runtime/cgroup.h"
@@ -30,8 +31,7 @@ std::vector<int> processes_of(const Record& record) {
 }
 
 void signal_all(const Record& record, int signal) {
-  const auto cgroup = cgroup_of(record);
-  if (cgroup && signal == SIGKILL && !cgroup->processes().empty()) return cgroup->kill();
+  if (signal == SIGKILL && kill_in_cgroup(record)) return;
   std::vector<std::pair<int, Fd>> opened;
   for (const int pid : members_of(record)) {
     if (auto process = sys::pidfd_open(pid)) opened.emplace_back(pid, std::move(*process));
@@ -44,6 +44,14 @@ void signal_all(const Record& record, int signal) {
     sent = sys::pidfd_send_signal(process.get(), signal).has_value() || sent;
   }
   if (!sent) throw Conflict("container not running");
+}
+
+bool kill_in_cgroup(const Record& record) {
+  const auto cgroup = cgroup_of(record);
+  const auto is_running = [](int pid) { return process_start_time(pid) != 0; };  // and not just ending
+  if (!cgroup || std::ranges::none_of(cgroup->processes(), is_running)) return false;
+  cgroup->kill();
+  return true;
 }
 
 }  // namespace sandbox::runtime
