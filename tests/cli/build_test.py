@@ -366,8 +366,8 @@ class Peer(BuildCase):
         self.peer = dict(os.environ, HOME=self.home + "/peer", XDG_RUNTIME_DIR=self.home + "/peer/run",
                          STORAGE_DRIVER="vfs")
         os.makedirs(self.home + "/peer/run", 0o700)
-        shipped = pathlib.Path(SANDBOX).parent.parent / "share/sandbox/store/images"
-        name = self.buildah("pull", "-q", f"oci:{shipped}:docker.io/library/busybox:latest").strip()
+        self.ok("save", "-o", self.home + "/busybox.tar", "busybox")
+        name = self.buildah("pull", "-q", f"docker-archive:{self.home}/busybox.tar").strip()
         self.buildah("tag", name, "localhost/busybox")
 
     def tearDown(self):
