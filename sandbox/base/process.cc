@@ -44,6 +44,18 @@ std::uint64_t process_start_time(int pid) {
   return numeric_field(stat, 22);
 }
 
+const std::string& boot_id() {
+  static const std::string id = [] {
+    try {
+      const std::string text = read_file("/proc/sys/kernel/random/boot_id");
+      return text.substr(0, text.find('\n'));
+    } catch (const SysError&) {
+      return std::string();
+    }
+  }();
+  return id;
+}
+
 bool is_process_stopped(int pid) {
   const std::string stat = stat_from_state(pid);
   return !stat.empty() && (stat[0] == 'T' || stat[0] == 't');

@@ -15,6 +15,9 @@ namespace sandbox {
 /// in there have been reaped, also by parents outside (pid_namespaces(7)).
 std::uint64_t process_start_time(int pid);
 
+/// What names this run of the machine (boot_id of random(4)); empty where /proc does not tell.
+const std::string& boot_id();
+
 /// Whether a signal or a debugger holds it up (field 3: T, t), so that it will answer nobody.
 bool is_process_stopped(int pid);
 

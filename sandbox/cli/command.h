@@ -42,6 +42,7 @@ extern const Command
     kCreate,
     kDiff,
     kDoctor,
+    kEvents,
     kExec,
     kExport,
     kHistory,

@@ -93,7 +93,7 @@ std::string label_of(const ContainerRow& row, const std::string& name) {
 constinit const Listing<ContainerRow> kContainerListing{"*formatter.ContainerContext", kColumns, label_of};
 
 std::string_view state_word(const container::State& state) {
-  static constexpr std::string_view words[] = {"created", "running", "exited"};
+  static constexpr std::string_view words[] = {"created", "running", "exited", "restarting"};
   return state.paused && state.status == container::Status::running ? "paused"
                                                                     : words[static_cast<std::size_t>(state.status)];
 }

@@ -5,9 +5,12 @@
 #include <algorithm>
 
 #include "profiles/capabilities.h"
+#include "sandbox/base/error.h"
+#include "sandbox/base/file.h"
 #include "sandbox/cli/container_listing.h"
 #include "sandbox/cli/inspect_document.h"
 #include "sandbox/cli/mount_points.h"
+#include "sandbox/container/health.h"
 #include "sandbox/engine/units.h"
 
 namespace sandbox::cli {
@@ -29,12 +32,48 @@ std::string text_of_image(const image::Image* image, const char* key) {
   return value.is_string() ? value.get<std::string>() : std::string();
 }
 
-OrderedJson state_of(const container::State& state) {
-  const bool running = state.status == container::Status::running;
-  return {{"Status", state_word(state)},
+/// As container.json and Docker write it.
+template <class E>
+const char* word_of(E value) {
+  return words_of(value)[static_cast<std::size_t>(value)];
+}
+
+OrderedJson health_of(const Container& container) {
+  container::HealthRecord record;
+  try {
+    record = container::health_from_json(parse_json(read_file(container::health_path(container)), "health.json"));
+  } catch (const Error&) {
+    // Not checked yet.
+  }
+  OrderedJson log = OrderedJson::array();
+  for (const auto& result : record.log) {
+    log.push_back({{"Start", result.start}, {"End", result.end}, {"ExitCode", result.exit_code}, {"Output", result.output}});
+  }
+  return {{"Status", word_of(container.state.health)}, {"FailingStreak", record.failing_streak}, {"Log", std::move(log)}};
+}
+
+/// What was said of it, but for defaults.
+OrderedJson healthcheck_of(const container::HealthPlan& plan) {
+  const container::HealthPlan usual;
+  OrderedJson check = {{"Test", plan.test}};
+  const auto add = [&](const char* key, std::int64_t value, std::int64_t otherwise) {
+    if (value != otherwise) check[key] = value;
+  };
+  add("Interval", plan.interval, usual.interval);
+  add("Timeout", plan.timeout, usual.timeout);
+  add("StartPeriod", plan.start_period, usual.start_period);
+  add("StartInterval", plan.start_interval, usual.start_interval);
+  add("Retries", plan.retries, usual.retries);
+  return check;
+}
+
+OrderedJson state_of(const Container& container) {
+  const container::State& state = container.state;
+  const bool running = container::is_up(state);
+  OrderedJson document = {{"Status", state_word(state)},
           {"Running", running},
           {"Paused", state.paused},
-          {"Restarting", false},
+          {"Restarting", state.status == container::Status::restarting},
           {"OOMKilled", state.oom_killed},
           {"Dead", false},
           {"Pid", running ? state.pid : 0},
@@ -42,6 +81,8 @@ OrderedJson state_of(const container::State& state) {
           {"Error", state.error},
           {"StartedAt", engine::format_time(state.started)},
           {"FinishedAt", engine::format_time(state.finished)}};
+  if (state.health != container::Health::none) document["Health"] = health_of(container);
+  return document;
 }
 
 OrderedJson ports_of(const std::vector<container::PublishedPort>& ports) {
@@ -116,10 +157,10 @@ OrderedJson host_config(const Container& container) {
   OrderedJson config = {
       {"Binds", binds_of(container)},
       {"ContainerIDFile", ""},
-      {"LogConfig", {{"Type", "json-file"}, {"Config", OrderedJson::object()}}},
+      {"LogConfig", {{"Type", word_of(spec.log.driver)}, {"Config", spec.log.options}}},
       {"NetworkMode", network_of(spec)},
       {"PortBindings", ports_of(spec.ports)},
-      {"RestartPolicy", {{"Name", "no"}, {"MaximumRetryCount", 0}}},
+      {"RestartPolicy", {{"Name", word_of(spec.restart.when)}, {"MaximumRetryCount", spec.restart.most}}},
       {"AutoRemove", spec.auto_remove},
       {"VolumeDriver", ""},
       {"VolumesFrom", nullptr},
@@ -186,7 +227,9 @@ OrderedJson config_of(const Spec& spec, const image::Image* image) {
   config["Entrypoint"] = std::move(entrypoint);
   config["OnBuild"] = nullptr;
   config["Labels"] = spec.labels;
+  if (!spec.health.test.empty()) config["Healthcheck"] = healthcheck_of(spec.health);
   config["StopSignal"] = signal_word(spec.stop_signal);
+  if (spec.stop_timeout != container::usual_stop_time) config["StopTimeout"] = spec.stop_timeout;
   return config;
 }
 
@@ -241,14 +284,14 @@ OrderedJson inspected(const Container& container, const image::Image* image, con
                           {"Created", created_text(spec)},
                           {"Path", argv.empty() ? "" : argv[0]},
                           {"Args", OrderedJson::array()},
-                          {"State", state_of(container.state)},
+                          {"State", state_of(container)},
                           {"Image", spec.image_id},
                           {"ResolvConfPath", own_file("resolv.conf")},
                           {"HostnamePath", own_file("hostname")},
                           {"HostsPath", own_file("hosts")},
-                          {"LogPath", container::log_path(container)},
+                          {"LogPath", container::keeps_log_file(spec) ? container::log_path(container) : ""},
                           {"Name", "/" + spec.name},
-                          {"RestartCount", 0},
+                          {"RestartCount", container.state.restart_count},
                           {"Driver", "overlay2"},
                           {"Platform", "linux"},
                           {"MountLabel", ""},

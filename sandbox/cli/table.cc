@@ -45,10 +45,26 @@ std::string command_cell(const std::vector<std::string>& argv, bool whole) {
   return go_quoted(whole ? text : ellipsis(text, 20));
 }
 
+namespace {
+
+const char* health_note(container::Health health) {
+  switch (health) {
+    case container::Health::starting: return " (health: starting)";
+    case container::Health::healthy: return " (healthy)";
+    case container::Health::unhealthy: return " (unhealthy)";
+    case container::Health::none: break;
+  }
+  return "";
+}
+
+}  // namespace
+
 std::string status_cell(const container::State& state, std::int64_t now) {
   switch (state.status) {
     case container::Status::created: return "Created";
-    case container::Status::running: return "Up " + engine::human_duration(now - state.started) + (state.paused ? " (Paused)" : "");
+    case container::Status::running: return "Up " + engine::human_duration(now - state.started) + (state.paused ? " (Paused)" : health_note(state.health));
+    case container::Status::restarting:
+      return fmt::format("Restarting ({}) {} ago", state.exit_code, engine::human_duration(now - state.finished));
     case container::Status::exited: break;
   }
   return fmt::format("Exited ({}) {} ago", state.exit_code, engine::human_duration(now - state.finished));

@@ -83,6 +83,12 @@ void Clients::drop_closed() {
   std::erase_if(all_, [](const auto& client) { return !client->open(); });
 }
 
+void Clients::drop_all() {
+  for (const auto& client : all_) client->give_up();
+  first_->give_up();
+  all_.clear();
+}
+
 void Clients::flush() {
   const auto deadline = std::chrono::steady_clock::now() + flush_time;
   for (;;) {

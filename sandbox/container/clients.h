@@ -34,6 +34,7 @@ class Clients {
   void show_output(Stream stream, std::string_view data);  ///< To those who have subscribed.
   void tell_all(FrameType type, std::string_view payload);
   void drop_closed();
+  void drop_all();
   /// Returns when all is sent or a moment has passed; the first client alone, which may be a pager, is waited for.
   void flush();
 

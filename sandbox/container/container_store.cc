@@ -18,6 +18,7 @@
 #include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/cgroup/container_cgroup.h"
+#include "sandbox/container/container_events.h"
 #include "sandbox/container/supervisor.h"
 #include "userns/kept_namespace.h"
 
@@ -45,10 +46,6 @@ State recorded_state(const std::string& directory) {
   const std::string text = read_file(directory + "/state.json");
   if (never_reached_the_disk(text)) return {.status = Status::exited, .exit_code = 137, .error = {}, .host_ports = {}};
   return state_from_json(parse_json(text, "state.json"));
-}
-
-bool is_answered_for(const State& state) {
-  return state.supervisor_start != 0 && process_start_time(state.supervisor_pid) == state.supervisor_start;
 }
 
 /// What removing at leisure may leave on the disk for a moment, or longer where a batch system ends what its job has
@@ -107,12 +104,12 @@ void kill_process(int pid, std::uint64_t start) {
 /// The container's first process may have outlived its supervisor: it loses the death signal that we gave it when it
 /// changes its user, and can clear it (prctl(2), PR_SET_PDEATHSIG).
 void end_orphan(const State& state) {
-  if (state.status == Status::running) kill_process(state.pid, state.pid_start);
+  if (is_up(state) && !is_of_earlier_boot(state)) kill_process(state.pid, state.pid_start);
 }
 
 State load_state(const std::string& directory) {
   State state = recorded_state(directory);
-  if (state.status == Status::running && !is_answered_for(state)) {
+  if (is_up(state) && !is_answered_for(state)) {
     end_orphan(state);
     state.status = Status::exited;  // killed before it could write the end
     state.exit_code = 137;
@@ -127,7 +124,7 @@ std::string cgroup_record(const std::string& directory) { return directory + "/c
 /// The cgroup that a killed supervisor left behind. While the record is there, a living supervisor has the lock.
 void sweep_cgroup(const Container& container) {
   const std::string record = cgroup_record(container.directory);
-  if (container.state.status == Status::running || !path_exists(record)) return;
+  if (is_up(container.state) || !path_exists(record)) return;
   try {
     const SupervisorLock idle(container);
     cgroup::remove_stale(read_file(record), container.spec.id);
@@ -163,13 +160,6 @@ std::string dump(const Json& document) {
   throw Conflict(fmt::format("the container name '{}' is already in use by container {}", owner.spec.name,
                              owner.spec.id.substr(0, 12)),
                  fmt::format("remove it with 'sandbox rm {}' or choose another name", owner.spec.name));
-}
-
-State owned_state() {
-  State state;
-  state.supervisor_pid = ::getpid();
-  state.supervisor_start = process_start_time(state.supervisor_pid);
-  return state;
 }
 
 void write_container(const std::string& directory, const Spec& spec, const State& state) {
@@ -211,7 +201,8 @@ Container ContainerStore::create(Spec spec, bool starts_at_once) {
   }
   const std::string temporary = root() + "/" + unfinished_prefix + spec.id;
   const std::string directory = directory_of(spec.id);
-  const State state = starts_at_once ? owned_state() : State{};
+  State state;
+  if (starts_at_once) answer_for(state);
   try {
     write_container(temporary, spec, state);
     sys::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, directory.c_str()) |
@@ -220,6 +211,7 @@ Container ContainerStore::create(Spec spec, bool starts_at_once) {
     userns::remove_tree_of_all_ids(temporary);
     throw;
   }
+  record_container_event(places_, spec, "create");
   return {std::move(spec), state, directory};
 }
 
@@ -301,6 +293,7 @@ void ContainerStore::rename(const Container& container, const std::string& name)
   Spec renamed = container.spec;
   renamed.name = name;
   write_file_atomic(container.directory + "/container.json", dump(to_json(renamed)));
+  record_container_event(places_, renamed, "rename", {{"oldName", container.spec.name}});
 }
 
 /// Out of sight, under the store's lock.
@@ -315,13 +308,14 @@ void ContainerStore::hide(const Container& container, std::chrono::milliseconds 
   const std::string hidden = root() + "/" + removed_prefix + container.spec.id;
   sys::renameat2(AT_FDCWD, container.directory.c_str(), AT_FDCWD, hidden.c_str()) |
       or_throw("removing container {}", container.spec.name);
+  record_container_event(places_, container.spec, "destroy");
 }
 
 void ContainerStore::remove(const Container& container) const {
   {
     const FileLock lock(root() + "/.lock");
     if (!path_exists(container.directory)) throw NotFound(fmt::format("no such container: {}", container.spec.name));
-    if (load_state(container.directory).status == Status::running) {
+    if (is_up(load_state(container.directory))) {
       throw Conflict(fmt::format("container {} is running", container.spec.name), "stop it first, or use 'rm --force'");
     }
     hide(container, supervisor_ending_time);

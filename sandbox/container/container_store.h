@@ -80,6 +80,8 @@ std::vector<PublishedPort> published_ports(const Container& container);
 /// The container's filter bytes, kept beside container.json as seccomp.bpf; empty when it has none.
 std::vector<std::byte> read_seccomp(const Container& container);
 inline std::string log_path(const Container& container) { return container.directory + "/log"; }
+/// What its last checks came to (health.h); absent before the first one.
+inline std::string health_path(const Container& container) { return container.directory + "/health.json"; }
 
 /// Its supervisor is stopped (SIGSTOP, a debugger) and will answer nobody.
 bool supervisor_hangs(const Container& container);

@@ -5,31 +5,42 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "sandbox/base/fd.h"
+#include "sandbox/base/line_series.h"
 
 namespace sandbox::container {
 
 enum class Stream { out, err };
 
-/// Appends output, cut into lines. A longer line becomes several records of at most 16 KiB, of
-/// which only the last ends with "\n". Bytes that are not UTF-8 become U+FFFD. Trouble with the
-/// file (a full disk) never stops the container: records are lost then.
+/// As in records: UTC, of one width ("2026-11-26T23:45:00.000000000Z").
+std::string log_time_now();
+
+/// Where records go. Trouble there never stops the container: records are lost then.
+class LogSink {
+ public:
+  virtual ~LogSink() = default;
+  /// `text` ends with "\n" unless more of the line follows, or none will.
+  virtual void record(Stream stream, std::string_view text) = 0;
+  virtual void flush() {}
+};
+
+/// The file `path` and those that were put aside. Throws SysError.
+std::unique_ptr<LogSink> json_log(const std::string& path, Rotation rotation = {});
+
+/// Cuts output into lines. A longer line becomes several records of at most 16 KiB, of which only the last ends with
+/// "\n". Bytes that are not UTF-8 become U+FFFD in a file.
 class LogWriter {
  public:
-  explicit LogWriter(const std::string& path);
+  explicit LogWriter(std::unique_ptr<LogSink> sink) : sink_(std::move(sink)) {}  ///< None: nothing is kept.
   void append(Stream stream, std::string_view data);
-  void finish();  ///< Writes lines that have no end yet.
+  void finish();  ///< Records lines that have no end yet.
 
  private:
-  void record(Stream stream, std::string_view text);
-  void write();
-  Fd fd_;
-  std::string batch_;  ///< Records of one append(), written together.
-  std::string time_;
+  std::unique_ptr<LogSink> sink_;
   std::string partial_[2];
 };
 
@@ -46,7 +57,7 @@ struct LogOptions {
   std::function<bool()> follow;
   std::function<void()> caught_up;  ///< Called whenever all that is there has been told.
 };
-/// Calls `sink` for each record; lines that are no records are skipped. An absent log is empty.
+/// Calls `sink` for each record of json_log(); lines that are no records are skipped. An absent log is empty.
 void read_log(const std::string& path, const LogOptions& options, const std::function<void(const LogRecord&)>& sink);
 
 }  // namespace sandbox::container

@@ -59,7 +59,7 @@ std::string control_socket_path(const Places& places, const std::string& id) {
 }
 
 Fd connect_supervisor(const Places& places, const Container& container) {
-  if (container.state.status != Status::running) {
+  if (!is_up(container.state)) {
     throw Conflict(fmt::format("container {} is not running", container.spec.name));
   }
   const std::string path = control_socket_path(places, container.spec.id);

@@ -34,6 +34,41 @@ void describe(A& field, Described<PublishedPort> auto& port) {
   field("udp", port.udp);
 }
 
+std::span<const char* const> words_of(RestartWhen) {
+  static constexpr const char* words[] = {"no", "on-failure", "always", "unless-stopped"};
+  return words;
+}
+
+template <class A>
+void describe(A& field, Described<RestartPolicy> auto& policy) {
+  field("when", policy.when);
+  field("most", policy.most);
+}
+
+std::span<const char* const> words_of(LogDriver) {
+  static constexpr const char* words[] = {"json-file", "local", "journald", "none"};
+  return words;
+}
+
+template <class A>
+void describe(A& field, Described<LogPlan> auto& log) {
+  field("driver", log.driver);
+  field("most_bytes", log.most_bytes);
+  field("most_files", log.most_files);
+  field("options", log.options);
+}
+
+template <class A>
+void describe(A& field, Described<HealthPlan> auto& health) {
+  field("test", health.test);
+  field("argv", health.argv);
+  field("interval", health.interval);
+  field("timeout", health.timeout);
+  field("start_period", health.start_period);
+  field("start_interval", health.start_interval);
+  field("retries", health.retries);
+}
+
 template <class A>
 void describe(A& field, Described<OwnConfig> auto& config) {
   field("env", config.env);
@@ -69,11 +104,15 @@ void describe(A& field, Described<Spec> auto& spec) {
   field.since(6, "own_config", spec.own_config);
   field.since(7, "created_nanoseconds", spec.created_nanoseconds);
   field.since(7, "owner", spec.owner);
+  field.since(8, "restart", spec.restart);
+  field.since(8, "stop_timeout", spec.stop_timeout);
+  field.since(8, "log", spec.log);
+  field.since(8, "health", spec.health);
 }
 
 namespace {
 
-constexpr int kVersion = 7;
+constexpr int kVersion = 8;
 constexpr const char* kWhat = "container description";
 
 }  // namespace

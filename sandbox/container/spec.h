@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,36 @@ struct Owner {
   std::uint64_t start = 0;  ///< As State::supervisor_start.
 };
 
+inline constexpr int usual_stop_time = 10;  ///< Seconds.
+
+enum class RestartWhen { no, on_failure, always, unless_stopped };
+
+struct RestartPolicy {
+  RestartWhen when = RestartWhen::no;
+  int most = 0;  ///< Of on_failure: so many times; 0: without a bound.
+
+  bool operator==(const RestartPolicy&) const = default;
+};
+
+/// Docker's defaults; times in nanoseconds.
+struct HealthPlan {
+  std::vector<std::string> test;  ///< As Docker has it: {"CMD", …}, {"CMD-SHELL", …}, {"NONE"}; empty: none.
+  std::vector<std::string> argv;  ///< What that means; empty: nothing is checked.
+  std::int64_t interval = 30'000'000'000, timeout = 30'000'000'000;
+  std::int64_t start_period = 0;  ///< Failures in its first time don't count, until a check has succeeded,
+  std::int64_t start_interval = 5'000'000'000;  ///< and checks are made so often.
+  int retries = 3;
+};
+
+enum class LogDriver { json_file, local, journald, none };
+
+struct LogPlan {
+  LogDriver driver = LogDriver::json_file;
+  std::uint64_t most_bytes = 0;  ///< Of a file; 0: without a bound.
+  int most_files = 1;
+  std::map<std::string, std::string> options;  ///< --log-opt, as given.
+};
+
 struct Spec {
   std::string id;     ///< 64 lower-case hex digits
   std::string name;
@@ -53,7 +84,19 @@ struct Spec {
   int stop_signal = 15;
   OwnConfig own_config;
   Owner owner;  ///< Its end ends the container; lists don't show one that has an owner.
+  RestartPolicy restart;
+  LogPlan log;
+  HealthPlan health;
+  int stop_timeout = usual_stop_time;  ///< Seconds that `stop` gives it; negative: without a bound.
 };
+
+/// The words of container.json, which are Docker's.
+std::span<const char* const> words_of(RestartWhen);
+std::span<const char* const> words_of(LogDriver);
+
+inline bool keeps_log_file(const Spec& spec) {
+  return spec.log.driver == LogDriver::json_file || spec.log.driver == LogDriver::local;
+}
 
 /// Without the seccomp filter's bytes: ContainerStore keeps them in a file of their own.
 Json to_json(const Spec& spec);

@@ -1,17 +1,25 @@
 // State to and from JSON; see sandbox/base/json_fields.h.
 #include "sandbox/container/state.h"
 
+#include <unistd.h>
+
 #include "sandbox/base/json_fields.h"
+#include "sandbox/base/process.h"
 
 namespace sandbox::container {
 namespace {
 
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 
 }  // namespace
 
 std::span<const char* const> words_of(Status) {
-  static constexpr const char* words[] = {"created", "running", "exited"};
+  static constexpr const char* words[] = {"created", "running", "exited", "restarting"};
+  return words;
+}
+
+std::span<const char* const> words_of(Health) {
+  static constexpr const char* words[] = {"none", "starting", "healthy", "unhealthy"};
   return words;
 }
 
@@ -29,7 +37,25 @@ void describe(A& field, Described<State> auto& state) {
   field("host_ports", state.host_ports);
   field("oom_killed", state.oom_killed);
   field("paused", state.paused);
+  field.since(2, "restart_count", state.restart_count);
+  field.since(2, "boot", state.boot);
+  field.since(2, "health", state.health);
 }
+
+void answer_for(State& state) {
+  state.supervisor_pid = ::getpid();
+  state.supervisor_start = process_start_time(state.supervisor_pid);
+  state.boot = boot_id();
+}
+
+bool is_of_earlier_boot(const State& state) { return !state.boot.empty() && state.boot != boot_id(); }
+
+bool is_answered_for(const State& state) {
+  return state.supervisor_start != 0 && !is_of_earlier_boot(state) &&
+         process_start_time(state.supervisor_pid) == state.supervisor_start;
+}
+
+bool is_up(const State& state) { return state.status == Status::running || state.status == Status::restarting; }
 
 Json to_json(const State& state) { return write_versioned(state, kVersion); }
 

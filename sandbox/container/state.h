@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -9,7 +10,8 @@
 
 namespace sandbox::container {
 
-enum class Status { created, running, exited };
+enum class Status { created, running, exited, restarting };
+enum class Health { none, starting, healthy, unhealthy };
 
 struct State {
   Status status = Status::created;
@@ -25,7 +27,22 @@ struct State {
   std::vector<std::uint16_t> host_ports;  ///< Bound for Spec::ports, in their order; empty before the start.
   bool oom_killed = false;             ///< Its memory limit had one of its processes killed.
   bool paused = false;                 ///< Running, but frozen.
+  int restart_count = 0;               ///< Since somebody has started it.
+  Health health = Health::none;        ///< By its last checks.
+  std::string boot;                    ///< boot_id (random(4)) of the machine when it was started; empty: not known.
 };
+
+/// The words of state.json, which are Docker's.
+std::span<const char* const> words_of(Health);
+
+/// It runs, or will again: its supervisor answers for it.
+bool is_up(const State& state);
+/// This process answers for the container from now on.
+void answer_for(State& state);
+/// Whether the process that answers for it lives. Numbers of processes mean nothing after a restart of the machine.
+bool is_answered_for(const State& state);
+/// The machine has been restarted since the state was written.
+bool is_of_earlier_boot(const State& state);
 
 Json to_json(const State& state);
 /// Throws InvalidInput naming the field.

@@ -14,19 +14,14 @@
 #include <ctime>
 #include <memory>
 
-#include "netstack/netstack.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
-#include "sandbox/base/stopwatch.h"
 #include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
-#include "sandbox/cgroup/container_cgroup.h"
-#include "sandbox/container/clients.h"
-#include "sandbox/container/connection.h"
+#include "sandbox/container/container_events.h"
 #include "sandbox/container/helpers.h"
-#include "sandbox/container/log_file.h"
-#include "sandbox/container/process_streams.h"
-#include "sandbox/container/protocol.h"
+#include "sandbox/container/log_sink.h"
+#include "sandbox/container/supervising.h"
 #include "sandbox/container/volume_store.h"
 #include "userns/launch.h"
 
@@ -34,13 +29,6 @@ namespace sandbox::container {
 namespace {
 
 constexpr auto exec_end_time = std::chrono::milliseconds(500);
-
-std::string encode_code(int code) { return std::string(1, static_cast<char>(code)); }
-
-int exit_code_of(const Error& error, int otherwise) {
-  const auto* launch = dynamic_cast<const userns::LaunchError*>(&error);
-  return launch != nullptr ? launch->exit_code() : otherwise;
-}
 
 Fd take_signals() {
   sigset_t set;
@@ -52,74 +40,21 @@ Fd take_signals() {
   return fd;
 }
 
-/// An `exec`, bound to the connection that asked for it.
-struct Exec {
-  std::unique_ptr<Process> process;
-  std::shared_ptr<Connection> client;
-};
+}  // namespace
 
-class Supervisor {
- public:
-  Supervisor(const Places& places, Container container, const std::shared_ptr<Connection>& first)
-      : places_(places),
-        container_(std::move(container)),
-        lock_(std::in_place, container_, supervisor_ending_time),
-        signals_(take_signals()),
-        log_(log_path(container_)),
-        clients_(first) {}
+int exit_code_of(const Error& error, int otherwise) {
+  const auto* launch = dynamic_cast<const userns::LaunchError*>(&error);
+  return launch != nullptr ? launch->exit_code() : otherwise;
+}
 
-  void start();
-  void run();
-  /// The end of a container that never ran.
-  void fail(const Error& error);
-
- private:
-  struct Watch {
-    int fd;
-    short events;
-    std::function<void(short)> ready;
-  };
-
-  std::vector<Watch> watches(Clock::time_point now);
-  void enter_cgroup();
-  int cgroup_fd() const { return cgroup_ ? cgroup_->fd() : -1; }
-  void leave_cgroup();
-  void watch_process(std::vector<Watch>& list, Process& process, const std::shared_ptr<Connection>& client, bool main);
-  int timeout(Clock::time_point now) const;
-  void poll_once();
-  void handle_signals();
-  void reap();
-  userns::TakeListener take_listener(const userns::ProcessPlan& process);
-  void helper_lost(const char* what, int status);
-  void serve(const std::shared_ptr<Connection>& client);
-  void handle(const std::shared_ptr<Connection>& client, const Frame& frame);
-  void start_exec(const std::shared_ptr<Connection>& client, const Frame& frame);
-  void pause(const std::shared_ptr<Connection>& client, bool on);
-  void freeze(bool on);
-  Exec* exec_of(const std::shared_ptr<Connection>& client);
-  void deliver(Stream stream, std::string_view data);
-  void sweep(Clock::time_point now);
-  bool finished(Clock::time_point now) const;
-  void finish();
-  void end(int exit_code, const std::string& error);
-  void purge();
-
-  Places places_;
-  Container container_;
-  std::optional<SupervisorLock> lock_;
-  Fd signals_;
-  LogWriter log_;
-  std::optional<cgroup::ContainerCgroup> cgroup_;
-  Clients clients_;
-  std::unique_ptr<Process> main_;
-  std::vector<Exec> execs_;
-  std::optional<netstack::Helper> network_;
-  std::optional<ownership::Helper> owner_;  ///< Answers for owners and ids.
-  HelperProcess overlay_;  ///< Serves the root; pid -1 where the kernel does, or when it has died.
-  std::string failure_;    ///< Why the container was ended by us.
-  State state_;
-  Stopwatch watch_;
-};
+Supervisor::Supervisor(const Places& places, Container container, const std::shared_ptr<Connection>& first)
+    : places_(places),
+      container_(std::move(container)),
+      lock_(std::in_place, container_, supervisor_ending_time),
+      signals_(take_signals()),
+      log_(log_sink(container_)),
+      clients_(first),
+      restarts_(container_.spec.restart) {}
 
 void Supervisor::enter_cgroup() {
   const Spec& spec = container_.spec;
@@ -159,7 +94,7 @@ void Supervisor::start() {
   if (network_) state_.host_ports = network_->connect(main_->launched().take_nic());
   watch_.lap("waiting for the network");
   make_places(places_);
-  clients_.listen(control_socket_path(places_, spec.id));
+  if (clients_.listener() < 0) clients_.listen(control_socket_path(places_, spec.id));
   watch_.lap("control socket");
   if (owner_) {
     owner_->await_ready();
@@ -168,20 +103,26 @@ void Supervisor::start() {
   main_->launched().start(take_listener(spec.plan.process));
   watch_.lap("exec");
   state_.status = Status::running;
-  state_.supervisor_pid = ::getpid();
-  state_.supervisor_start = process_start_time(::getpid());
+  answer_for(state_);
   state_.pid = main_->pid();
   state_.pid_start = process_start_time(state_.pid);
   state_.started = std::time(nullptr);
+  state_.restart_count = restarts_.count();
+  state_.health = spec.health.argv.empty() ? Health::none : Health::starting;
+  started_ = Clock::now();
   ContainerStore(places_).write_state(container_, state_);
   watch_.lap("state");
+  record_container_event(places_, spec, "start");
+  if (!spec.health.argv.empty()) health_.emplace(spec.health, started_);
   clients_.first()->queue(FrameType::started, watch_.text("supervisor"));
 }
 
 void Supervisor::run() {
   do {
-    poll_once();
-  } while (!finished(Clock::now()));
+    do {
+      poll_once();
+    } while (!finished(Clock::now()));
+  } while (start_again());
   finish();
 }
 
@@ -209,8 +150,14 @@ std::vector<Supervisor::Watch> Supervisor::watches(Clock::time_point) {
   std::vector<Watch> list;
   list.push_back({signals_.get(), POLLIN, [this](short) { handle_signals(); }});
   list.push_back({clients_.listener(), POLLIN, [this](short) { clients_.accept(); }});
-  watch_process(list, *main_, clients_.first(), true);
+  if (main_) watch_process(list, *main_, clients_.first(), true);
   for (auto& exec : execs_) watch_process(list, *exec.process, exec.client, false);
+  if (check_) {
+    for (const Stream stream : {Stream::out, Stream::err}) {
+      const int fd = stream == Stream::out ? check_->process->out() : check_->process->err();
+      if (fd >= 0) list.push_back({fd, POLLIN, [this, stream](short) { read_check(stream); }});
+    }
+  }
   for (const auto& client : clients_.all()) {
     const auto events = static_cast<short>(POLLIN | (client->queued() > 0 ? POLLOUT : 0));
     list.push_back({client->fd(), events, [this, client](short revents) {
@@ -222,9 +169,15 @@ std::vector<Supervisor::Watch> Supervisor::watches(Clock::time_point) {
 }
 
 int Supervisor::timeout(Clock::time_point now) const {
-  bool waiting = main_->exited() || !main_->readable_now(now);
+  constexpr int soon = 20;  // milliseconds: a deadline is near
+  bool waiting = main_ && (main_->exited() || !main_->readable_now(now));
   for (const auto& exec : execs_) waiting = waiting || exec.process->exited() || !exec.process->readable_now(now);
-  return waiting ? 20 : -1;  // a deadline is near: look again soon
+  if (waiting || (check_ && check_->process->exited())) return soon;
+  const auto wake = next_start_ ? next_start_ : health_wake();
+  if (!wake) return -1;
+  constexpr std::int64_t longest = 3'600'000;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*wake - now).count();
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, longest));
 }
 
 void Supervisor::poll_once() {
@@ -250,7 +203,9 @@ void Supervisor::handle_signals() {
   for (;;) {
     const auto size = sys::read(signals_.get(), &info, sizeof info);
     if (!size || *size != sizeof info) break;
-    if (info.ssi_signo != SIGCHLD) main_->signal(static_cast<int>(info.ssi_signo));
+    if (info.ssi_signo == SIGCHLD) continue;
+    stopped_ = true;
+    if (main_) main_->signal(static_cast<int>(info.ssi_signo));
   }
   reap();
 }
@@ -260,7 +215,7 @@ void Supervisor::reap() {
   pid_t pid = 0;
   // As a subreaper we also get orphans, which nobody else asks about.
   while ((pid = ::waitpid(-1, &status, WNOHANG)) > 0) {
-    if (pid == main_->pid()) main_->set_exited(status);
+    if (main_ && pid == main_->pid()) main_->set_exited(status);
     if (pid == overlay_.pid) {
       overlay_ = {};
       helper_lost("the root file system's server", status);
@@ -272,6 +227,7 @@ void Supervisor::reap() {
     for (auto& exec : execs_) {
       if (pid == exec.process->pid()) exec.process->set_exited(status);
     }
+    if (check_ && pid == check_->process->pid()) check_->process->set_exited(status);
   }
 }
 
@@ -286,103 +242,6 @@ void Supervisor::helper_lost(const char* what, int status) {
   main_->signal(SIGKILL);  // unless a page of its program that it can't read any more has ended it (SIGBUS)
 }
 
-Exec* Supervisor::exec_of(const std::shared_ptr<Connection>& client) {
-  const auto found = std::find_if(execs_.begin(), execs_.end(), [&](const Exec& exec) { return exec.client == client; });
-  return found == execs_.end() ? nullptr : &*found;
-}
-
-void Supervisor::serve(const std::shared_ptr<Connection>& client) {
-  client->receive();
-  while (const auto frame = client->next()) {
-    try {
-      handle(client, *frame);
-    } catch (const Error&) {
-      client->give_up();  // it breaks the protocol
-    }
-  }
-}
-
-void Supervisor::handle(const std::shared_ptr<Connection>& client, const Frame& frame) {
-  Exec* exec = exec_of(client);
-  Process& process = exec != nullptr ? *exec->process : *main_;
-  switch (frame.type) {
-    case FrameType::attach:
-      if (exec == nullptr && !client->foreground) client->subscribed = true;
-      break;
-    case FrameType::stdin_data:
-      if (process.pending_input() > Clients::bound) throw InvalidInput("more input than the window allows");
-      process.queue_input(frame.payload, client);
-      break;
-    case FrameType::stdin_eof: process.end_input(); break;
-    case FrameType::resize: {
-      if (frame.payload.size() != 4) throw InvalidInput("a resize of the wrong size");
-      const std::uint32_t size = decode_u32(frame.payload);
-      process.resize(static_cast<unsigned short>(size & 0xFFFF), static_cast<unsigned short>(size >> 16));
-      break;
-    }
-    case FrameType::signal:
-      if (frame.payload.size() != 1) throw InvalidInput("a signal of the wrong size");
-      process.signal(frame.payload[0]);
-      // As Docker: who is asked to end must be able to.
-      if (state_.paused && (frame.payload[0] == SIGKILL || frame.payload[0] == container_.spec.stop_signal)) freeze(false);
-      break;
-    case FrameType::pause:
-      if (frame.payload.size() != 1) throw InvalidInput("a pause of the wrong size");
-      pause(client, frame.payload[0] != 0);
-      break;
-    case FrameType::exec_request:
-      if (exec != nullptr) throw InvalidInput("a second process on one connection");
-      start_exec(client, frame);
-      break;
-    default: throw InvalidInput("not a client's frame");
-  }
-}
-
-void Supervisor::start_exec(const std::shared_ptr<Connection>& client, const Frame& frame) {
-  const ExecRequest request = decode_exec(frame.payload);
-  client->foreground = false;
-  client->subscribed = false;
-  try {
-    if (main_->exited()) throw Conflict(fmt::format("container {} is not running", container_.spec.name));
-    if (state_.paused) {
-      throw Conflict(fmt::format("container {} is paused, unpause the container before exec", container_.spec.name));
-    }
-    Stdio stdio = make_stdio(request.open_stdin);
-    userns::ProcessPlan process = request.process;
-    process.notifying = container_.spec.plan.process.notifying;
-    auto launched = userns::join(main_->launched().pidfd(), process, stdio.child(), {cgroup_fd(), {}});
-    launched.start(take_listener(process));
-    execs_.push_back({std::make_unique<Process>(std::move(launched), std::move(stdio)), client});
-    client->queue(FrameType::started);
-  } catch (const Error& error) {
-    client->queue(FrameType::start_failure, encode_failure({error.what(), exit_code_of(error, 126), error.hint()}));
-  }
-}
-
-userns::TakeListener Supervisor::take_listener(const userns::ProcessPlan& process) {
-  if (!owner_) return {};
-  return [this, ids = played_ids(process)](Fd listener) { owner_->serve(std::move(listener), ids); };
-}
-
-void Supervisor::freeze(bool on) {
-  cgroup_->freeze(on);
-  state_.paused = on;
-  ContainerStore(places_).write_state(container_, state_);
-}
-
-void Supervisor::pause(const std::shared_ptr<Connection>& client, bool on) {
-  try {
-    if (!cgroup_) {
-      throw Unsupported(fmt::format("container {} can't be paused: it has no cgroup of its own", container_.spec.name),
-                        "see 'sandbox doctor' for what delegates cgroups to you");
-    }
-    freeze(on);
-    client->queue(FrameType::done);
-  } catch (const Error& error) {
-    client->queue(FrameType::start_failure, encode_failure({error.what(), 1, error.hint()}));
-  }
-}
-
 void Supervisor::deliver(Stream stream, std::string_view data) {
   log_.append(stream, data);
   clients_.show_output(stream, data);
@@ -392,9 +251,12 @@ void Supervisor::sweep(Clock::time_point now) {
   std::erase_if(execs_, [&](const Exec& exec) {
     if (!exec.process->finished(now)) return false;
     exec.client->queue(FrameType::exit_status, encode_code(exec.process->exit_code()));
+    record_container_event(places_, container_.spec, "exec_die",
+                           {{"execID", exec.id}, {"exitCode", fmt::format("{}", exec.process->exit_code())}});
     return true;
   });
   clients_.drop_closed();
+  if (health_) tend_health(now);
 }
 
 bool Supervisor::finished(Clock::time_point now) const {
@@ -402,12 +264,79 @@ bool Supervisor::finished(Clock::time_point now) const {
   return execs_.empty() || now >= main_->drain_deadline() + exec_end_time;
 }
 
+/// A run of the container has ended, and its cgroup has been looked at.
+void Supervisor::tell_end(int exit_code) {
+  if (state_.oom_killed) record_container_event(places_, container_.spec, "oom");
+  const auto ran = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - started_).count();
+  record_container_event(places_, container_.spec, "die",
+                         {{"exitCode", fmt::format("{}", exit_code)}, {"execDuration", fmt::format("{}", ran)}});
+}
+
+/// What one run of the container needed, so that the next one finds the world as it was.
+void Supervisor::release() {
+  stop_checks();
+  for (const auto& exec : execs_) exec.client->queue(FrameType::exit_status, encode_code(137));
+  execs_.clear();
+  if (network_) network_->free_ports();
+  network_.reset();
+  owner_.reset();
+  leave_cgroup();
+  main_.reset();
+  const pid_t overlay = overlay_.pid;
+  overlay_ = {};
+  if (overlay > 0) (void)::waitpid(overlay, nullptr, 0);  // it lets go of the layers
+  state_.host_ports.clear();
+}
+
+/// What the policy says after an end. True when the container runs again; otherwise it has stayed ended, and where it
+/// could not start its last end counts.
+bool Supervisor::start_again() {
+  const auto ran = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_);
+  const auto pause = failure_.empty() ? restarts_.after(main_->exit_code(), ran, stopped_) : std::nullopt;
+  if (!pause) return false;
+  be_between_runs(Clock::now() + *pause);
+  if (stopped_) return false;
+  try {
+    start();
+    return true;
+  } catch (const Error& error) {
+    release();
+    failure_ = error.what();
+    last_exit_code_ = exit_code_of(error, 125);
+    return false;
+  }
+}
+
+/// Clients see the end of a run; those who come now can do little but end the container for good.
+void Supervisor::be_between_runs(Clock::time_point until) {
+  log_.finish();
+  last_exit_code_ = main_->exit_code();
+  state_.status = Status::restarting;
+  state_.pid = 0;
+  state_.pid_start = 0;
+  state_.paused = false;
+  state_.exit_code = last_exit_code_;
+  state_.finished = std::time(nullptr);
+  state_.restart_count = restarts_.count();
+  release();
+  ContainerStore(places_).write_state(container_, state_);
+  tell_end(last_exit_code_);
+  clients_.tell_all(FrameType::exit_status, encode_code(last_exit_code_));
+  clients_.flush();
+  clients_.drop_all();
+  next_start_ = until;
+  while (!stopped_ && Clock::now() < until) poll_once();
+  next_start_.reset();
+}
+
 void Supervisor::finish() {
+  stop_checks();
+  if (main_) last_exit_code_ = main_->exit_code();
   for (const auto& exec : execs_) exec.client->queue(FrameType::exit_status, encode_code(137));
   execs_.clear();
   log_.finish();
-  end(main_->exit_code(), failure_);
-  clients_.tell_all(FrameType::exit_status, encode_code(main_->exit_code()));
+  end(last_exit_code_, failure_);
+  clients_.tell_all(FrameType::exit_status, encode_code(last_exit_code_));
   clients_.flush();
   purge();
 }
@@ -441,6 +370,7 @@ void Supervisor::end(int exit_code, const std::string& error) {
     // The exit status matters more to the client; a state that still says "running" is seen
     // through as soon as we are gone.
   }
+  if (state_.started != 0) tell_end(exit_code);
   clients_.stop_listening();
   lock_.reset();
   try {
@@ -462,6 +392,8 @@ void Supervisor::purge() {
     // as above
   }
 }
+
+namespace {
 
 void prepare_process() {
   (void)::setsid();

@@ -7,6 +7,7 @@
 
 #include "sandbox/base/directory.h"
 #include "sandbox/base/error.h"
+#include "sandbox/base/events.h"
 #include "sandbox/base/identifier.h"
 #include "sandbox/base/json.h"
 #include "sandbox/base/json_fields.h"
@@ -142,6 +143,7 @@ Volume VolumeStore::Held::ensure(const Volume& wanted, const std::function<void(
   if (fill) sync_all_at(staging);
   sys::renameat2(AT_FDCWD, staging.c_str(), AT_FDCWD, directory.c_str()) | or_throw("making volume '{}'", wanted.name);
   sync_directory(root);
+  record_event(store_.places_.data, {"volume", "create", wanted.name, {{"driver", "local"}}});
   Volume made = wanted;
   made.directory = directory;
   return made;
@@ -150,7 +152,7 @@ Volume VolumeStore::Held::ensure(const Volume& wanted, const std::function<void(
 void VolumeStore::Held::fill(const Volume& volume, const std::function<void(int)>& fill) const {
   if (!is_empty(volume.data())) return;
   const auto users = store_.users_of(ContainerStore(store_.places_).list(), volume.name);
-  if (std::ranges::any_of(users, [](const Container& user) { return user.state.status == Status::running; })) return;
+  if (std::ranges::any_of(users, [](const Container& user) { return is_up(user.state); })) return;
   const std::string filling = volume.directory + kFilling;
   userns::remove_tree_of_all_ids(filling);  // of one who was killed
   make_data(filling);
@@ -174,6 +176,7 @@ void VolumeStore::Held::remove(const Volume& volume) const {
       or_throw("removing volume '{}'", volume.name);
   sync_directory(store_.root());
   userns::remove_tree_of_all_ids(hidden);
+  record_event(store_.places_.data, {"volume", "destroy", volume.name, {{"driver", "local"}}});
 }
 
 void VolumeStore::remove_unused_anonymous(const std::vector<std::string>& names) const {

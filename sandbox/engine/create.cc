@@ -11,9 +11,12 @@
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/identifier.h"
+#include "sandbox/container/actions.h"
+#include "sandbox/container/log_sink.h"
 #include "sandbox/container/supervisor.h"
 #include "sandbox/engine/environment.h"
 #include "sandbox/engine/id_range.h"
+#include "sandbox/engine/life_options.h"
 #include "sandbox/engine/limits.h"
 #include "sandbox/engine/names.h"
 #include "sandbox/engine/network_files.h"
@@ -55,6 +58,14 @@ image::Image find_image(image::ImageStore& store, const RunRequest& request, con
   notice(fmt::format("Unable to find image '{}' locally", image::parse_reference(request.image).familiar()));
   pull_image(store, request, notice);
   return store.find(request.image);
+}
+
+/// A log that goes nowhere would be noticed when it is needed.
+void require_log(const container::LogPlan& log) {
+  if (log.driver != container::LogDriver::journald || ::access(container::journal_socket, W_OK) == 0) return;
+  throw Unsupported(fmt::format("the log driver 'journald' needs systemd's journal: '{}': {}", container::journal_socket,
+                                Errno{errno}.message()),
+                    "use --log-driver json-file");
 }
 
 HostIdentity host_identity(const FoundRange& range) {
@@ -99,6 +110,7 @@ std::vector<UserMount> read_inherited(const Places& places, const RunRequest& re
 Decision decide_on(const Places& places, const RunRequest& request, const std::function<image::Image()>& find,
                    const std::string& id, const Notice& notice, Stopwatch& watch) {
   check_words(request);
+  require_log(parse_log(request.log_driver, request.log_options));
   const GrantedLimits granted = decide_limits(request);
   for (const auto& warning : granted.warnings) notice("WARNING: " + warning);
   const FoundRange range = find_id_range(places);
@@ -196,9 +208,7 @@ container::Container create_container(const Places& places, const RunRequest& re
 }
 
 Fd start_container(const Places& places, const container::Container& container) {
-  if (container.state.status == container::Status::running) {
-    throw Conflict(fmt::format("container {} is already running", container.spec.name));
-  }
+  container::require_possible(container::Action::start, container.state, container.spec.name);
   if (!container.spec.plan.identity.nested) return container::spawn_supervisor(places, container);
   const FoundRange range = find_id_range(places);
   if (!range.kept) {

@@ -49,7 +49,7 @@ std::vector<image::ImageUser> image_users(const Places& places) {
   std::set<std::string> known;
   for (const auto& found : container::ContainerStore(places).list()) {
     known.insert(found.spec.id);
-    users.push_back({found.spec.id.substr(0, 12), found.spec.image_id, found.state.status == container::Status::running,
+    users.push_back({found.spec.id.substr(0, 12), found.spec.image_id, container::is_up(found.state),
                      found.spec.plan.root.lower});
   }
   for (const std::string& name : list_directory(places.data + "/containers")) {

@@ -5,6 +5,8 @@
 #include <time.h>
 
 #include "sandbox/base/error.h"
+#include "sandbox/container/actions.h"
+#include "sandbox/container/container_events.h"
 #include "sandbox/container/supervisor.h"
 
 namespace sandbox::engine {
@@ -23,22 +25,19 @@ void pause_between_polls() {
 void signal_container(const Places& places, const container::Container& container, int signal) {
   const Fd supervisor = container::connect_supervisor(places, container);
   container::request_signal(supervisor.get(), signal);
+  container::record_container_event(places, container.spec, "kill", {{"signal", fmt::format("{}", signal)}});
 }
 
 void pause_container(const Places& places, const container::Container& container, bool on) {
-  if (container.state.status != container::Status::running) {
-    throw Conflict(fmt::format("container {} is not running", container.spec.id));
-  }
-  if (container.state.paused == on) {
-    throw Conflict(fmt::format("container {} is {}", container.spec.id, on ? "already paused" : "not paused"));
-  }
+  container::require_possible(on ? container::Action::pause : container::Action::unpause, container.state,
+                              container.spec.id);
   container::request_pause(container::connect_supervisor(places, container), on);
 }
 
 bool wait_until_ended(const container::ContainerStore& store, const std::string& id, int seconds) {
   for (int poll = 0; seconds < 0 || poll <= seconds * kPollsPerSecond; ++poll) {
     try {
-      if (store.find(id).state.status != container::Status::running) return true;
+      if (!container::is_up(store.find(id).state)) return true;
     } catch (const NotFound&) {
       return true;  // --rm
     }
@@ -47,8 +46,9 @@ bool wait_until_ended(const container::ContainerStore& store, const std::string&
   return false;
 }
 
-void stop_container(const Places& places, const container::Container& container, int signal, int seconds) {
-  if (container.state.status != container::Status::running) return;
+namespace {
+
+void end_container(const Places& places, const container::Container& container, int signal, int seconds) {
   const container::ContainerStore store(places);
   for (const int next : {signal, SIGKILL}) {
     if (container::supervisor_hangs(container)) break;  // nobody would pass the signal on
@@ -65,12 +65,20 @@ void stop_container(const Places& places, const container::Container& container,
   throw Error(fmt::format("container {} did not end after SIGKILL", container.spec.name));
 }
 
+}  // namespace
+
+void stop_container(const Places& places, const container::Container& container, int signal, int seconds) {
+  if (!container::is_up(container.state)) return;
+  end_container(places, container, signal, seconds);
+  container::record_container_event(places, container.spec, "stop");
+}
+
 void force_remove(const Places& places, const std::string& id) {
   const container::ContainerStore store(places);
   for (int polls = kKillGrace * kPollsPerSecond;; --polls) {
     try {
       const auto found = store.find(id);
-      stop_container(places, found, SIGKILL, 0);
+      if (container::is_up(found.state)) end_container(places, found, SIGKILL, 0);
       return store.remove(store.find(id));
     } catch (const NotFound&) {
       return;  // --rm: its supervisor was quicker

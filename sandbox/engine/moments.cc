@@ -37,29 +37,6 @@ struct Unit {
 // Longer names first: "m" begins "ms".
 constexpr Unit kUnits[] = {{"ns", 1}, {"us", 1e3}, {"µs", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
 
-/// time.ParseDuration of Go, in nanoseconds.
-std::optional<std::int64_t> parse_duration(std::string_view rest) {
-  const bool negative = take(rest, '-');
-  if (!negative) (void)take(rest, '+');
-  if (rest == "0") return 0;
-  double sum = 0;
-  do {
-    double number = 0;
-    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number, std::chars_format::fixed);
-    if (error != std::errc{} || !std::isfinite(number) || rest.front() == '-') return {};
-    rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
-    const Unit* unit = nullptr;
-    for (const Unit& known : kUnits) {
-      if (unit == nullptr && rest.starts_with(known.name)) unit = &known;
-    }
-    if (unit == nullptr) return {};
-    rest.remove_prefix(unit->name.size());
-    sum += number * unit->nanoseconds;
-  } while (!rest.empty());
-  if (sum > kLongest) return {};
-  return static_cast<std::int64_t>(negative ? -sum : sum);
-}
-
 /// ".5" as nanoseconds; nothing is 0.
 std::optional<long> take_fraction(std::string_view& rest) {
   if (!take(rest, '.')) return 0;
@@ -132,6 +109,28 @@ std::optional<timespec> parse_date(std::string_view rest) {
 }
 
 }  // namespace
+
+std::optional<std::int64_t> parse_duration(std::string_view rest) {
+  const bool negative = take(rest, '-');
+  if (!negative) (void)take(rest, '+');
+  if (rest == "0") return 0;
+  double sum = 0;
+  do {
+    double number = 0;
+    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number, std::chars_format::fixed);
+    if (error != std::errc{} || !std::isfinite(number) || rest.front() == '-') return {};
+    rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
+    const Unit* unit = nullptr;
+    for (const Unit& known : kUnits) {
+      if (unit == nullptr && rest.starts_with(known.name)) unit = &known;
+    }
+    if (unit == nullptr) return {};
+    rest.remove_prefix(unit->name.size());
+    sum += number * unit->nanoseconds;
+  } while (!rest.empty());
+  if (sum > kLongest) return {};
+  return static_cast<std::int64_t>(negative ? -sum : sum);
+}
 
 timespec parse_moment(std::string_view text, timespec now) {
   if (!text.empty()) {

@@ -8,6 +8,8 @@
 #include "sandbox/base/error.h"
 #include "sandbox/base/signal_name.h"
 #include "sandbox/engine/environment.h"
+#include "sandbox/engine/health_options.h"
+#include "sandbox/engine/life_options.h"
 #include "sandbox/engine/ports.h"
 #include "sandbox/engine/security.h"
 #include "sandbox/engine/storage.h"
@@ -25,10 +27,15 @@ constexpr const char* kMasked[] = {"/proc/acpi", "/proc/asound", "/proc/interrup
                                    "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"};
 constexpr const char* kReadOnly[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
 
-const Json* config_value(const image::Image* image, const char* key) {
+const Json* image_config(const image::Image* image) {
   if (image == nullptr || !image->config_document.is_object()) return nullptr;
   const auto config = image->config_document.find("config");
-  if (config == image->config_document.end() || !config->is_object()) return nullptr;
+  return config == image->config_document.end() || !config->is_object() ? nullptr : &*config;
+}
+
+const Json* config_value(const image::Image* image, const char* key) {
+  const Json* config = image_config(image);
+  if (config == nullptr) return nullptr;
   const auto value = config->find(key);
   return value == config->end() ? nullptr : &*value;
 }
@@ -190,6 +197,9 @@ std::vector<std::string> config_strings(const image::Image* image, const char* k
 }
 
 void check_request(const RunRequest& request) {
+  if (request.auto_remove && parse_restart_policy(request.restart).when != container::RestartWhen::no) {
+    throw UsageError("conflicting options: cannot specify both --restart and --rm");
+  }
   if (request.network != "none" && request.network != "private" && request.network != "host") {
     throw UsageError(fmt::format("network {} not found", request.network), "networks: none, private, host");
   }
@@ -238,6 +248,10 @@ container::Spec plan(const PlanInput& input) {
   std::string signal = request.stop_signal.empty() ? config_string(input.image, "StopSignal") : request.stop_signal;
   if (!signal.empty()) spec.stop_signal = parse_signal(signal);
   spec.own_config = own_config(input);
+  spec.restart = parse_restart_policy(request.restart);
+  spec.health = plan_health(request.health, image_config(input.image));
+  spec.log = parse_log(request.log_driver, request.log_options);
+  spec.stop_timeout = parse_stop_timeout(request.stop_timeout);
 
   userns::LaunchPlan& plan = spec.plan;
   const std::string directory = fmt::format("{}/containers/{}", input.data, input.id);

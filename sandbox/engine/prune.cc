@@ -12,7 +12,7 @@ PrunedContainers prune_containers(const Places& places) {
   const container::ContainerStore store(places);
   PrunedContainers pruned;
   for (const auto& found : store.list_swept()) {
-    if (found.state.status == container::Status::running || found.spec.owner.pid != 0) continue;
+    if (container::is_up(found.state) || found.spec.owner.pid != 0) continue;
     const std::uint64_t bytes = writable_bytes(places, found);
     try {
       store.remove(found);

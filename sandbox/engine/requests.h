@@ -12,6 +12,11 @@
 
 namespace sandbox::engine {
 
+struct HealthRequest {
+  bool none = false;  ///< --no-healthcheck
+  std::string command, interval, timeout, start_period, start_interval, retries;
+};
+
 struct RunRequest {
   std::string image;                  ///< Empty with `rootfs`.
   std::vector<std::string> command;
@@ -24,6 +29,9 @@ struct RunRequest {
   std::vector<std::string> publish, dns, dns_search, dns_options, add_hosts;
   bool publish_all = false;
   std::string userns, ipc, pid, uts, cgroupns;
+  std::string restart, stop_timeout, log_driver;
+  std::vector<std::string> log_options;
+  HealthRequest health;
   std::string stop_signal, shm_size, platform, cidfile;
   std::string pull = "missing";
   std::string rootfs;                 ///< PATH or PATH:O

@@ -64,7 +64,9 @@ std::string ImageStore::import(int archive_fd, const Reference& name) {
   const Json config = {{"created", created}, {"architecture", host_architecture()}, {"os", "linux"},
                        {"config", Json::object()}, {"rootfs", {{"type", "layers"}, {"diff_ids", Json::array({diff_id})}}},
                        {"history", Json::array({{{"created", created}, {"comment", "imported"}}})}};
-  return write_image(config, {layer}, name);
+  const std::string id = write_image(config, {layer}, name);
+  tell("import", id, "");
+  return id;
 }
 
 }  // namespace sandbox::image

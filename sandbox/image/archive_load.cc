@@ -265,6 +265,7 @@ std::vector<std::string> ImageStore::load(int archive_fd, const std::string& onl
   for (const Loaded& loaded : all) {
     for (const std::string& name : loaded.names) names.push_back(parse_reference(name).familiar());
     if (loaded.names.empty()) names.push_back(loaded.image.id());
+    tell("load", loaded.image.id(), names.back());
   }
   return names;
 }

@@ -42,6 +42,7 @@ std::string ImageStore::write_image(const Json& document, const std::vector<Desc
                                     const Reference& name) {
   const Image image = write_documents(document, layers, {});
   record(image.manifest, name);
+  if (!name.repository.empty()) tell("tag", image.id(), name.familiar());
   return image.id();
 }
 

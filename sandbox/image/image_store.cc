@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "sandbox/base/digest.h"
+#include "sandbox/base/events.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/image/layout.h"
@@ -278,6 +279,11 @@ std::vector<Image> ImageStore::list() const {
 void ImageStore::tag(const Image& image, const Reference& name) {
   adopt_image(image);
   record(image.manifest, name);
+  tell("tag", image.id(), name.familiar());
+}
+
+void ImageStore::tell(const char* action, const std::string& id, const std::string& name) const {
+  record_event(places_.data, {"image", action, id, {{"name", name.empty() ? id : name}}});
 }
 
 /// Its blobs are in the own store, whatever store it was found in.
@@ -310,6 +316,10 @@ std::vector<std::string> ImageStore::remove(const std::string& reference, bool f
     lines.push_back("Deleted: " + image.id());
   }
   commit_removal(places_, removal.kept, users);
+  for (const IndexEntry& entry : removal.gone) {
+    if (!entry.name.empty()) tell("untag", image.id(), "");
+  }
+  if (lines.size() > 0 && lines.back().starts_with("Deleted: ")) tell("delete", image.id(), "");
   return lines;
 }
 
@@ -349,6 +359,7 @@ Pruned ImageStore::prune(bool all, const ListUsers& list_users) {
   }
   for (const std::string& id : deleted) pruned.lines.push_back("deleted: " + id);
   if (kept.size() != entries.size()) pruned.bytes += commit_removal(places_, kept, users);
+  for (const std::string& id : deleted) tell("delete", id, "");
   return pruned;
 }
 

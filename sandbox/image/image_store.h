@@ -99,6 +99,8 @@ class ImageStore {
   /// What exactly has this name. Throws NotFound.
   NamedManifest find_manifest(const Reference& name) const;
   void tag(const Image& image, const Reference& name);
+  /// Records that something has happened to an image, for `events`. `name`: the familiar one, empty when it has none.
+  void tell(const char* action, const std::string& id, const std::string& name) const;
   /// Removes one name, and blobs and layers that nothing reaches any more; all names of an id with `force`. Returns
   /// lines for the user ("Untagged: busybox:latest", "Deleted: sha256:…"). Throws Conflict for read-only stores, and
   /// as Docker does for images in use; `users` is asked under the store's lock.

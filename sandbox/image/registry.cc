@@ -230,9 +230,11 @@ std::string pull(ImageStore& store, const Reference& reference, const PullOption
     if (options.progress == nullptr) return;
     options.progress->line(fmt::format("WARNING: mirror {}: {}", mirror.reference.registry, error.what()));
   };
-  return first_of(
+  std::string digest = first_of(
       endpoints_of(load_registries_conf(), reference),
       [&](const Endpoint& endpoint) { return Puller(store, reference, endpoint, options).run(); }, note);
+  store.tell("pull", reference.familiar(), reference.familiar());
+  return digest;
 }
 
 Reference pull_name(ImageStore& store, const std::string& text, const PullOptions& options) {

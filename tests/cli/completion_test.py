@@ -44,7 +44,7 @@ class Completion(SandboxCase):
         self.assertEqual(self.offered("re"), ["rename", "restart"])
         self.assertEqual(self.offered("cont"), ["container"])
         self.assertEqual(self.offered("container", "p"), ["pause", "port", "prune"])
-        self.assertEqual(self.offered("system", ""), ["df", "fsck", "info", "prune"])
+        self.assertEqual(self.offered("system", ""), ["df", "events", "fsck", "info", "prune"])
         self.assertEqual(self.offered("ps", "--no"), ["--no-trunc"])
         self.assertEqual(self.offered("container", "ls", "--fo"), ["--format"])
         self.assertEqual(self.offered("run", "--network", ""), ["host", "none", "private"])

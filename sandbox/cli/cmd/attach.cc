@@ -3,6 +3,7 @@
 
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/container/actions.h"
 #include "sandbox/container/supervisor.h"
 #include "sandbox/container/terminal.h"
 
@@ -18,10 +19,7 @@ constexpr Option kOptions[] = {
 int run(const Arguments& arguments) {
   const Places places = find_places();
   const auto found = container::ContainerStore(places).find(arguments.positional[0]);
-  if (found.state.status != container::Status::running) {
-    throw Conflict("you cannot attach to a stopped container, start it first");
-  }
-  if (found.state.paused) throw Conflict("you cannot attach to a paused container, unpause it first");
+  container::require_possible(container::Action::attach, found.state, found.spec.id);
   const bool terminal = found.spec.plan.process.terminal;
   const bool input = found.spec.open_stdin && !arguments.flag("no-stdin");
   if (terminal && input && ::isatty(STDIN_FILENO) == 0) throw UsageError("the input device is not a TTY");

@@ -4,6 +4,7 @@
 #include "sandbox/base/assignments.h"
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/container/actions.h"
 #include "sandbox/container/supervisor.h"
 #include "sandbox/container/terminal.h"
 #include "sandbox/engine/environment.h"
@@ -45,9 +46,7 @@ void set_user(userns::ProcessPlan& process, const container::Container& containe
 int run(const Arguments& arguments) {
   const Places places = find_places();
   const auto found = container::ContainerStore(places).find(arguments.positional[0]);
-  if (found.state.status != container::Status::running) {
-    throw Conflict(fmt::format("container {} is not running", found.spec.id));
-  }
+  container::require_possible(container::Action::exec, found.state, found.spec.id);
   container::ExecRequest request;
   request.process = found.spec.plan.process;
   userns::ProcessPlan& process = request.process;

@@ -30,7 +30,7 @@ Facts find_facts() {
   Facts facts{find_places()};
   make_places(facts.places);
   const auto containers = container::ContainerStore(facts.places).list();
-  const auto runs = [](const auto& one) { return one.state.status == container::Status::running; };
+  const auto runs = [](const auto& one) { return container::is_up(one.state); };
   facts.containers = std::ssize(containers);
   facts.running = std::ranges::count_if(containers, runs);
   facts.paused = std::ranges::count_if(containers, [&](const auto& one) { return runs(one) && one.state.paused; });

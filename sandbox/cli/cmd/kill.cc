@@ -2,6 +2,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/base/signal_name.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/container/actions.h"
 #include "sandbox/engine/lifecycle.h"
 #include "sandbox/engine/units.h"
 
@@ -14,8 +15,10 @@ void kill_one(const std::string& name, const Arguments& arguments) {
   const Places places = find_places();
   const auto found = container::ContainerStore(places).find(name);
   const int signal = parse_signal(arguments.text("signal", "KILL"));
-  if (found.state.status != container::Status::running) {
-    throw Conflict(fmt::format("cannot kill container: {}: container is not running", name));
+  try {
+    container::require_possible(container::Action::kill, found.state, found.spec.id);
+  } catch (const Conflict& reason) {
+    throw Conflict(fmt::format("cannot kill container: {}: {}", name, reason.what()));
   }
   engine::signal_container(places, found, signal);
 }

@@ -7,7 +7,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/container/container_store.h"
-#include "sandbox/container/log_file.h"
+#include "sandbox/container/log_sink.h"
 #include "sandbox/engine/moments.h"
 
 namespace sandbox::cli {
@@ -65,6 +65,7 @@ class Output {
 int run(const Arguments& arguments) {
   const container::ContainerStore store(find_places());
   const auto found = store.find(arguments.positional[0]);
+  container::require_readable_log(found);
   container::LogOptions options;
   options.tail = parse_tail(arguments.text("tail", "all"));
   options.since = parse_limit(arguments, "since");
@@ -72,7 +73,7 @@ int run(const Arguments& arguments) {
   if (arguments.flag("follow")) {
     options.follow = [&store, id = found.spec.id] {
       try {
-        return store.find(id).state.status == container::Status::running;
+        return container::is_up(store.find(id).state);
       } catch (const NotFound&) {
         return false;
       }

@@ -65,7 +65,7 @@ std::vector<container::Container> selected(const Places& places, const Arguments
   auto containers = filtered(filters, context);
   const int count = newest(arguments);
   if (!arguments.flag("all") && count < 0 && !asks_for_all(filters)) {
-    std::erase_if(containers, [](const auto& one) { return one.state.status != container::Status::running; });
+    std::erase_if(containers, [](const auto& one) { return !container::is_up(one.state); });
   }
   if (count > 0 && containers.size() > static_cast<std::size_t>(count))
     containers.resize(static_cast<std::size_t>(count));

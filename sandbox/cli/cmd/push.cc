@@ -67,6 +67,8 @@ int run(const Arguments& arguments) {
   progress->line(fmt::format("The push refers to repository [{}/{}]", wanted.registry, wanted.repository));
   for (const image::NamedManifest& named : images) {
     image::push(store, named, image::parse_reference(named.name), *progress);
+    const std::string name = image::parse_reference(named.name).familiar();
+    store.tell("push", name, name);
     if (quiet) print(named.name + "\n");
   }
   return 0;

@@ -1,6 +1,7 @@
 // `restart`: `stop`, then `start`.
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/cmd/stop_options.h"
+#include "sandbox/container/container_events.h"
 #include "sandbox/container/supervisor.h"
 #include "sandbox/engine/create.h"
 
@@ -12,6 +13,7 @@ void restart(const std::string& name, const Arguments& arguments) {
   const auto found = container::ContainerStore(places).find(name);
   stop_as_asked(places, found, arguments);
   container::wait_started(engine::start_container(places, container::ContainerStore(places).find(found.spec.id)));
+  container::record_container_event(places, found.spec, "restart");
 }
 
 int run(const Arguments& arguments) { return for_each_argument(arguments, restart); }

@@ -1,6 +1,7 @@
 // `rm`: removes containers; with -f also running ones.
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/container/actions.h"
 #include "sandbox/container/volume_store.h"
 #include "sandbox/engine/lifecycle.h"
 
@@ -14,9 +15,10 @@ constexpr Option kOptions[] = {
 
 void remove_found(const Places& places, const container::Container& found, const std::string& name, bool force) {
   if (force) return engine::force_remove(places, found.spec.id);
-  if (found.state.status == container::Status::running) {
-    throw Conflict(fmt::format("cannot remove container \"{}\": container is running", name),
-                   "stop the container before removing or force remove");
+  try {
+    container::require_possible(container::Action::remove, found.state, name);
+  } catch (const Conflict& reason) {
+    throw Conflict(fmt::format("cannot remove container \"{}\": {}", name, reason.what()));
   }
   container::ContainerStore(places).remove(found);
 }

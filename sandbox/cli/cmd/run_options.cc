@@ -54,6 +54,17 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.pid = arguments.text("pid");
   request.uts = arguments.text("uts");
   request.cgroupns = arguments.text("cgroupns");
+  request.restart = arguments.text("restart");
+  request.health = {.none = arguments.flag("no-healthcheck"),
+                    .command = arguments.text("health-cmd"),
+                    .interval = arguments.text("health-interval"),
+                    .timeout = arguments.text("health-timeout"),
+                    .start_period = arguments.text("health-start-period"),
+                    .start_interval = arguments.text("health-start-interval"),
+                    .retries = arguments.text("health-retries")};
+  request.log_driver = arguments.text("log-driver");
+  request.log_options = arguments.all("log-opt");
+  request.stop_timeout = arguments.text("stop-timeout");
   request.stop_signal = arguments.text("stop-signal");
   request.shm_size = arguments.text("shm-size");
   request.platform = arguments.text("platform");

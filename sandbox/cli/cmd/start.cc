@@ -15,7 +15,7 @@ constexpr Option kOptions[] = {
 void start_detached(const std::string& name, const Arguments&) {
   const Places places = find_places();
   const auto found = container::ContainerStore(places).find(name);
-  if (found.state.status == container::Status::running) return;  // as Docker: nothing to do
+  if (container::is_up(found.state) && !found.state.paused) return;  // as Docker: nothing to do
   container::wait_started(engine::start_container(places, found));
 }
 

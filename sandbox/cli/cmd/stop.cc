@@ -30,7 +30,8 @@ int run(const Arguments& arguments) { return for_each_argument(arguments, stop);
 
 void stop_as_asked(const Places& places, const container::Container& container, const Arguments& arguments) {
   const auto word = arguments.last("signal");
-  const int seconds = parse_seconds(arguments.text("timeout", arguments.text("time", "10")));
+  const auto given = arguments.last("timeout") ? arguments.last("timeout") : arguments.last("time");
+  const int seconds = given ? parse_seconds(*given) : container.spec.stop_timeout;
   engine::stop_container(places, container, word ? parse_signal(*word) : container.spec.stop_signal, seconds);
 }
 

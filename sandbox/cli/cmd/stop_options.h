@@ -8,8 +8,8 @@ namespace sandbox::cli {
 
 inline constexpr Option kStopOptions[] = {
     {"signal", 's', "string", "Signal to send to the container"},
-    {"time", 't', "int", "Seconds to wait before killing the container (default 10)"},
-    {"timeout", '\0', "int", "Seconds to wait before killing the container (default 10)"},
+    {"time", 't', "int", "Seconds to wait before killing the container (default: the container's)"},
+    {"timeout", '\0', "int", "Seconds to wait before killing the container (default: the container's)"},
 };
 
 /// The signal, and SIGKILL after the time. No effect on a container that doesn't run. Throws UsageError.

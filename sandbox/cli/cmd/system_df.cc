@@ -62,7 +62,7 @@ Row containers_row(const std::vector<engine::ContainerUsage>& containers) {
   std::size_t active = 0;
   std::uint64_t size = 0, reclaimable = 0;
   for (const auto& one : containers) {
-    const bool running = one.container.state.status == container::Status::running;
+    const bool running = container::is_up(one.container.state);
     active += running ? 1U : 0U;
     size += one.bytes;
     if (!running) reclaimable += one.bytes;

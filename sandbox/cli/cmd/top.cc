@@ -1,19 +1,16 @@
 // `top`: the processes of a container as ps(1) of the host shows them.
 #include <algorithm>
 
-#include "sandbox/base/error.h"
 #include "sandbox/base/process_table.h"
 #include "sandbox/cli/command.h"
-#include "sandbox/container/container_store.h"
+#include "sandbox/container/actions.h"
 
 namespace sandbox::cli {
 namespace {
 
 int run(const Arguments& arguments) {
   const auto found = container::ContainerStore(find_places()).find(arguments.positional[0]);
-  if (found.state.status != container::Status::running) {
-    throw Conflict(fmt::format("container {} is not running", found.spec.id));
-  }
+  container::require_possible(container::Action::top, found.state, found.spec.id);
   print(
       process_table({arguments.positional.begin() + 1, arguments.positional.end()}, processes_beside(found.state.pid)));
   return 0;

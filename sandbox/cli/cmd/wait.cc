@@ -9,7 +9,7 @@ namespace {
 int exit_status_of(const Places& places, const std::string& name) {
   const container::ContainerStore store(places);
   const auto found = store.find(name);
-  if (found.state.status != container::Status::running) return found.state.exit_code;
+  if (!container::is_up(found.state)) return found.state.exit_code;
   Fd supervisor;
   try {
     supervisor = container::connect_supervisor(places, found);

@@ -5,9 +5,12 @@
 
 #include "sandbox/base/assignments.h"
 #include "sandbox/base/error.h"
+#include "sandbox/base/json.h"
 #include "sandbox/base/signal_name.h"
 #include "sandbox/engine/environment.h"
+#include "sandbox/engine/health_options.h"
 #include "sandbox/engine/identity.h"
+#include "sandbox/engine/life_options.h"
 #include "sandbox/engine/mounts.h"
 #include "sandbox/engine/network_files.h"
 #include "sandbox/engine/ports.h"
@@ -231,6 +234,56 @@ TEST_CASE("--dns takes addresses only, and no word of resolv.conf can bring a li
   request.dns_search.clear();
   request.dns_options = {"ndots:1 x"};
   CHECK_THROWS_AS(render_resolv_conf(request, ""), UsageError);
+}
+
+TEST_CASE("a log has a driver and bounds") {
+  CHECK(parse_log("", {}).driver == container::LogDriver::json_file);
+  CHECK(parse_log("", {}).most_bytes == 0);
+  CHECK(parse_log("local", {}).most_files == 5);
+  const auto log = parse_log("json-file", {"max-size=10m", "max-file=3", "mode=blocking"});
+  CHECK(log.most_bytes == 10U << 20);
+  CHECK(log.most_files == 3);
+  CHECK(log.options.at("max-size") == "10m");
+  CHECK(parse_log("local", {"max-size=-1"}).most_bytes == 0);
+  CHECK(parse_log("none", {"max-size=1m"}).driver == container::LogDriver::none);
+  CHECK_THROWS_AS(parse_log("syslog", {}), UsageError);
+  CHECK_THROWS_AS(parse_log("", {"mode=non-blocking"}), UsageError);
+  CHECK_THROWS_AS(parse_log("", {"max-file=1001"}), UsageError);
+  CHECK_THROWS_AS(parse_log("journald", {"max-size=1m"}), UsageError);
+}
+
+TEST_CASE("a restart policy is a word, for on-failure with a number") {
+  using container::RestartWhen;
+  CHECK(parse_restart_policy("") == container::RestartPolicy{});
+  CHECK(parse_restart_policy("always") == container::RestartPolicy{RestartWhen::always, 0});
+  CHECK(parse_restart_policy("on-failure:3") == container::RestartPolicy{RestartWhen::on_failure, 3});
+  for (const char* wrong : {"often", "always:3", "on-failure:x", "on-failure:-1", "on-failure:3x"}) {
+    CHECK_THROWS_AS(parse_restart_policy(wrong), UsageError);
+  }
+  CHECK(parse_stop_timeout("") == container::usual_stop_time);
+  CHECK(parse_stop_timeout("-1") == -1);
+  CHECK_THROWS_AS(parse_stop_timeout("1s"), UsageError);
+}
+
+TEST_CASE("a check of health is the image's, but for what is given") {
+  const Json config = {{"Healthcheck", {{"Test", {"CMD-SHELL", "true"}}, {"Retries", 7}, {"Interval", -5}, {"Timeout", "x"}}},
+                       {"Shell", {"/bin/bash", "-e"}}};
+  CHECK(plan_health({}, nullptr).argv.empty());
+  const auto own = plan_health({}, &config);
+  CHECK(own.argv == std::vector<std::string>{"/bin/bash", "-e", "true"});
+  CHECK(own.retries == 7);
+  CHECK(own.interval == 30'000'000'000);
+  const auto given = plan_health({.command = "false", .interval = "1m", .retries = "2"}, &config);
+  CHECK(given.test == std::vector<std::string>{"CMD-SHELL", "false"});
+  CHECK(given.interval == 60'000'000'000);
+  CHECK(given.retries == 2);
+  CHECK(plan_health({.none = true}, &config).argv.empty());
+  CHECK_THROWS_AS(plan_health({.none = true, .retries = "2"}, &config), UsageError);
+  CHECK_THROWS_AS(plan_health({.timeout = "1ns"}, nullptr), UsageError);
+  for (const Json& strange : {Json{{"Healthcheck", 3}}, Json{{"Healthcheck", {{"Test", {"CMD", 3}}}}},
+                              Json{{"Healthcheck", {{"Test", {"UNHEARD", "x"}}}}}, Json::object()}) {
+    CHECK(plan_health({}, &strange).argv.empty());
+  }
 }
 
 }  // namespace

@@ -1,9 +1,13 @@
 #include <doctest/doctest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
+#include <algorithm>
+#include <cstring>
 #include <sstream>
 
 #include "sandbox/base/json.h"
-#include "sandbox/container/log_file.h"
+#include "sandbox/container/log_sink.h"
 #include "temporary_places.h"
 
 using namespace sandbox;
@@ -28,7 +32,7 @@ std::string text_of(const std::vector<LogRecord>& list) {
 TEST_CASE("lines of both streams come back from the log in order") {
   TemporaryPlaces temporary;
   const std::string path = temporary.root + "/log";
-  LogWriter log(path);
+  LogWriter log(json_log(path));
   log.append(Stream::out, "one\ntw");
   log.append(Stream::err, "oops\n");
   log.append(Stream::out, "o\nend");
@@ -46,7 +50,7 @@ TEST_CASE("lines of both streams come back from the log in order") {
 TEST_CASE("the log's lines are Docker's json-file records") {
   TemporaryPlaces temporary;
   const std::string path = temporary.root + "/log";
-  LogWriter(path).append(Stream::out, "hello\n");
+  LogWriter(json_log(path)).append(Stream::out, "hello\n");
   const Json line = parse_json(read_file(path), "log");
   CHECK(line["log"] == "hello\n");
   CHECK(line["stream"] == "stdout");
@@ -58,7 +62,7 @@ TEST_CASE("a line of 100 KiB without an end is split at 16 KiB and comes back wh
   const std::string path = temporary.root + "/log";
   std::string text;
   while (text.size() < 100U << 10) text += "aüb€";
-  LogWriter log(path);
+  LogWriter log(json_log(path));
   for (std::size_t i = 0; i < text.size(); i += 5000) log.append(Stream::out, text.substr(i, 5000));
   log.finish();
   const auto list = records(path);
@@ -70,7 +74,7 @@ TEST_CASE("a line of 100 KiB without an end is split at 16 KiB and comes back wh
 TEST_CASE("NUL bytes survive in the log and invalid UTF-8 is replaced") {
   TemporaryPlaces temporary;
   const std::string path = temporary.root + "/log";
-  LogWriter(path).append(Stream::out, std::string("a\0b\xff\n", 5));
+  LogWriter(json_log(path)).append(Stream::out, std::string("a\0b\xff\n", 5));
   CHECK(text_of(records(path)) == std::string("a\0b\xef\xbf\xbd\n", 7));
 }
 
@@ -78,7 +82,7 @@ TEST_CASE("long runs of NUL bytes come back") {
   TemporaryPlaces temporary;
   const std::string path = temporary.root + "/log";
   const std::string text(40000, '\0');
-  LogWriter log(path);
+  LogWriter log(json_log(path));
   log.append(Stream::out, text);
   log.finish();
   CHECK(text_of(records(path)) == text);
@@ -87,7 +91,7 @@ TEST_CASE("long runs of NUL bytes come back") {
 TEST_CASE("tail and since choose records") {
   TemporaryPlaces temporary;
   const std::string path = temporary.root + "/log";
-  LogWriter(path).append(Stream::out, "1\n2\n3\n");
+  LogWriter(json_log(path)).append(Stream::out, "1\n2\n3\n");
   CHECK(text_of(records(path, {.tail = 2})) == "2\n3\n");
   CHECK(records(path, {.tail = 0}).empty());
   CHECK(records(path, {.since = timespec{4102444800, 0}}).empty());
@@ -103,7 +107,7 @@ TEST_CASE("tail finds its lines far from the end, and all of them when there are
   const std::string path = temporary.root + "/log";
   std::string text;
   for (int i = 0; i < 20000; ++i) text += fmt::format("{}\n", i);
-  LogWriter(path).append(Stream::out, text);
+  LogWriter(json_log(path)).append(Stream::out, text);
   for (const std::size_t count : {1, 5000, 19999, 20000, 30000}) {
     const auto found = records(path, {.tail = count});
     CHECK(found.size() == std::min<std::size_t>(count, 20000));
@@ -115,7 +119,7 @@ TEST_CASE("tail finds its lines far from the end, and all of them when there are
 TEST_CASE("following sees records that are written later, up to the last one") {
   TemporaryPlaces temporary;
   const std::string path = temporary.root + "/log";
-  LogWriter log(path);
+  LogWriter log(json_log(path));
   log.append(Stream::out, "1\n");
   int rounds = 0;
   const auto follow = [&] {
@@ -131,4 +135,50 @@ TEST_CASE("lines that are no records are skipped and an absent log is empty") {
   CHECK(records(path).empty());
   write_file_atomic(path, "garbage\n[]\n{\"log\":3}\n");
   CHECK(records(path).empty());
+}
+
+TEST_CASE("files of a log that were put aside are read as one") {
+  TemporaryPlaces temporary;
+  const std::string path = temporary.root + "/log";
+  LogWriter log(json_log(path, {200, 3}));
+  for (int i = 0; i < 5; ++i) log.append(Stream::out, fmt::format("line {}\n", i));
+  CHECK(path_exists(path + ".2"));
+  CHECK(text_of(records(path)) == "line 0\nline 1\nline 2\nline 3\nline 4\n");
+  CHECK(text_of(records(path, {.tail = 3})) == "line 2\nline 3\nline 4\n");
+}
+
+TEST_CASE("the journal gets a datagram for each record, and one that nobody reads is lost") {
+  TemporaryPlaces temporary;
+  const std::string path = temporary.root + "/socket";
+  const Fd journal(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  REQUIRE(::bind(journal.get(), static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address) == 0);
+  Spec spec;
+  spec.id = std::string(64, 'a');
+  spec.name = "box";
+  spec.image = "busybox";
+  LogWriter log(journal_log(spec, path));
+  log.append(Stream::err, "a\xff\nrest");
+  log.finish();
+  const auto next = [&] {
+    char buffer[4096];
+    const ssize_t size = ::recv(journal.get(), buffer, sizeof buffer, 0);
+    return std::string(buffer, static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+  };
+  const auto field = [](std::string name, const std::string& value) {
+    return name + "\n" + static_cast<char>(value.size()) + std::string(7, '\0') + value + "\n";
+  };
+  const std::string whole = next(), rest = next();
+  CHECK(whole.find(field("MESSAGE", "a\xff")) != std::string::npos);
+  CHECK(whole.find(field("PRIORITY", "3")) != std::string::npos);
+  CHECK(whole.find(field("CONTAINER_NAME", "box")) != std::string::npos);
+  CHECK(whole.find(field("CONTAINER_ID_FULL", spec.id)) != std::string::npos);
+  CHECK(whole.find("PARTIAL") == std::string::npos);
+  CHECK(rest.find(field("CONTAINER_PARTIAL_MESSAGE", "true")) != std::string::npos);
+  CHECK(next().empty());
+  std::string many;
+  for (int i = 0; i < 100000; ++i) many += "x\n";
+  log.append(Stream::out, many);  // returns
 }

@@ -1,0 +1,26 @@
+// When a container that has ended starts again (moby's restart manager). Pure.
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include "sandbox/container/spec.h"
+
+namespace sandbox::container {
+
+class Restarts {
+ public:
+  explicit Restarts(const RestartPolicy& policy) : policy_(policy) {}
+
+  /// The pause before the next start; none: it stays ended. `ran`: since its last start. `stopped`: somebody has asked
+  /// it to end. Each time that it starts again counts.
+  std::optional<std::chrono::milliseconds> after(int exit_code, std::chrono::milliseconds ran, bool stopped);
+  int count() const { return count_; }
+
+ private:
+  RestartPolicy policy_;
+  std::chrono::milliseconds pause_{};
+  int count_ = 0;
+};
+
+}  // namespace sandbox::container

@@ -1,0 +1,125 @@
+// The supervisor's own class, for the files that it is written in: supervisor.cc has its life, supervisor_clients.cc
+// what its clients ask for, supervisor_health.cc its checks of the container's health. One thread, one poll loop.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "netstack/netstack.h"
+#include "sandbox/base/helper_process.h"
+#include "sandbox/base/stopwatch.h"
+#include "sandbox/cgroup/container_cgroup.h"
+#include "sandbox/container/clients.h"
+#include "sandbox/container/connection.h"
+#include "sandbox/container/health.h"
+#include "sandbox/container/log_file.h"
+#include "sandbox/container/process_streams.h"
+#include "sandbox/container/protocol.h"
+#include "sandbox/container/restart_policy.h"
+#include "sandbox/container/supervisor.h"
+#include "sandbox/ownership/ownership.h"
+
+namespace sandbox::container {
+
+inline std::string encode_code(int code) { return std::string(1, static_cast<char>(code)); }
+
+/// Docker's exit code for what went wrong.
+int exit_code_of(const Error& error, int otherwise);
+
+/// An `exec`, bound to the connection that asked for it.
+struct Exec {
+  std::unique_ptr<Process> process;
+  std::shared_ptr<Connection> client;
+  std::string id;
+};
+
+/// A check of the container's health that is running.
+struct Check {
+  std::unique_ptr<Process> process;
+  Clock::time_point began, deadline;
+  HealthResult result;
+  bool too_long = false;
+};
+
+class Supervisor {
+ public:
+  Supervisor(const Places& places, Container container, const std::shared_ptr<Connection>& first);
+
+  void start();
+  void run();
+  /// The end of a container that never ran.
+  void fail(const Error& error);
+
+ private:
+  struct Watch {
+    int fd;
+    short events;
+    std::function<void(short)> ready;
+  };
+
+  std::vector<Watch> watches(Clock::time_point now);
+  void enter_cgroup();
+  int cgroup_fd() const { return cgroup_ ? cgroup_->fd() : -1; }
+  void leave_cgroup();
+  void watch_process(std::vector<Watch>& list, Process& process, const std::shared_ptr<Connection>& client, bool main);
+  int timeout(Clock::time_point now) const;
+  void poll_once();
+  void handle_signals();
+  void reap();
+  userns::TakeListener take_listener(const userns::ProcessPlan& process);
+  void helper_lost(const char* what, int status);
+  void serve(const std::shared_ptr<Connection>& client);
+  void handle(const std::shared_ptr<Connection>& client, const Frame& frame);
+  void start_exec(const std::shared_ptr<Connection>& client, const Frame& frame);
+  void pause(const std::shared_ptr<Connection>& client, bool on);
+  void freeze(bool on);
+  Exec* exec_of(const std::shared_ptr<Connection>& client);
+  void deliver(Stream stream, std::string_view data);
+  void end_asked(int signal);
+  bool start_again();
+  void be_between_runs(Clock::time_point until);
+  void tend_health(Clock::time_point now);
+  void start_check(Clock::time_point now);
+  void end_check(Clock::time_point now, int exit_code);
+  void stop_checks();
+  void drop_check();
+  void read_check(Stream stream);
+  std::optional<Clock::time_point> health_wake() const;
+  void release();
+  void tell_end(int exit_code);
+  void sweep(Clock::time_point now);
+  bool finished(Clock::time_point now) const;
+  void finish();
+  void end(int exit_code, const std::string& error);
+  void purge();
+
+  Places places_;
+  Container container_;
+  std::optional<SupervisorLock> lock_;
+  Fd signals_;
+  LogWriter log_;
+  std::optional<cgroup::ContainerCgroup> cgroup_;
+  Clients clients_;
+  std::unique_ptr<Process> main_;
+  std::vector<Exec> execs_;
+  std::optional<netstack::Helper> network_;
+  std::optional<ownership::Helper> owner_;  ///< Answers for owners and ids.
+  HelperProcess overlay_;                   ///< Serves the root; pid -1 where the kernel does, or when it has died.
+  std::string failure_;                     ///< Why the container was ended by us.
+  State state_;
+  Restarts restarts_;
+  std::optional<Clock::time_point> next_start_;  ///< Between two runs.
+  int last_exit_code_ = 0;
+  bool stopped_ = false;  ///< Somebody has asked it to end: it does not come back.
+  Clock::time_point started_{};
+  std::optional<HealthWatch> health_;  ///< While the container runs, where it is checked.
+  std::optional<Check> check_;
+  HealthRecord checks_;                ///< The last ones.
+  Stopwatch watch_;
+};
+
+}  // namespace sandbox::container

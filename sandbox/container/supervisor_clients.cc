@@ -1,0 +1,133 @@
+// What the clients of a supervisor ask for: input, signals, further processes, a pause. Runs in the supervisor.
+#include <errno.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+
+#include "sandbox/base/error.h"
+#include "sandbox/base/identifier.h"
+#include "sandbox/container/actions.h"
+#include "sandbox/container/container_events.h"
+#include "sandbox/container/helpers.h"
+#include "sandbox/container/supervising.h"
+#include "userns/launch.h"
+
+namespace sandbox::container {
+
+Exec* Supervisor::exec_of(const std::shared_ptr<Connection>& client) {
+  const auto found =
+      std::find_if(execs_.begin(), execs_.end(), [&](const Exec& exec) { return exec.client == client; });
+  return found == execs_.end() ? nullptr : &*found;
+}
+
+void Supervisor::serve(const std::shared_ptr<Connection>& client) {
+  client->receive();
+  while (const auto frame = client->next()) {
+    try {
+      handle(client, *frame);
+    } catch (const Error&) {
+      client->give_up();  // it breaks the protocol
+    }
+  }
+}
+
+void Supervisor::handle(const std::shared_ptr<Connection>& client, const Frame& frame) {
+  Exec* exec = exec_of(client);
+  Process* process = exec != nullptr ? exec->process.get() : main_.get();  // null between two runs of the container
+  switch (frame.type) {
+    case FrameType::attach:
+      if (exec != nullptr || client->foreground) break;
+      client->subscribed = true;
+      record_container_event(places_, container_.spec, "attach");
+      break;
+    case FrameType::stdin_data:
+      if (process == nullptr) break;
+      if (process->pending_input() > Clients::bound) throw InvalidInput("more input than the window allows");
+      process->queue_input(frame.payload, client);
+      break;
+    case FrameType::stdin_eof:
+      if (process != nullptr) process->end_input();
+      break;
+    case FrameType::resize: {
+      if (frame.payload.size() != 4) throw InvalidInput("a resize of the wrong size");
+      const std::uint32_t size = decode_u32(frame.payload);
+      if (process == nullptr) break;
+      process->resize(static_cast<unsigned short>(size & 0xFFFF), static_cast<unsigned short>(size >> 16));
+      break;
+    }
+    case FrameType::signal:
+      if (frame.payload.size() != 1) throw InvalidInput("a signal of the wrong size");
+      if (process != nullptr) process->signal(frame.payload[0]);
+      if (exec == nullptr) end_asked(frame.payload[0]);
+      break;
+    case FrameType::pause:
+      if (frame.payload.size() != 1) throw InvalidInput("a pause of the wrong size");
+      pause(client, frame.payload[0] != 0);
+      break;
+    case FrameType::exec_request:
+      if (exec != nullptr) throw InvalidInput("a second process on one connection");
+      start_exec(client, frame);
+      break;
+    default:
+      throw InvalidInput("not a client's frame");
+  }
+}
+
+/// As Docker: who is asked to end must be able to, and does not come back.
+void Supervisor::end_asked(int signal) {
+  if (signal != SIGKILL && signal != container_.spec.stop_signal) return;
+  stopped_ = true;
+  if (state_.paused) freeze(false);
+}
+
+void Supervisor::start_exec(const std::shared_ptr<Connection>& client, const Frame& frame) {
+  const ExecRequest request = decode_exec(frame.payload);
+  client->foreground = false;
+  client->subscribed = false;
+  try {
+    require_possible(Action::exec, state_, container_.spec.name);
+    if (main_->exited()) throw Conflict(fmt::format("container {} is not running", container_.spec.name));
+    Stdio stdio = make_stdio(request.open_stdin);
+    userns::ProcessPlan process = request.process;
+    process.notifying = container_.spec.plan.process.notifying;
+    auto launched = userns::join(main_->launched().pidfd(), process, stdio.child(), {cgroup_fd(), {}});
+    std::string words, id = random_hex(64);
+    for (const auto& word : process.argv) words += " " + word;
+    launched.start(take_listener(process));
+    record_container_event(places_, container_.spec, "exec_create:" + words, {{"execID", id}});
+    record_container_event(places_, container_.spec, "exec_start:" + words, {{"execID", id}});
+    execs_.push_back({std::make_unique<Process>(std::move(launched), std::move(stdio)), client, std::move(id)});
+    client->queue(FrameType::started);
+  } catch (const Error& error) {
+    client->queue(FrameType::start_failure, encode_failure({error.what(), exit_code_of(error, 126), error.hint()}));
+  }
+}
+
+userns::TakeListener Supervisor::take_listener(const userns::ProcessPlan& process) {
+  if (!owner_) return {};
+  return [this, ids = played_ids(process)](Fd listener) { owner_->serve(std::move(listener), ids); };
+}
+
+void Supervisor::freeze(bool on) {
+  if (on) drop_check();
+  cgroup_->freeze(on);
+  state_.paused = on;
+  ContainerStore(places_).write_state(container_, state_);
+}
+
+void Supervisor::pause(const std::shared_ptr<Connection>& client, bool on) {
+  try {
+    require_possible(on ? Action::pause : Action::unpause, state_, container_.spec.name);
+    if (!cgroup_) {
+      throw Unsupported(fmt::format("container {} can't be paused: it has no cgroup of its own", container_.spec.name),
+                        "see 'sandbox doctor' for what delegates cgroups to you");
+    }
+    freeze(on);
+    record_container_event(places_, container_.spec, on ? "pause" : "unpause");
+    client->queue(FrameType::done);
+  } catch (const Error& error) {
+    client->queue(FrameType::start_failure, encode_failure({error.what(), 1, error.hint()}));
+  }
+}
+
+}  // namespace sandbox::container
