@@ -24,7 +24,7 @@
 #include <tuple>
 #include <utility>
 
-#include "profiles/allowed_calls.h"
+#include "profiles/calls_by_number.h"
 #include "profiles/capabilities.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/fd.h"
@@ -358,19 +358,34 @@ int number_on(std::uint32_t arch, const Verdict& verdict) {
   return ::seccomp_syscall_resolve_name_arch(arch, verdict.name.c_str());
 }
 
-/// The calls of `arch` that are allowed whatever their arguments.
-std::set<std::uint32_t> always_allowed(const std::vector<Verdict>& verdicts, std::uint32_t arch) {
+/// Calls up to this one have been there since Linux 4.20 or longer, under numbers that architectures choose, i386 for
+/// some two: a profile that does not name them denies them (arch/x86/entry/syscalls in Linux).
+constexpr int last_old_call = 402;
+
+/// Whether the default action denies: then a profile names what it knows.
+bool denies(std::uint32_t action) {
+  const std::uint32_t kind = action & SECCOMP_RET_ACTION_FULL;
+  return kind == SECCOMP_RET_ERRNO || kind == SECCOMP_RET_TRAP || kind == SECCOMP_RET_KILL_THREAD ||
+         kind == SECCOMP_RET_KILL_PROCESS;
+}
+
+/// What the number of a call on `arch` decides, whatever its arguments.
+ByNumber decided_by_number(const std::vector<Verdict>& verdicts, std::uint32_t default_action, std::uint32_t arch) {
   std::map<int, bool> always;
   for (const Verdict& verdict : verdicts) {
     const int number = number_on(arch, verdict);
     const bool allowed = verdict.action == SCMP_ACT_ALLOW && verdict.args.empty();
     if (number >= 0) always.try_emplace(number, true).first->second &= allowed;
   }
-  std::set<std::uint32_t> numbers;
+  ByNumber calls;
   for (const auto& [number, allowed] : always) {
-    if (allowed) numbers.insert(static_cast<std::uint32_t>(number));
+    if (allowed) calls.allowed.insert(static_cast<std::uint32_t>(number));
   }
-  return numbers;
+  if (denies(default_action)) {
+    const int newest = always.empty() ? 0 : always.rbegin()->first;
+    calls.newest = static_cast<std::uint32_t>(std::max(newest, last_old_call));
+  }
+  return calls;
 }
 
 /// What libseccomp is to decide on `arch`: everything but the calls `settled`.
@@ -429,10 +444,10 @@ std::vector<std::byte> compile_seccomp(const Json& profile, std::uint64_t capabi
   std::vector<sock_filter> program;
   Context decided;
   for (const std::uint32_t arch : {native_arch, sub_arch}) {
-    const auto allowed = always_allowed(verdicts, arch);
-    const auto front = allow_at_once(arch, allowed);
+    const ByNumber calls = decided_by_number(verdicts, default_action, arch);
+    const auto front = decide_at_once(arch, calls);
     program.insert(program.end(), front.begin(), front.end());
-    Context filter = filter_for(arch, verdicts, default_action, allowed);
+    Context filter = filter_for(arch, verdicts, default_action, calls.allowed);
     if (decided) {
       check(::seccomp_merge(decided.get(), filter.release()), "joining the architectures");
     } else {

@@ -1,5 +1,5 @@
 // Programs are followed as the kernel follows them, for every number that a call can have.
-#include "profiles/allowed_calls.h"
+#include "profiles/calls_by_number.h"
 
 #include <doctest/doctest.h>
 #include <linux/audit.h>
@@ -71,7 +71,7 @@ std::vector<sock_filter> compile(const Json& profile) {
 }
 
 void check_front(const std::set<std::uint32_t>& numbers) {
-  const auto program = allow_at_once(AUDIT_ARCH_X86_64, numbers);
+  const auto program = decide_at_once(AUDIT_ARCH_X86_64, {numbers, {}});
   for (std::uint32_t number = 0; number < 2100; ++number) {
     const std::uint32_t expected = numbers.contains(number) ? SECCOMP_RET_ALLOW : next_filter;
     if (answer(program, AUDIT_ARCH_X86_64, number) != expected) FAIL_CHECK("number " << number);
@@ -85,7 +85,7 @@ void check_front(const std::set<std::uint32_t>& numbers) {
 }  // namespace
 
 TEST_CASE("the front of a filter allows what it is given and leaves the rest to what follows") {
-  CHECK(allow_at_once(AUDIT_ARCH_X86_64, {}).empty());
+  CHECK(decide_at_once(AUDIT_ARCH_X86_64, {}).empty());
   check_front({0});
   check_front({7});
   check_front({0, 1, 2, 5, 6, 400});
@@ -96,9 +96,21 @@ TEST_CASE("the front of a filter allows what it is given and leaves the rest to 
     if (number % 3 != 0) every_third.insert(number);
   }
   check_front(all);
-  CHECK(allow_at_once(AUDIT_ARCH_X86_64, all).size() < 10);
+  CHECK(decide_at_once(AUDIT_ARCH_X86_64, {all, {}}).size() < 10);
   check_front(every_second);  // with branches farther than 255 instructions
   check_front(every_third);
+}
+
+TEST_CASE("what is newer than the newest call does not exist") {
+  for (const auto& allowed : {std::set<std::uint32_t>{}, {7}, {300}}) {
+    const auto program = decide_at_once(AUDIT_ARCH_X86_64, {allowed, 300});
+    CHECK(answer(program, AUDIT_ARCH_X86_64, 299) == next_filter);
+    CHECK(answer(program, AUDIT_ARCH_X86_64, 300) == (allowed.contains(300) ? SECCOMP_RET_ALLOW : next_filter));
+    for (const std::uint32_t number : {301U, 1000U, x32_bit, 0xffffffffU}) {
+      CHECK(answer(program, AUDIT_ARCH_X86_64, number) == foreign);
+    }
+    CHECK(answer(program, AUDIT_ARCH_I386, 301) == next_filter);
+  }
 }
 
 #if defined(__x86_64__)
@@ -117,8 +129,10 @@ TEST_CASE("a whole program answers for every number as its rules say, on both ar
                                    scmp_arch == SCMP_ARCH_X86 ? 359 : number("socket")};
     for (int call = 0; call < 700; ++call) {
       if (call == number("personality") || call == 102) continue;  // 102: socketcall of i386, below
-      const std::uint32_t expected = allowed.contains(call)     ? SECCOMP_RET_ALLOW
+      const int newest = 402;
+      const std::uint32_t expected = allowed.contains(call)   ? SECCOMP_RET_ALLOW
                                      : call == number("kill") ? SECCOMP_RET_ERRNO | 3U
+                                     : call > newest          ? foreign
                                                               : denied;
       if (answer(program, architecture, static_cast<std::uint32_t>(call)) != expected) FAIL_CHECK("number " << call);
     }
@@ -129,6 +143,19 @@ TEST_CASE("a whole program answers for every number as its rules say, on both ar
   CHECK(answer(program, AUDIT_ARCH_I386, 102, 3) == denied);             // socketcall(SYS_CONNECT)
   CHECK(answer(program, AUDIT_ARCH_X86_64, x32_bit | 1U) == foreign);
   CHECK(answer(program, AUDIT_ARCH_AARCH64, 1) == foreign);
+}
+
+TEST_CASE("a profile denies what it could have named, and has not heard of what is newer") {
+  const std::string start = R"({"defaultAction":")", end = R"(","syscalls":[{"names":["openat2"],"action":"SCMP_ACT_ALLOW"}]})";
+  const auto result = [&](const char* action, std::uint32_t call) {
+    return answer(compile(parse_json(start + action + end, "test")), AUDIT_ARCH_X86_64, call);
+  };
+  constexpr std::uint32_t pidfd_open = 434, openat2 = 437, cachestat = 451;
+  CHECK(result("SCMP_ACT_ERRNO", pidfd_open) == denied);
+  CHECK(result("SCMP_ACT_ERRNO", openat2) == SECCOMP_RET_ALLOW);
+  CHECK(result("SCMP_ACT_ERRNO", cachestat) == foreign);
+  CHECK(result("SCMP_ACT_KILL_PROCESS", cachestat) == foreign);
+  CHECK(result("SCMP_ACT_LOG", cachestat) == SECCOMP_RET_LOG);
 }
 
 TEST_CASE("the built-in profile's program is short") {
