@@ -245,7 +245,7 @@ void make_cgroup_namespace(const LaunchHooks& hooks, int channel) {
   tell_parent();
 }
 
-void set_up_container(const LaunchPlan& plan, const std::vector<Fd>& id_mapped, const StdioFds& stdio,
+void set_up_container(const LaunchPlan& plan, const std::vector<Fd>& beforehand, const StdioFds& stdio,
                       const LaunchHooks& hooks, int channel) {
   expect_word(channel, Word::prepared);
   if (plan.namespaces.time) make_time_namespace(plan.namespaces.clock_offsets);
@@ -263,7 +263,7 @@ void set_up_container(const LaunchPlan& plan, const std::vector<Fd>& id_mapped, 
     const int fds[] = {device.get(), user_namespace.get()};
     send_word(channel, Word::root, fds);
   });
-  const std::vector<Fd> read_only_last = apply_mounts(root.get(), plan, propagating, id_mapped);
+  const std::vector<Fd> read_only_last = apply_mounts(root.get(), plan, propagating, beforehand);
   if (hooks.before_root) {
     send_word(channel, Word::mounted);
     expect_word(channel, Word::prepared);
@@ -326,9 +326,9 @@ void send_failure(int channel, int exit_code, std::string_view message, std::str
   (void)sys::write(channel, buffer, size);
 }
 
-void run_container_child(const LaunchPlan& plan, const std::vector<Fd>& id_mapped, const StdioFds& stdio,
+void run_container_child(const LaunchPlan& plan, const std::vector<Fd>& beforehand, const StdioFds& stdio,
                          const LaunchHooks& hooks, int channel) noexcept {
-  run_guarded(channel, [&] { set_up_container(plan, id_mapped, stdio, hooks, channel); });
+  run_guarded(channel, [&] { set_up_container(plan, beforehand, stdio, hooks, channel); });
 }
 
 void run_joined_child(const ProcessPlan& process, const StdioFds& stdio, int channel) noexcept {

@@ -8,8 +8,8 @@
 
 namespace sandbox::userns {
 
-/// `id_mapped`: clone_id_mapped(plan.mounts).
-[[noreturn]] void run_container_child(const LaunchPlan& plan, const std::vector<Fd>& id_mapped,
+/// `beforehand`: clone_beforehand(plan).
+[[noreturn]] void run_container_child(const LaunchPlan& plan, const std::vector<Fd>& beforehand,
                                       const StdioFds& stdio, const LaunchHooks& hooks, int channel) noexcept;
 /// Child of join(): already in the container's namespaces.
 [[noreturn]] void run_joined_child(const ProcessPlan& process, const StdioFds& stdio, int channel) noexcept;

@@ -211,10 +211,10 @@ Launched Launched::begin(const LaunchPlan& plan, const StdioFds& stdio, const La
   const std::string what =
       cgroup.directory >= 0 ? "creating the container's namespaces in its cgroup" : "creating the container's namespaces";
   const std::vector<OpenedNamespace> joined = open_namespaces(plan.namespaces.joined);
-  const std::vector<Fd> id_mapped = clone_id_mapped(plan.mounts);
+  const std::vector<Fd> beforehand = clone_beforehand(plan);
   Launched launched;
   sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("socketpair");
-  const auto run = [&](int own_channel) { run_container_child(plan, id_mapped, stdio, hooks, own_channel); };
+  const auto run = [&](int own_channel) { run_container_child(plan, beforehand, stdio, hooks, own_channel); };
   const Dumpable dumpable;  // the new process's /proc files must be ours while its maps are written
   if (joined.empty() && !cgroup.carry) {
     auto made = sys::clone3(clone_flags(plan.namespaces), cgroup.directory);

@@ -149,15 +149,25 @@ void refuse_link(int root, const std::string& path) {
   if (link && S_ISLNK(link->st_mode)) throw InvalidInput(fmt::format("'{}' is a symbolic link in the image", path));
 }
 
-Fd clone_source(const MountOp& op) {
+Result<Fd> try_to_clone_source(const MountOp& op) {
   const unsigned recursive = op.recursive ? static_cast<unsigned>(AT_RECURSIVE) : 0U;
-  return sys::open_tree(AT_FDCWD, op.source.c_str(), OPEN_TREE_CLONE | recursive) |
-         or_throw("bind source '{}'", op.source);
+  return sys::open_tree(AT_FDCWD, op.source.c_str(), OPEN_TREE_CLONE | recursive);
 }
 
-/// `made`: the copy, when it has been made already.
-Fd apply_bind(int root, const MountOp& op, const Fd& made) {
-  Fd tree = made ? sys::dup(made.get()) | or_throw("bind source '{}'", op.source) : clone_source(op);
+Fd clone_source(const MountOp& op) { return try_to_clone_source(op) | or_throw("bind source '{}'", op.source); }
+
+/// What is to be attached: a copy that has been made here or by the launching process, or one that is made now.
+Fd source_copy(const MountOp& op, const Fd& made, const Fd& beforehand) {
+  const auto duplicate = [&](const Fd& copy) { return sys::dup(copy.get()) | or_throw("bind source '{}'", op.source); };
+  if (made) return duplicate(made);
+  if (op.ids) return duplicate(beforehand);
+  auto copy = try_to_clone_source(op);
+  const bool is_unreachable = !copy && copy.error().value == EACCES;
+  if (is_unreachable && beforehand) return duplicate(beforehand);
+  return std::move(copy) | or_throw("bind source '{}'", op.source);
+}
+
+Fd apply_bind(int root, const MountOp& op, Fd tree) {
   sys::mount_setattr(tree.get(), attributes_of(op), 0, op.recursive) | or_throw("bind mount '{}'", op.source);
   set_attributes(tree.get(), op);
   const auto status = sys::fstat(tree.get()) | or_throw("bind source '{}'", op.source);
@@ -265,8 +275,8 @@ Fd make_empty_directory() {
 }
 
 /// The mount; none where there is nothing to mount.
-Fd apply_mount(int root, const MountOp& op, const std::string& label, const Fd& made) {
-  if (op.kind == MountKind::bind) return apply_bind(root, op, made);
+Fd apply_mount(int root, const MountOp& op, const std::string& label, const Fd& made, const Fd& beforehand) {
+  if (op.kind == MountKind::bind) return apply_bind(root, op, source_copy(op, made, beforehand));
   return op.kind == MountKind::remount ? apply_remount(root, op) : apply_new(root, op, label);
 }
 
@@ -311,23 +321,28 @@ std::vector<Fd> clone_sources(const std::vector<MountOp>& mounts) {
   return copies;
 }
 
-std::vector<Fd> clone_id_mapped(const std::vector<MountOp>& mounts) {
-  std::vector<Fd> copies(mounts.size());
-  for (std::size_t i = 0; i < mounts.size(); ++i) {
-    const MountOp& op = mounts[i];
-    if (op.kind != MountKind::bind || !op.ids) continue;
-    copies[i] = clone_with_ids(op.source, op.recursive, *op.ids);
+std::vector<Fd> clone_beforehand(const LaunchPlan& plan) {
+  std::vector<Fd> copies(plan.mounts.size());
+  for (std::size_t i = 0; i < copies.size(); ++i) {
+    const MountOp& op = plan.mounts[i];
+    if (op.kind != MountKind::bind) continue;
+    if (op.ids) {
+      copies[i] = clone_with_ids(op.source, op.recursive, *op.ids);
+    } else if (auto copy = plan.namespaces.user ? try_to_clone_source(op) : Result<Fd>(Fd())) {
+      if (*copy) sys::mount_setattr(copy->get(), 0, 0, true, MS_PRIVATE) | or_throw("bind source '{}'", op.source);
+      copies[i] = std::move(*copy);
+    }
   }
   return copies;
 }
 
-std::vector<Fd> apply_mounts(int root, const LaunchPlan& plan, const std::vector<Fd>& propagating,
-                             const std::vector<Fd>& id_mapped) {
+std::vector<Fd> apply_mounts(int root, const LaunchPlan& plan, const std::vector<Fd>& made,
+                             const std::vector<Fd>& beforehand) {
   std::vector<Fd> read_only_last;
   bool populated = !plan.populate_dev;
   for (std::size_t i = 0; i < plan.mounts.size(); ++i) {
     const MountOp& op = plan.mounts[i];
-    Fd mount = apply_mount(root, op, plan.mount_label, id_mapped[i] ? id_mapped[i] : propagating[i]);
+    Fd mount = apply_mount(root, op, plan.mount_label, made[i], beforehand[i]);
     if (!mount) continue;
     set_propagation(mount.get(), op);
     if (op.kind == MountKind::tmpfs && (op.read_only || (op.own.set & MOUNT_ATTR_RDONLY) != 0)) {

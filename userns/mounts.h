@@ -23,12 +23,14 @@ Fd make_directory_in_root(int root, const std::string& path);
 std::vector<Fd> clone_propagating(const std::vector<MountOp>& mounts);
 /// The same of everything that is to be bound.
 std::vector<Fd> clone_sources(const std::vector<MountOp>& mounts);
-/// Copies of what is to be bound with other ids, in the same form. Runs in the launching process, whose ids they are.
-std::vector<Fd> clone_id_mapped(const std::vector<MountOp>& mounts);
+/// Copies in the same form that only the launching process can make: of what is to be bound with other ids, which are its
+/// to give, and of what the container's root, in a user namespace of its own, may be unable to reach; none where the
+/// process is not privileged itself.
+std::vector<Fd> clone_beforehand(const LaunchPlan& plan);
 /// The plan's mounts in their order, and what belongs into /dev. The last two: copies that have been made. Returns those
 /// that are to be closed to writers when everything has been put into them.
-[[nodiscard]] std::vector<Fd> apply_mounts(int root, const LaunchPlan& plan, const std::vector<Fd>& propagating,
-                                           const std::vector<Fd>& id_mapped);
+[[nodiscard]] std::vector<Fd> apply_mounts(int root, const LaunchPlan& plan, const std::vector<Fd>& made,
+                                           const std::vector<Fd>& beforehand);
 void close_to_writers(const std::vector<Fd>& mounts);
 void mask_paths(int root, const std::vector<std::string>& paths);
 void make_paths_read_only(int root, const std::vector<std::string>& paths);

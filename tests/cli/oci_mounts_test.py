@@ -2,12 +2,14 @@
 
 import json
 import os
+import pathlib
 import re
 import resource
 import subprocess
 import unittest
 
 from oci_case import OciCase
+from sandbox_case import has_range
 
 
 class Ids(OciCase):
@@ -41,6 +43,24 @@ class Ids(OciCase):
             done = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script], cwd=self.bundle, env=self.env,
                                   capture_output=True, text=True, check=False, timeout=60)
             self.assertEqual((done.stdout.splitlines(), done.stderr), (seen, ""), option)
+
+    def test_what_the_caller_reaches_is_bound_where_the_containers_root_does_not(self):
+        if not has_range():
+            return  # the other of the two users that run this test has one
+        os.chmod(self.home, 0o711)
+        os.makedirs(self.home + "/closed/data", 0o777)
+        pathlib.Path(self.home, "closed/data/file").write_text("seen\n", encoding="utf-8")
+        os.chmod(self.home + "/closed", 0o700)
+        os.mkdir(self.rootfs + "/t")
+        self.program("cat", "/t/file")
+        with self.config() as config:
+            for key in ("uidMappings", "gidMappings"):
+                config["linux"][key] = [{"containerID": 0, "hostID": 1000, "size": 10}]
+        for option in ("bind", "rbind"):
+            self.mount(source=self.home + "/closed/data", options=[option, "ro"])
+            done = subprocess.run(["unshare", "--user", "--map-root-user", "--map-auto", "--mount", *self.command("run", "c")],
+                                  cwd=self.bundle, env=self.env, capture_output=True, text=True, check=False, timeout=60)
+            self.assertEqual((done.stdout, done.stderr), ("seen\n", ""), option)
 
     def test_ids_that_are_not_ours_to_change(self):
         self.program("true")
