@@ -112,10 +112,8 @@ std::unique_ptr<Decoder> choose_decoder(std::span<const std::byte> start) {
 
 }  // namespace
 
-LayerStream::LayerStream(int fd, std::uint64_t max_bytes) : fd_(fd), max_bytes_(max_bytes) {
-  fill();
-  decoder_ = choose_decoder(pending_);
-}
+LayerStream::LayerStream(int fd, std::uint64_t max_bytes)
+    : fd_(fd), max_bytes_(max_bytes), ahead_([this](std::span<std::byte> output) { return decode(output); }) {}
 
 /// Refills the whole input buffer, so that the first bytes are never split. Precondition: nothing is pending.
 void LayerStream::fill() {
@@ -128,25 +126,31 @@ void LayerStream::fill() {
   pending_ = std::span(input_).first(size);
 }
 
-std::span<const std::byte> LayerStream::next() {
+std::size_t LayerStream::decode(std::span<std::byte> output) {
   for (;;) {
     if (pending_.empty() && !end_of_input_) fill();
+    if (!decoder_) decoder_ = choose_decoder(pending_);
     const std::size_t before = pending_.size();
-    const std::size_t size = decoder_->decode(pending_, output_);
+    const std::size_t size = decoder_->decode(pending_, output);
     if (size > 0) {
       bytes_ += size;
       if (bytes_ > max_bytes_) {
         throw InvalidInput(fmt::format("layer archive: more than {} bytes uncompressed", max_bytes_));
       }
-      digest_.update(output_.data(), size);
-      return std::span(output_).first(size);
+      return size;
     }
     if (pending_.empty() && end_of_input_) {
       if (!decoder_->complete()) throw InvalidInput("layer archive: truncated compressed data");
-      return {};
+      return 0;
     }
     if (before != 0 && pending_.size() == before) throw InvalidInput("layer archive: damaged compressed data");
   }
+}
+
+std::span<const std::byte> LayerStream::next() {
+  const auto block = ahead_.next();
+  digest_.update(block.data(), block.size());
+  return block;
 }
 
 std::string LayerStream::finish() {

@@ -1,5 +1,6 @@
-// The pull side of a layer: a compressed archive read from a descriptor, handed on uncompressed, in
-// blocks, while its digest runs. Memory is bounded whatever the input (zstd windows to 128 MiB).
+// The pull side of a layer: a compressed archive read from a descriptor, handed on uncompressed, in blocks, while its
+// digest runs. A thread of its own reads and inflates, which takes as long as all that is done with the blocks. Memory
+// is bounded whatever the input (zstd windows to 128 MiB).
 #pragma once
 
 #include <array>
@@ -9,6 +10,7 @@
 #include <span>
 #include <string>
 
+#include "fuse-overlay/store/read_ahead.h"
 #include "sandbox/base/digest.h"
 
 namespace sandbox::overlay {
@@ -25,8 +27,8 @@ class Decoder {
 
 class LayerStream {
  public:
-  /// Borrows `fd`, which is read from its current position. The uncompressed stream may have at
-  /// most `max_bytes` bytes.
+  /// Borrows `fd`, a regular file that is read from its current position. The uncompressed stream may have at most
+  /// `max_bytes` bytes.
   LayerStream(int fd, std::uint64_t max_bytes);
 
   /// The next uncompressed bytes, valid until the next call; empty at the end. Throws InvalidInput
@@ -38,14 +40,15 @@ class LayerStream {
 
  private:
   void fill();
+  std::size_t decode(std::span<std::byte> output);
 
   int fd_;
   std::uint64_t max_bytes_, bytes_ = 0;
   bool end_of_input_ = false;
   std::array<std::byte, 64U << 10> input_;
-  std::array<std::byte, 128U << 10> output_;
   std::span<const std::byte> pending_;  ///< The part of input_ not decoded yet.
   std::unique_ptr<Decoder> decoder_;
+  ReadAhead ahead_;  ///< Uses all of the above.
   Sha256 digest_;
 };
 

@@ -12,11 +12,15 @@ constexpr Option kOptions[] = {{"force", 'f', nullptr, "Force removal of the ima
 int run(const Arguments& arguments) {
   const Places places = find_places();
   image::ImageStore store(places);
+  const bool force = arguments.flag("force");
   int status = 0;
   for (const auto& name : arguments.positional) {
     try {
-      const auto lines = store.remove(name, arguments.flag("force"), [&] { return engine::image_users(places); });
+      const auto lines = store.remove(name, force, [&] { return engine::image_users(places); });
       for (const auto& line : lines) print(line + "\n");
+    } catch (const NotFound& error) {
+      print_error(error.what(), error.hint());
+      if (!force) status = 1;  // with --force Docker only tells
     } catch (const Error& error) {
       print_error(error.what(), error.hint());
       status = 1;
