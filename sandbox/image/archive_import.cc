@@ -8,6 +8,7 @@
 #include "sandbox/base/sys.h"
 #include "sandbox/image/archive_reader.h"
 #include "sandbox/image/layout.h"
+#include "sandbox/image/registry_manifest.h"
 
 namespace sandbox::image {
 namespace {
@@ -46,7 +47,7 @@ std::string now() {
 
 }  // namespace
 
-std::string ImageStore::import(int archive_fd, const Reference& name) {
+std::string ImageStore::import(int archive_fd, const Reference& name, const ImportOptions& options) {
   const Staged file = stage(), plain = stage();
   Descriptor layer = receive(archive_fd, file.path());
   require_tar(file.path());
@@ -61,9 +62,17 @@ std::string ImageStore::import(int archive_fd, const Reference& name) {
     adopt_blob(plain.path(), diff_id);
   }
   const std::string created = now();
-  const Json config = {{"created", created}, {"architecture", host_architecture()}, {"os", "linux"},
-                       {"config", Json::object()}, {"rootfs", {{"type", "layers"}, {"diff_ids", Json::array({diff_id})}}},
-                       {"history", Json::array({{{"created", created}, {"comment", "imported"}}})}};
+  Json config = {{"created", created},
+                 {"architecture", host_architecture()},
+                 {"os", "linux"},
+                 {"config", options.config},
+                 {"rootfs", {{"type", "layers"}, {"diff_ids", Json::array({diff_id})}}},
+                 {"history", Json::array({{{"created", created}, {"comment", options.comment}}})}};
+  if (!options.platform.empty()) {
+    const Platform platform = parse_platform(options.platform);
+    config["architecture"] = platform.architecture;
+    if (!platform.variant.empty()) config["variant"] = platform.variant;
+  }
   const std::string id = write_image(config, {layer}, name);
   tell("import", id, "");
   return id;

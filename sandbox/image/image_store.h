@@ -77,6 +77,11 @@ struct StoreUsage {
   std::uint64_t reclaimable = 0;  ///< What no image of a container needs.
 };
 
+struct ImportOptions {
+  Json config = Json::object();  ///< The member "config" of the image's.
+  std::string comment = "imported", platform;  ///< Empty platform: this machine's.
+};
+
 struct CheckOptions {
   bool full = false;  ///< Also compare what unpacked files hold with their layers' archives.
   bool repair = false;
@@ -146,7 +151,7 @@ class ImageStore {
   /// layout's own one or a reference; NotFound when there is none.
   std::vector<std::string> load(int archive_fd, const std::string& only = {});
   /// `import`: a root tarball as a one-layer image; returns its id.
-  std::string import(int archive_fd, const Reference& name);
+  std::string import(int archive_fd, const Reference& name, const ImportOptions& options = {});
   /// `commit`: an image like `base` with one more layer, which `write` puts into an open file, or none when that is
   /// empty. `document`: the new config (image-spec config.md) but for this layer; its last history entry is the
   /// layer's. Returns the image's id, when it is on the disk.

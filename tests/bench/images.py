@@ -106,35 +106,42 @@ class Registry:
 
 
 class Bench:
+    """Where each tool keeps its images: `fresh` gives them empty stores. Nothing is deleted before the end, because ext4
+    is slow to make files where many have just been deleted."""
+
     def __init__(self, sandbox, home, registry):
-        self.sandbox, self.home = sandbox, home
+        self.sandbox, self.home, self.number = sandbox, home, 0
         self.image = f"127.0.0.1:{registry.port}/image:1"
-        self.env = dict(os.environ, SANDBOX_STORE_DIR=str(home / "store"), SANDBOX_RUNTIME_DIR=str(home / "run"))
+        self.env = dict(os.environ, SANDBOX_RUNTIME_DIR=str(home / "run"))
         (home / "run").mkdir(mode=0o700)
+        self.fresh()
+
+    def fresh(self):
+        self.number += 1
+        self.place = self.home / f"{self.number}"
+        self.place.mkdir()
+        self.env["SANDBOX_STORE_DIR"] = str(self.place / "store")
+        self.ours("images")  # and so the first is not the one that prepares a store
+        self.podman("images")
 
     def ours(self, *words):
         measuring.run([self.sandbox, *words], self.env)
 
     def podman(self, *words):
-        measuring.run(["podman", "--root", str(self.home / "podman"), "--runroot", str(self.home / "podman-run"), *words])
-
-    def forget(self):
-        shutil.rmtree(self.home / "oci-copy", ignore_errors=True)
-        shutil.rmtree(self.home / "bundle", ignore_errors=True)
-        self.ours("rmi", "-f", self.image)
-        self.podman("rmi", "-f", self.image)
+        measuring.run(["podman", "--root", str(self.place / "podman"), "--runroot", str(self.home / "podman-run"),
+                       *words])
 
     def pull_ours(self):
         self.ours("pull", "-q", self.image)
-        self.ours("create", "--name", "box", self.image)
+        self.ours("create", self.image)
 
     def pull_podman(self):
         self.podman("pull", "-q", "--tls-verify=false", self.image)
 
     def pull_skopeo(self):
         measuring.run(["skopeo", "--insecure-policy", "copy", "-q", "--src-tls-verify=false", f"docker://{self.image}",
-                       f"oci:{self.home}/oci-copy:image"])
-        measuring.run(["umoci", "unpack", "--rootless", "--image", f"{self.home}/oci-copy:image", f"{self.home}/bundle"])
+                       f"oci:{self.place}/oci:image"])
+        measuring.run(["umoci", "unpack", "--rootless", "--image", f"{self.place}/oci:image", f"{self.place}/bundle"])
 
 
 def peak_memory(command, env):
@@ -167,16 +174,11 @@ def compare(report, what, medians):
 
 
 def measure(bench, layers, options, report):
-    def clean():
-        if "box" in subprocess.run([bench.sandbox, "ps", "-a"], env=bench.env, capture_output=True, text=True, check=True).stdout:
-            bench.ours("rm", "-f", "box")
-        bench.forget()
-
     compare(report, "pull", rounds_of(options.rounds, {"pull, ours": bench.pull_ours, "pull, podman": bench.pull_podman,
-                                                       "pull, skopeo and umoci": bench.pull_skopeo}, clean))
+                                                       "pull, skopeo and umoci": bench.pull_skopeo}, bench.fresh))
     inflate = measuring.duration(lambda: [zlib.decompressobj(31).decompress(layer.read_bytes()) for layer in layers])
     print(f"{'(zlib alone, in one thread)':36} {inflate * 1000:8.0f} ms", flush=True)
-    clean()
+    bench.fresh()
     memory = peak_memory([bench.sandbox, "pull", "-q", bench.image], bench.env)
     report.bar("peak memory of a pull", memory / (1 << 20), 80, " MiB")
     bench.pull_podman()
@@ -192,7 +194,7 @@ def measure(bench, layers, options, report):
     bench.ours("save", "-o", files["ours"], bench.image)
     compare(report, "load", rounds_of(options.rounds, {
         "load, ours": lambda: bench.ours("load", "-q", "-i", files["ours"]),
-        "load, podman": lambda: bench.podman("load", "-q", "-i", files["podman"])}, clean))
+        "load, podman": lambda: bench.podman("load", "-q", "-i", files["podman"])}, bench.fresh))
     bench.ours("load", "-q", "-i", files["ours"])
     bench.podman("load", "-q", "-i", files["podman"])
 
@@ -207,7 +209,6 @@ def measure(bench, layers, options, report):
             finally:
                 empty.stop()
     compare(report, "push", medians_of(pushes))
-    clean()
 
 
 def main():

@@ -1,7 +1,9 @@
 """Archives of images: the same bytes each time, read by others, and loaded with the digests that the images had."""
 
 import bz2
+import functools
 import hashlib
+import http.server
 import json
 import lzma
 import os
@@ -10,6 +12,7 @@ import pty
 import subprocess
 import sys
 import tarfile
+import threading
 import unittest
 
 import registry_server
@@ -192,6 +195,37 @@ class Others(SaveCase):
             entry("config.json", config), entry("manifest.json", json.dumps(manifest))]))
         self.assertEqual(self.ok("load", "-i", self.file), "Loaded image: twice:1\n")
         self.assertEqual(json.loads(self.ok("inspect", "twice:1"))[0]["RootFS"]["Layers"], [diff_id] * 2)
+
+
+class Imported(SaveCase):
+    def root(self):
+        pathlib.Path(self.file).write_bytes(tar(tools() + [entry("a", "1")]))
+        return self.file
+
+    def test_instructions_of_a_dockerfile_complete_what_is_imported(self):
+        image = self.ok("import", "-c", 'CMD ["cat", "/a"]', "--change", "ENV PATH=/bin", "-m", "made by hand",
+                        self.root(), "r:1")
+        self.assertEqual(self.ok("run", "--rm", "r:1"), "1")
+        shown = json.loads(self.ok("inspect", "r:1"))[0]
+        self.assertEqual((shown["Id"], shown["Comment"]), (image.strip(), "made by hand"))
+        self.ok("import", "--platform", "linux/arm64/v8", self.file, "r:2")
+        shown = json.loads(self.ok("inspect", "r:2"))[0]
+        self.assertEqual((shown["Architecture"], shown["Variant"], shown["Comment"]),
+                         ("arm64", "v8", f"Imported from {self.file}"))
+        for words, reason in ((("-c", "FROM x"), "FROM"), (("--platform", "windows/amd64"), "invalid platform")):
+            self.assertIn(reason, self.sandbox("import", *words, self.file, "r:3").stderr)
+
+    def test_an_archive_comes_from_a_server(self):
+        self.root()
+        serve = functools.partial(http.server.SimpleHTTPRequestHandler, directory=self.home)
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            place = f"http://127.0.0.1:{server.server_address[1]}"
+            self.ok("import", f"{place}/saved.tar", "r:1")
+            self.assertIn("status 404", self.sandbox("import", f"{place}/nonesuch.tar").stderr)
+            server.shutdown()
+        self.assertEqual(self.ok("run", "--rm", "r:1", "cat", "/a"), "1")
+        self.assertEqual(self.leftovers(), [])
 
 
 class HostileLayouts(SaveCase):
