@@ -70,6 +70,17 @@ std::vector<Setting> plan_settings(const Limits& limits) {
   return settings;
 }
 
+std::vector<Setting> plan_changes(const Limits& before, const Limits& after) {
+  const std::vector<Setting> present = plan_settings(before);
+  std::vector<Setting> changes = plan_settings(after);
+  std::erase_if(changes, [&](const Setting& setting) {
+    return std::ranges::any_of(
+        present, [&](const Setting& old) { return old.file == setting.file && old.value == setting.value; });
+  });
+  if (before.pids != 0 && after.pids == 0) changes.push_back({"--pids-limit", "pids.max", "max"});
+  return changes;
+}
+
 std::vector<std::string> controllers_of(const std::vector<Setting>& settings) {
   std::vector<std::string> controllers;
   for (const Setting& setting : settings) {

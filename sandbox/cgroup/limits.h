@@ -33,6 +33,8 @@ struct Setting {
 
 /// In the order of writing.
 std::vector<Setting> plan_settings(const Limits& limits);
+/// What to write where `before` is in force, so that `after` is.
+std::vector<Setting> plan_changes(const Limits& before, const Limits& after);
 /// The controllers that the settings need, each once.
 std::vector<std::string> controllers_of(const std::vector<Setting>& settings);
 /// The same limits without those that `setting`'s option asked for.

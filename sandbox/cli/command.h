@@ -71,6 +71,7 @@ extern const Command
     kSave,
     kSearch,
     kStart,
+    kStats,
     kStop,
     kSystemDf,
     kSystemFsck,
@@ -78,6 +79,7 @@ extern const Command
     kTag,
     kTop,
     kUnpause,
+    kUpdate,
     kVersion,
     kWait;
 

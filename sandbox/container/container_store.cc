@@ -25,6 +25,7 @@
 namespace sandbox::container {
 namespace {
 
+constexpr std::size_t largest_description = 16U << 20;
 constexpr const char* unfinished_prefix = ".new-";
 constexpr const char* removed_prefix = ".old-";
 
@@ -141,7 +142,7 @@ class LostContainer : public InvalidInput {
 };
 
 Container load(const std::string& directory) {
-  const std::string text = read_file(directory + "/container.json", 16U << 20);
+  const std::string text = read_file(directory + "/container.json", largest_description);
   if (never_reached_the_disk(text)) throw LostContainer();
   Container container{spec_from_json(parse_json(text, "container.json")), load_state(directory), directory};
   sweep_cgroup(container);
@@ -285,15 +286,23 @@ void ContainerStore::write_state(const Container& container, const State& state)
 }
 
 void ContainerStore::rename(const Container& container, const std::string& name) const {
-  const FileLock lock(root() + "/.lock");
-  for (const auto& other : list()) {
-    if (other.spec.name == name) refuse_name(other);
-  }
-  if (!path_exists(container.directory)) throw NotFound(fmt::format("no such container: {}", container.spec.name));
-  Spec renamed = container.spec;
-  renamed.name = name;
-  write_file_atomic(container.directory + "/container.json", dump(to_json(renamed)));
+  const Spec renamed = change(container, [&](Spec& spec) {
+    for (const auto& other : list()) {
+      if (other.spec.name == name) refuse_name(other);
+    }
+    spec.name = name;
+  });
   record_container_event(places_, renamed, "rename", {{"oldName", container.spec.name}});
+}
+
+Spec ContainerStore::change(const Container& container, const std::function<void(Spec&)>& apply) const {
+  const FileLock lock(root() + "/.lock");
+  const std::string path = container.directory + "/container.json";
+  if (!path_exists(path)) throw NotFound(fmt::format("no such container: {}", container.spec.name));
+  Spec changed = spec_from_json(parse_json(read_file(path, largest_description), "container.json"));
+  apply(changed);
+  write_file_atomic(path, dump(to_json(changed)));
+  return changed;
 }
 
 /// Out of sight, under the store's lock.
@@ -413,6 +422,11 @@ std::vector<PublishedPort> published_ports(const Container& container) {
   const auto& bound = container.state.host_ports;
   for (std::size_t i = 0; i < ports.size() && i < bound.size(); ++i) ports[i].host_port = bound[i];
   return ports;
+}
+
+std::string cgroup_path(const Container& container) {
+  const std::string record = cgroup_record(container.directory);
+  return path_exists(record) ? read_file(record) : std::string();
 }
 
 void record_cgroup(const Container& container, const std::string& path) {

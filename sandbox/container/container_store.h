@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,6 +43,8 @@ class ContainerStore {
   void write_state(const Container& container, const State& state) const;
   /// Durable. Throws Conflict when another container has the name.
   void rename(const Container& container, const std::string& name) const;
+  /// Durable: `apply` to its description, which is read under the store's lock. Returns the new one. Throws NotFound.
+  Spec change(const Container& container, const std::function<void(Spec&)>& apply) const;
   /// Precondition: not running (Conflict otherwise). What a killed supervisor has left goes too: its container's
   /// first process, if it lives on, and the control socket.
   void remove(const Container& container) const;
@@ -88,6 +91,8 @@ bool supervisor_hangs(const Container& container);
 /// The last resort: SIGKILL for the supervisor, which takes the container with it.
 void kill_supervisor(const Container& container);
 
+/// The container's cgroup; empty when it has none.
+std::string cgroup_path(const Container& container);
 /// Keeps the path of the container's cgroup in its directory, lest it outlive a killed supervisor: reading the
 /// container then removes it. An empty path forgets it.
 void record_cgroup(const Container& container, const std::string& path);

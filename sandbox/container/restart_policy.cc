@@ -24,8 +24,9 @@ bool wants(const RestartPolicy& policy, int exit_code, int count) {
 
 }  // namespace
 
-std::optional<std::chrono::milliseconds> Restarts::after(int exit_code, std::chrono::milliseconds ran, bool stopped) {
-  if (stopped || !wants(policy_, exit_code, count_)) return {};
+std::optional<std::chrono::milliseconds> Restarts::after(const RestartPolicy& policy, int exit_code,
+                                                         std::chrono::milliseconds ran, bool stopped) {
+  if (stopped || !wants(policy, exit_code, count_)) return {};
   if (ran >= kGoodRun) pause_ = {};
   pause_ = pause_.count() == 0 ? kFirstPause : std::min(pause_ * 2, kLongestPause);
   ++count_;

@@ -10,15 +10,13 @@ namespace sandbox::container {
 
 class Restarts {
  public:
-  explicit Restarts(const RestartPolicy& policy) : policy_(policy) {}
-
   /// The pause before the next start; none: it stays ended. `ran`: since its last start. `stopped`: somebody has asked
   /// it to end. Each time that it starts again counts.
-  std::optional<std::chrono::milliseconds> after(int exit_code, std::chrono::milliseconds ran, bool stopped);
+  std::optional<std::chrono::milliseconds> after(const RestartPolicy& policy, int exit_code,
+                                                 std::chrono::milliseconds ran, bool stopped);
   int count() const { return count_; }
 
  private:
-  RestartPolicy policy_;
   std::chrono::milliseconds pause_{};
   int count_ = 0;
 };

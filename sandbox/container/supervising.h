@@ -81,6 +81,7 @@ class Supervisor {
   void deliver(Stream stream, std::string_view data);
   void end_asked(int signal);
   bool start_again();
+  void read_changes();
   void be_between_runs(Clock::time_point until);
   void tend_health(Clock::time_point now);
   void start_check(Clock::time_point now);

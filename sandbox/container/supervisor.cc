@@ -53,8 +53,7 @@ Supervisor::Supervisor(const Places& places, Container container, const std::sha
       lock_(std::in_place, container_, supervisor_ending_time),
       signals_(take_signals()),
       log_(log_sink(container_)),
-      clients_(first),
-      restarts_(container_.spec.restart) {}
+      clients_(first) {}
 
 void Supervisor::enter_cgroup() {
   const Spec& spec = container_.spec;
@@ -288,11 +287,25 @@ void Supervisor::release() {
   state_.host_ports.clear();
 }
 
+/// What `update` and `rename` have changed meanwhile.
+void Supervisor::read_changes() {
+  try {
+    const auto now = ContainerStore(places_).read(container_.spec.id);
+    if (!now) return;
+    container_.spec.name = now->spec.name;
+    container_.spec.restart = now->spec.restart;
+    container_.spec.limits = now->spec.limits;
+  } catch (const Error&) {
+    // It has been damaged: what we know counts.
+  }
+}
+
 /// What the policy says after an end. True when the container runs again; otherwise it has stayed ended, and where it
 /// could not start its last end counts.
 bool Supervisor::start_again() {
+  read_changes();
   const auto ran = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_);
-  const auto pause = failure_.empty() ? restarts_.after(main_->exit_code(), ran, stopped_) : std::nullopt;
+  const auto pause = failure_.empty() ? restarts_.after(container_.spec.restart, main_->exit_code(), ran, stopped_) : std::nullopt;
   if (!pause) return false;
   be_between_runs(Clock::now() + *pause);
   if (stopped_) return false;

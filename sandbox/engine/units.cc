@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include <charconv>
+#include <span>
 
 #include "sandbox/base/error.h"
 
@@ -77,15 +78,29 @@ std::string human_duration(std::int64_t seconds) {
   return fmt::format("{} years", hours / 24 / 365);
 }
 
-std::string human_size(std::uint64_t bytes) {
-  static constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+namespace {
+
+/// In the largest of the units that leaves one before the point, with so many digits.
+std::string sized(std::uint64_t bytes, double base, int digits, std::span<const char* const> units) {
   double size = static_cast<double>(bytes);
   std::size_t unit = 0;
-  while (size >= 1000 && unit + 1 < std::size(kUnits)) {
-    size /= 1000;
+  while (size >= base && unit + 1 < units.size()) {
+    size /= base;
     ++unit;
   }
-  return fmt::format("{:.3g}{}", size, kUnits[unit]);
+  return fmt::format("{:.{}g}{}", size, digits, units[unit]);
+}
+
+}  // namespace
+
+std::string human_size(std::uint64_t bytes) {
+  static constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+  return sized(bytes, 1000, 3, kUnits);
+}
+
+std::string binary_size(std::uint64_t bytes) {
+  static constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  return sized(bytes, 1024, 4, kUnits);
 }
 
 userns::Rlimit parse_ulimit(std::string_view text) {

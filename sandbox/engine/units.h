@@ -15,6 +15,8 @@ std::uint64_t parse_size(std::string_view text);
 std::string human_duration(std::int64_t seconds);
 /// go-units HumanSizeWithPrecision(size, 3), base 1000: "12.3MB".
 std::string human_size(std::uint64_t bytes);
+/// go-units BytesSize, base 1024, four digits: "12.34MiB".
+std::string binary_size(std::uint64_t bytes);
 /// "nofile=1024:2048". Throws UsageError.
 userns::Rlimit parse_ulimit(std::string_view text);
 /// RFC 3339 in UTC, as `inspect` prints times; zero is Docker's "0001-01-01T00:00:00Z".
