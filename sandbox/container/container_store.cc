@@ -20,6 +20,7 @@
 #include "sandbox/cgroup/container_cgroup.h"
 #include "sandbox/container/container_events.h"
 #include "sandbox/container/supervisor.h"
+#include "sandbox/container/volume_store.h"
 #include "userns/kept_namespace.h"
 
 namespace sandbox::container {
@@ -179,6 +180,11 @@ void write_container(const std::string& directory, const Spec& spec, const State
   write_file_atomic(directory + "/container.json", dump(to_json(spec)), false);
 }
 
+/// Anonymous volumes of containers that are gone.
+void remove_volumes(const VolumeStore& volumes, const VolumeStore::Held& held, const std::vector<Spec>& gone) {
+  for (const Spec& spec : gone) volumes.remove_unused_anonymous(held, volumes.volumes_of(spec));
+}
+
 void sync_path(const std::string& path) {
   const Fd fd = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY) | or_throw("opening '{}'", path);
   sys::fsync(fd.get()) | or_throw("syncing '{}'", path);
@@ -197,7 +203,8 @@ Container ContainerStore::create(Spec spec, bool starts_at_once) {
   spec_from_json(to_json(spec));  // what could not be read back is refused now
   make_directories(root());
   const FileLock lock(root() + "/.lock");
-  for (const auto& other : sweep_locked()) {
+  std::vector<Spec> gone;  // with volumes that stay: our caller has their lock
+  for (const auto& other : sweep_locked(&gone)) {
     if (other.spec.name == spec.name || other.spec.id == spec.id) refuse_name(other);
   }
   const std::string temporary = root() + "/" + unfinished_prefix + spec.id;
@@ -374,14 +381,15 @@ void ContainerStore::purge(const Container& container) const {
   userns::remove_tree_of_all_ids(root() + "/" + removed_prefix + container.spec.id);
 }
 
-std::vector<Container> ContainerStore::sweep_locked() const {
+/// Under the store's lock. `gone` gets what nobody answered for; without it that stays.
+std::vector<Container> ContainerStore::sweep_locked(std::vector<Spec>* gone) const {
   std::vector<Container> kept;
   Listing listing = read_all();
   for (const auto& name : listing.lost) {
     (void)sys::renameat2(AT_FDCWD, directory_of(name).c_str(), AT_FDCWD, (root() + "/" + removed_prefix + name).c_str());
   }
   for (auto& container : listing.containers) {
-    if (!is_abandoned(container)) {
+    if (gone == nullptr || !is_abandoned(container)) {
       kept.push_back(std::move(container));
       continue;
     }
@@ -389,6 +397,7 @@ std::vector<Container> ContainerStore::sweep_locked() const {
       const bool killed = has_lost_owner(container.spec);
       if (killed) kill_supervisor(container);
       hide(container, killed ? supervisor_ending_time : std::chrono::milliseconds{});
+      gone->push_back(std::move(container.spec));
     } catch (const Error&) {
       kept.push_back(std::move(container));  // its supervisor has just been started, and will see to it
     }
@@ -406,15 +415,26 @@ std::vector<Container> ContainerStore::sweep_locked() const {
 
 void ContainerStore::sweep() const {
   if (!path_exists(root())) return;
+  const VolumeStore volumes(places_);
+  const auto held = volumes.has_any() ? volumes.hold_if_free() : std::nullopt;
   const FileLock lock(root() + "/.lock");
-  (void)sweep_locked();
+  std::vector<Spec> gone;
+  (void)sweep_locked(held || !volumes.has_any() ? &gone : nullptr);
+  if (held) remove_volumes(volumes, *held, gone);
 }
 
 std::vector<Container> ContainerStore::list_swept() const {
   std::vector<Container> containers = list();
   if (std::ranges::none_of(containers, is_abandoned)) return containers;
+  const VolumeStore volumes(places_);
+  const auto held = volumes.has_any() ? volumes.hold_if_free() : std::nullopt;
+  if (!held && volumes.has_any()) return containers;
   const auto lock = FileLock::if_free(root() + "/.lock");
-  return lock ? sweep_locked() : containers;
+  if (!lock) return containers;
+  std::vector<Spec> gone;
+  std::vector<Container> kept = sweep_locked(&gone);
+  if (held) remove_volumes(volumes, *held, gone);
+  return kept;
 }
 
 std::vector<PublishedPort> published_ports(const Container& container) {

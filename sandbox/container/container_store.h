@@ -71,7 +71,7 @@ class ContainerStore {
   Listing read_all() const;
   std::vector<std::string> unreadable(const std::string& reference) const;
   void hide(const Container& container, std::chrono::milliseconds patience) const;
-  std::vector<Container> sweep_locked() const;
+  std::vector<Container> sweep_locked(std::vector<Spec>* gone) const;
   std::string root() const { return places_.data + "/containers"; }
 
   Places places_;

@@ -127,8 +127,17 @@ std::vector<Volume> VolumeStore::list() const {
   return volumes;
 }
 
-VolumeStore::Held::Held(const VolumeStore& store)
-    : store_(store), lock_((make_directories(store.root()), store.root() + "/.lock")) {
+VolumeStore::Held VolumeStore::hold() const {
+  make_directories(root());
+  return {*this, FileLock(root() + "/.lock")};
+}
+
+std::optional<VolumeStore::Held> VolumeStore::hold_if_free() const {
+  auto lock = FileLock::if_free(root() + "/.lock");
+  return lock ? std::optional(Held(*this, std::move(*lock))) : std::nullopt;
+}
+
+VolumeStore::Held::Held(const VolumeStore& store, FileLock lock) : store_(store), lock_(std::move(lock)) {
   sweep(store.root());
 }
 
@@ -180,8 +189,10 @@ void VolumeStore::Held::remove(const Volume& volume) const {
 }
 
 void VolumeStore::remove_unused_anonymous(const std::vector<std::string>& names) const {
-  if (names.empty()) return;
-  const Held held = hold();
+  if (!names.empty()) remove_unused_anonymous(hold(), names);
+}
+
+void VolumeStore::remove_unused_anonymous(const Held& held, const std::vector<std::string>& names) const {
   for (const std::string& name : names) {
     try {
       const Volume volume = find(name);

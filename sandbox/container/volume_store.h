@@ -55,11 +55,13 @@ class VolumeStore {
 
    private:
     friend class VolumeStore;
-    explicit Held(const VolumeStore& store);
+    Held(const VolumeStore& store, FileLock lock);
     const VolumeStore& store_;
     FileLock lock_;
   };
-  Held hold() const { return Held(*this); }
+  Held hold() const;
+  bool has_any() const { return path_exists(root()); }  ///< Or had.
+  std::optional<Held> hold_if_free() const;  ///< None while somebody else does. Precondition: has_any().
 
   /// The name of the volume that a mount shows, wholly or in part; empty: none.
   std::string volume_of(const userns::MountOp& mount) const;
@@ -70,6 +72,7 @@ class VolumeStore {
 
   /// Removes those of `names` that are anonymous and that no container has any more.
   void remove_unused_anonymous(const std::vector<std::string>& names) const;
+  void remove_unused_anonymous(const Held& held, const std::vector<std::string>& names) const;
 
  private:
   std::string root() const { return places_.data + "/volumes"; }

@@ -189,6 +189,8 @@ container::Container create_container(const Places& places, const RunRequest& re
   container::ContainerStore store(places);
   watch.lap("plan");
   auto layers = image::ImageStore(places).hold_layers(spec.plan.root.lower);
+  // With their volumes, whose lock we may have from here on.
+  if (container::VolumeStore(places).has_any()) (void)store.list_swept();
   auto volumes = prepare_mounts(places, spec, decision.mounts);
   watch.lap("volumes");
   container::Container created = create_named(store, spec, request.name.empty(), starts_at_once);

@@ -1,6 +1,7 @@
 """Processes killed or stopped at any moment, and full disks: the next commands work, and nothing is left behind."""
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -146,6 +147,19 @@ class Leftovers(FaultCase):
         self.assertTrue(eventually(lambda: not self.descendants()))
         self.assertEqual(self.ok("ps", "-aq"), "")
         self.assertEqual(self.containers_on_disk(), [])
+
+    def test_its_anonymous_volumes_go_with_it(self):
+        for next_command in (("ps", "-aq"), ("run", "--rm", "-v", "/other", "busybox", "true"), ("rm", "kept")):
+            self.ok("create", "--name", "kept", "-v", "named:/n", "busybox", "true")
+            self.ok("run", "-d", "--rm", "--name", "box", "-v", "/anonymous", "-v", "named:/n", "busybox", "sleep", "1000")
+            box, = [name for name in os.listdir(self.data + "/containers")
+                    if name.startswith(self.ok("ps", "-q").strip())]
+            with open(f"{self.data}/containers/{box}/state.json", encoding="utf-8") as state:
+                kill(json.load(state)["supervisor_pid"])
+            self.assertTrue(eventually(lambda: not self.descendants()))
+            self.ok(*next_command)
+            self.assertEqual(self.ok("volume", "ls", "-q"), "named\n", next_command)
+            self.ok("rm", "-f", "kept")
 
     def test_ps_waits_for_no_other_command(self):
         self.ok("run", "-d", "--rm", "busybox", "sleep", "1000")
