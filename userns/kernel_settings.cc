@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <linux/magic.h>
 
+#include <algorithm>
+#include <array>
 #include <initializer_list>
 #include <iterator>
 #include <string>
@@ -91,6 +93,15 @@ void set_exec_labels(const ProcessPlan& process) {
   if (const std::string& label = process.selinux_label; !label.empty()) {
     write_attribute(label, {"attr/exec"}, fmt::format("applying the SELinux label '{}'", label));
   }
+}
+
+bool is_sysctl_of(std::string_view name, NamespaceKind kind) {
+  constexpr std::array<std::string_view, 8> of_ipc = {"kernel.msgmax", "kernel.msgmnb",         "kernel.msgmni",
+                                                      "kernel.sem",    "kernel.shmall",         "kernel.shmmax",
+                                                      "kernel.shmmni", "kernel.shm_rmid_forced"};
+  if (kind == NamespaceKind::ipc)
+    return name.starts_with("fs.mqueue.") || std::ranges::find(of_ipc, name) != of_ipc.end();
+  return kind == NamespaceKind::network && name.starts_with("net.");
 }
 
 void write_sysctls(const std::vector<Sysctl>& sysctls) {

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "userns/launch_plan.h"
@@ -21,6 +22,10 @@ void set_clock_offsets(const std::vector<ClockOffset>& offsets);
 /// What the security modules AppArmor and SELinux are to make of the caller at its next execve(2), and of what it forks
 /// until then (proc_pid_attr(5)).
 void set_exec_labels(const ProcessPlan& process);
+
+/// Whether the parameter, with dots in its name, is one of a namespace of this kind (ipc, network), which its owner may
+/// change. Pure.
+bool is_sysctl_of(std::string_view name, NamespaceKind kind);
 
 /// Runs in the new process, in its namespaces, before the host's tree disappears.
 void write_sysctls(const std::vector<Sysctl>& sysctls);

@@ -18,6 +18,7 @@ struct Command {
   int min_arguments = 0, max_arguments = -1;  ///< -1: no upper bound.
   bool interspersed = true;
   int failure_status = 1;  ///< Exit status of an error that names none itself.
+  std::span<const RefusedOption> refused = {};
 };
 
 /// The whole client: picks the command, parses, runs, prints errors. Returns the exit status.

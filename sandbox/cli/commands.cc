@@ -75,7 +75,10 @@ int run_command(const Named& named, std::span<char* const> words) {
   const Command& command = *named.command;
   Arguments arguments;
   try {
-    arguments = parse_arguments(command.options, command.interspersed, words);
+    arguments = parse_arguments(command.options, command.interspersed, words, command.refused);
+  } catch (const Unsupported& error) {
+    print_error(error.what(), error.hint());
+    return 125;
   } catch (const UsageError& error) {
     print_error(error.what() + usage_tail(named), error.hint());
     return 125;

@@ -42,7 +42,8 @@ std::string checked_bool(const Option& option, std::string_view value) {
 
 class Parser {
  public:
-  Parser(std::span<const Option> options, std::span<char* const> words) : options_(options), words_(words) {}
+  Parser(std::span<const Option> options, std::span<char* const> words, std::span<const RefusedOption> refused)
+      : options_(options), words_(words), refused_(refused) {}
 
   Arguments parse(bool interspersed) {
     while (next_ < words_.size()) {
@@ -74,6 +75,9 @@ class Parser {
       if (name == "help") {
         result_.help = true;
         return;
+      }
+      for (const RefusedOption& other : refused_) {
+        if (name == other.name) throw Unsupported(fmt::format("--{} is not possible: {}", name, other.reason));
       }
       std::vector<std::string_view> known = {"help"};
       for (const Option& other : options_) known.push_back(other.name);
@@ -123,6 +127,7 @@ class Parser {
 
   std::span<const Option> options_;
   std::span<char* const> words_;
+  std::span<const RefusedOption> refused_;
   std::size_t next_ = 0;
   Arguments result_;
 };
@@ -150,8 +155,9 @@ std::vector<std::string> Arguments::all(std::string_view name) const {
   return found;
 }
 
-Arguments parse_arguments(std::span<const Option> options, bool interspersed, std::span<char* const> words) {
-  return Parser(options, words).parse(interspersed);
+Arguments parse_arguments(std::span<const Option> options, bool interspersed, std::span<char* const> words,
+                          std::span<const RefusedOption> refused) {
+  return Parser(options, words, refused).parse(interspersed);
 }
 
 std::string render_options(std::span<const Option> options) {

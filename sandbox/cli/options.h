@@ -20,6 +20,12 @@ struct Option {
   const char* help;
 };
 
+/// A flag of Docker's that can't be had here, and why.
+struct RefusedOption {
+  const char* name;
+  const char* reason;
+};
+
 /// A flag, or the value of one, is wrong: Docker ends with 125 then, whatever the command.
 struct FlagError : UsageError { using UsageError::UsageError; };
 
@@ -38,8 +44,10 @@ class Arguments {
   std::vector<std::pair<const Option*, std::string>> values_;
 };
 
-/// `interspersed`: flags are also taken after the first positional argument. Throws UsageError.
-Arguments parse_arguments(std::span<const Option> options, bool interspersed, std::span<char* const> words);
+/// `interspersed`: flags are also taken after the first positional argument. Throws UsageError, and
+/// Unsupported for one of `refused`.
+Arguments parse_arguments(std::span<const Option> options, bool interspersed, std::span<char* const> words,
+                          std::span<const RefusedOption> refused = {});
 
 /// The "Options:" block of --help.
 std::string render_options(std::span<const Option> options);

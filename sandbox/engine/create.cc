@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 
@@ -14,6 +15,7 @@
 #include "sandbox/container/actions.h"
 #include "sandbox/container/log_sink.h"
 #include "sandbox/container/supervisor.h"
+#include "sandbox/engine/devices.h"
 #include "sandbox/engine/environment.h"
 #include "sandbox/engine/id_range.h"
 #include "sandbox/engine/life_options.h"
@@ -21,6 +23,7 @@
 #include "sandbox/engine/names.h"
 #include "sandbox/engine/network_files.h"
 #include "sandbox/engine/plan_container.h"
+#include "sandbox/engine/process_options.h"
 #include "sandbox/engine/security.h"
 #include "sandbox/engine/volumes.h"
 #include "sandbox/image/registry.h"
@@ -84,7 +87,25 @@ User choose_user(const PlanInput& input) {
   std::string words = request.user.empty() ? config_string(input.image, "User") : request.user;
   if (request.userns == "keep-id" && request.user.empty()) words = fmt::format("{}:{}", input.host.uid, input.host.gid);
   const auto layers = input.lower.empty() ? std::vector{parse_rootfs(request.rootfs).directory} : input.lower;
-  return resolve_user(words, read_layer_file(layers, "etc/passwd"), read_layer_file(layers, "etc/group"));
+  const std::string group = read_layer_file(layers, "etc/group");
+  User user = resolve_user(words, read_layer_file(layers, "etc/passwd"), group);
+  if (input.keeps_groups) return user;
+  const std::vector<std::uint32_t> added = find_groups(request.group_add, group);
+  user.groups.insert(user.groups.end(), added.begin(), added.end());
+  return user;
+}
+
+/// Whether --group-add says "keep-groups". Throws where no other groups can be had.
+bool keeps_groups(const RunRequest& request, const HostIdentity& host) {
+  const bool keeps = std::ranges::find(request.group_add, "keep-groups") != request.group_add.end();
+  if (keeps && request.group_add.size() > 1) {
+    throw UsageError("the '--group-add keep-groups' option is not allowed with any other --group-add options");
+  }
+  if (!keeps && !request.group_add.empty() && host.range_gids.empty()) {
+    throw Unsupported("--group-add is not possible with one user id: there are no other groups",
+                      "see 'sandbox doctor' for how to get a range of ids");
+  }
+  return keeps;
 }
 
 /// Makes the --rootfs directory absolute, and the lower layer when writes are to stay out of it.
@@ -123,6 +144,10 @@ Decision decide_on(const Places& places, const RunRequest& request, const std::f
     input.request.storage_driver = driver;
   }
   input.host = host_identity(range);
+  input.request.labels = read_labels(request.label_files);
+  input.request.labels.insert(input.request.labels.end(), request.labels.begin(), request.labels.end());
+  input.keeps_groups = keeps_groups(request, input.host);
+  input.devices = find_devices(request.devices);
   input.data = places.data;
   input.id = id;
   input.name = request.name.empty() ? random_name() : request.name;
@@ -146,7 +171,7 @@ Decision decide_on(const Places& places, const RunRequest& request, const std::f
   }
   watch.lap("user");
   input.seccomp =
-      seccomp_filter(parse_security_options(request.security_options), planned_capabilities(request), places.data);
+      seccomp_filter(security_of(request), planned_capabilities(request), places.data);
   watch.lap("seccomp filter");
   input.inherited = read_inherited(places, request);
   return {plan(input), planned_mounts(input)};

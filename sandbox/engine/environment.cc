@@ -3,6 +3,9 @@
 
 #include <stdlib.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "sandbox/base/assignments.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
@@ -16,8 +19,10 @@ void add_word(std::vector<std::string>& env, const std::string& word) {
   if (const char* value = ::getenv(word.c_str())) set_environment(env, word + "=" + value);
 }
 
-void add_file(std::vector<std::string>& env, const std::string& path) {
+/// Of a file of assignments: without comments, empty lines and what stands in front of names.
+std::vector<std::string> lines_of(const std::string& path, const char* kind) {
   const std::string text = read_file(path);
+  std::vector<std::string> lines;
   for (std::string_view rest = text; !rest.empty();) {
     const auto end = rest.find('\n');
     std::string_view line = rest.substr(0, end);
@@ -28,10 +33,12 @@ void add_file(std::vector<std::string>& env, const std::string& path) {
     line.remove_prefix(begin);
     const std::string_view name = line.substr(0, line.find('='));
     if (name.empty() || name.find_first_of(" \t") != std::string_view::npos) {
-      throw UsageError(fmt::format("invalid env file ({}): variable '{}' contains whitespaces or is empty", path, name));
+      throw UsageError(
+          fmt::format("invalid {} file ({}): variable '{}' contains whitespaces or is empty", kind, path, name));
     }
-    add_word(env, std::string(line));
+    lines.emplace_back(line);
   }
+  return lines;
 }
 
 }  // namespace
@@ -39,9 +46,17 @@ void add_file(std::vector<std::string>& env, const std::string& path) {
 std::vector<std::string> read_environment(const std::vector<std::string>& words,
                                           const std::vector<std::string>& files) {
   std::vector<std::string> env;
-  for (const auto& path : files) add_file(env, path);
+  for (const auto& path : files) {
+    for (const auto& line : lines_of(path, "env")) add_word(env, line);
+  }
   for (const auto& word : words) add_word(env, word);
   return env;
+}
+
+std::vector<std::string> read_labels(const std::vector<std::string>& files) {
+  std::vector<std::string> labels;
+  for (const auto& path : files) std::ranges::move(lines_of(path, "label"), std::back_inserter(labels));
+  return labels;
 }
 
 }  // namespace sandbox::engine

@@ -11,4 +11,7 @@ namespace sandbox::engine {
 std::vector<std::string> read_environment(const std::vector<std::string>& words,
                                           const std::vector<std::string>& files);
 
+/// The lines of --label-file. Throws UsageError.
+std::vector<std::string> read_labels(const std::vector<std::string>& files);
+
 }  // namespace sandbox::engine

@@ -103,11 +103,15 @@ User resolve_user(std::string_view words, std::string_view passwd, std::string_v
     user.groups = groups_of(field(line, 0), group);
     return user;
   }
-  const auto gid = parse_id(group_word);
-  const auto named = gid ? gid : parse_id(field(find_line(group, 0, group_word), 2));
-  if (!named) throw UsageError(fmt::format("unable to find group {}: no matching entries in group file", group_word));
-  user.gid = *named;
+  user.gid = find_group(group_word, group);
   return user;
+}
+
+std::uint32_t find_group(std::string_view word, std::string_view group) {
+  const auto gid = parse_id(word);
+  const auto named = gid ? gid : parse_id(field(find_line(group, 0, word), 2));
+  if (!named) throw UsageError(fmt::format("unable to find group {}: no matching entries in group file", word));
+  return *named;
 }
 
 namespace {

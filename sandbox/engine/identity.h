@@ -37,6 +37,9 @@ bool is_mapped(const userns::IdentityPlan& identity, const User& user);
 /// InvalidInput for a line without numbers. Pure.
 User resolve_user(std::string_view words, std::string_view passwd, std::string_view group);
 
+/// A number, or a name in the text of a group file. Throws UsageError for an unknown name. Pure.
+std::uint32_t find_group(std::string_view word, std::string_view group);
+
 /// The text of `path` in the root of a running container, as it is there now; "" unless it is a regular file of at
 /// most 1 MiB. Links are resolved inside. Read by a child that joins the container's user namespace. Throws Error when
 /// the container has ended.

@@ -38,6 +38,23 @@ std::uint64_t parse_nano_cpus(const std::string& text, unsigned processors) {
   return static_cast<std::uint64_t>(number * 1e9 + 0.5);
 }
 
+/// --cpu-quota and --cpu-period: so many microseconds out of so many.
+std::uint64_t parse_quota(const RunRequest& request) {
+  if (request.cpu_quota.empty() && request.cpu_period.empty()) return 0;
+  if (!request.cpus.empty()) throw UsageError("conflicting options: Nano CPUs and CPU Period cannot both be set");
+  constexpr std::uint64_t kLeast = 1000, kMost = 1'000'000;
+  std::uint64_t period = 100'000;
+  std::int64_t quota = 0;
+  if (!request.cpu_period.empty() && (!parse_number(request.cpu_period, period) || period < kLeast || period > kMost)) {
+    refuse(request.cpu_period, "cpu-period", "not between 1000 and 1000000");
+  }
+  if (request.cpu_quota.empty()) return 0;
+  if (!parse_number(request.cpu_quota, quota)) refuse(request.cpu_quota, "cpu-quota", "not a number");
+  if (quota <= 0) return 0;  // no limit
+  if (static_cast<std::uint64_t>(quota) < kLeast) refuse(request.cpu_quota, "cpu-quota", "less than 1000");
+  return static_cast<std::uint64_t>(quota) * 1'000'000'000 / period;
+}
+
 std::uint64_t parse_shares(const std::string& text) {
   if (text.empty()) return 0;
   std::uint64_t shares = 0;
@@ -100,7 +117,8 @@ void parse_memory(const RunRequest& request, cgroup::Limits& limits) {
 cgroup::Limits parse_limits(const RunRequest& request, unsigned processors) {
   cgroup::Limits limits;
   parse_memory(request, limits);
-  limits.nano_cpus = parse_nano_cpus(request.cpus, processors);
+  const std::uint64_t quota = parse_quota(request);
+  limits.nano_cpus = quota != 0 ? quota : parse_nano_cpus(request.cpus, processors);
   limits.cpu_shares = parse_shares(request.cpu_shares);
   limits.cpuset_cpus = parse_list(request.cpuset_cpus, "cpuset-cpus");
   limits.cpuset_mems = parse_list(request.cpuset_mems, "cpuset-mems");

@@ -11,6 +11,7 @@
 #include "sandbox/engine/health_options.h"
 #include "sandbox/engine/life_options.h"
 #include "sandbox/engine/ports.h"
+#include "sandbox/engine/process_options.h"
 #include "sandbox/engine/security.h"
 #include "sandbox/engine/storage.h"
 #include "sandbox/engine/units.h"
@@ -132,9 +133,11 @@ userns::ProcessPlan plan_process(const PlanInput& input, const std::string& host
   process.uid = input.user.uid;
   process.gid = input.user.gid;
   // The host's groups of the caller mean nothing inside; where they can be dropped they are.
-  if (!input.host.range_gids.empty()) process.groups = input.user.groups;
+  if (!input.host.range_gids.empty() && !input.keeps_groups) process.groups = input.user.groups;
   process.capabilities = planned_capabilities(request);
-  process.no_new_privs = parse_security_options(request.security_options).no_new_privs;
+  process.no_new_privs = security_of(request).no_new_privs;
+  process.umask = parse_umask(request.umask);
+  process.oom_score_adj = parse_oom_score_adj(request.oom_score_adj);
   process.seccomp = input.seccomp;
   for (const auto& text : request.ulimits) process.rlimits.push_back(parse_ulimit(text));
   process.terminal = request.terminal;
@@ -169,6 +172,7 @@ std::vector<container::PublishedPort> plan_ports(const PlanInput& input) {
     for (const auto& [name, nothing] : exposed->items()) names.push_back(name);
     publish_exposed(names, ports);
   }
+  if (input.request.publish_all) publish_exposed(input.request.expose, ports);
   return ports;
 }
 
@@ -213,7 +217,9 @@ void check_request(const RunRequest& request) {
 }
 
 std::uint64_t planned_capabilities(const RunRequest& request) {
-  return profiles::apply_capability_options(profiles::default_capabilities(), request.cap_add, request.cap_drop);
+  std::vector<std::string> added = request.cap_add;
+  if (request.privileged) added.emplace_back("ALL");
+  return profiles::apply_capability_options(profiles::default_capabilities(), added, request.cap_drop);
 }
 
 std::vector<UserMount> planned_mounts(const PlanInput& input) {
@@ -261,10 +267,13 @@ container::Spec plan(const PlanInput& input) {
                   : plan.namespaces.network && plan.namespaces.uts ? input.id.substr(0, 12)
                                               : input.host.hostname;
   plan.root = plan_root(input, directory);
-  const SecurityOptions security = parse_security_options(request.security_options);
+  const SecurityOptions security = security_of(request);
   plan.root.no_suid = security.no_new_privs;
   plan.root.upper_is_volatile = request.auto_remove;
   plan.mounts = plan_mounts(input, plan.namespaces, directory);
+  plan.devices = input.devices;
+  plan.sysctls = parse_sysctls(request.sysctls, plan.namespaces);
+  plan.domainname = request.domainname;
   if (security.masks_paths) {
     plan.masked_paths.assign(std::begin(kMasked), std::end(kMasked));
     plan.read_only_paths.assign(std::begin(kReadOnly), std::end(kReadOnly));

@@ -29,6 +29,8 @@ struct PlanInput {
   std::vector<std::byte> seccomp;
   cgroup::Limits limits;                ///< What the machine grants.
   std::vector<UserMount> inherited;     ///< Of --volumes-from.
+  std::vector<userns::DevicePlan> devices;
+  bool keeps_groups = false;            ///< The process is in the caller's groups.
 };
 
 /// The image's own words, "" or null when absent or of the wrong type.

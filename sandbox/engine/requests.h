@@ -29,6 +29,9 @@ struct RunRequest {
   std::vector<std::string> publish, dns, dns_search, dns_options, add_hosts;
   bool publish_all = false;
   std::string userns, ipc, pid, uts, cgroupns;
+  std::string domainname, oom_score_adj, umask, cpu_period, cpu_quota;
+  std::vector<std::string> group_add, sysctls, devices, label_files, expose;
+  bool privileged = false;
   std::string restart, stop_timeout, log_driver;
   std::vector<std::string> log_options;
   HealthRequest health;

@@ -4,6 +4,8 @@
 #include <linux/filter.h>
 #include <string.h>
 
+#include <algorithm>
+
 #include "profiles/seccomp.h"
 #include "sandbox/base/digest.h"
 #include "sandbox/base/error.h"
@@ -50,6 +52,16 @@ SecurityOptions parse_security_options(const std::vector<std::string>& options) 
     }
   }
   return result;
+}
+
+SecurityOptions security_of(const RunRequest& request) {
+  SecurityOptions options = parse_security_options(request.security_options);
+  if (!request.privileged) return options;
+  const auto names = [](const std::string& option) { return option.starts_with("no-new-privileges"); };
+  if (std::ranges::none_of(request.security_options, names)) options.no_new_privs = false;
+  if (options.seccomp.empty()) options.seccomp = "unconfined";
+  options.masks_paths = false;
+  return options;
 }
 
 std::vector<std::byte> seccomp_filter(const SecurityOptions& options, std::uint64_t capabilities,

@@ -19,6 +19,9 @@ struct SecurityOptions {
 /// Throws UsageError or Unsupported for options that this engine doesn't honour.
 SecurityOptions parse_security_options(const std::vector<std::string>& options);
 
+/// What --security-opt and --privileged come to together.
+SecurityOptions security_of(const RunRequest& request);
+
 /// The filter for `options`, from `<data>/cache` when the same profile was compiled before for the
 /// same capabilities by the same version; compiled and kept there otherwise. Empty: unconfined.
 std::vector<std::byte> seccomp_filter(const SecurityOptions& options, std::uint64_t capabilities,

@@ -17,6 +17,7 @@
 #include "sandbox/runtime/mount_options.h"
 #include "sandbox/runtime/plan_attributes.h"
 #include "sandbox/runtime/plan_mounts.h"
+#include "userns/kernel_settings.h"
 
 namespace sandbox::runtime {
 namespace {
@@ -257,13 +258,7 @@ void plan_labels(const oci::Process& process, const Caller& caller, userns::Proc
 constexpr std::string_view domain_name = "kernel.domainname";
 
 bool belongs_to(std::string_view name, NamespaceKind kind) {
-  constexpr std::array<std::string_view, 8> of_ipc = {"kernel.msgmax", "kernel.msgmnb",         "kernel.msgmni",
-                                                      "kernel.sem",    "kernel.shmall",         "kernel.shmmax",
-                                                      "kernel.shmmni", "kernel.shm_rmid_forced"};
-  if (kind == NamespaceKind::ipc)
-    return name.starts_with("fs.mqueue.") || std::ranges::find(of_ipc, name) != of_ipc.end();
-  if (kind == NamespaceKind::network) return name.starts_with("net.");
-  return kind == NamespaceKind::uts && name == domain_name;
+  return kind == NamespaceKind::uts ? name == domain_name : userns::is_sysctl_of(name, kind);
 }
 
 std::vector<userns::Sysctl> plan_sysctls(const oci::RuntimeSpec& spec, const NamespacePlan& namespaces) {

@@ -13,7 +13,7 @@ int run(const Arguments& arguments) {
   const Places places = find_places();
   make_places(places);
   watch.lap("places");
-  const engine::Decision decision = engine::decide(places, request, notice, watch);
+  const engine::Decision decision = engine::decide(places, request, arguments.flag("quiet") ? silence : notice, watch);
   print(engine::create_container(places, request, decision, watch).spec.id + "\n");
   if (request.timings) print_timings(watch.text("client"));
   return 0;
@@ -22,6 +22,6 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 const Command kCreate{"create", "create [OPTIONS] IMAGE [COMMAND] [ARG...]", "Create a new container", kRunOptions, run,
-                      0, -1, false};
+                      0, -1, false, 1, kRefusedRunOptions};
 
 }  // namespace sandbox::cli

@@ -6,6 +6,7 @@
 #include "sandbox/cli/cmd/run_options.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/container/supervisor.h"
+#include "sandbox/container/terminal.h"
 #include "sandbox/engine/create.h"
 
 namespace sandbox::cli {
@@ -36,16 +37,19 @@ Fd create_and_start(const Places& places, const engine::RunRequest& request, con
 }
 
 /// Stays with the container as the request says. `started` gets the supervisor's report when the container runs.
-int accompany(Fd supervisor, const engine::RunRequest& request, const std::string& id,
+int accompany(Fd supervisor, const Arguments& arguments, const engine::RunRequest& request, const std::string& id,
               const std::function<void(const std::string&)>& started) {
   if (request.detach) {
     started(container::wait_started(std::move(supervisor)));
     print(id + "\n");
     return 0;
   }
-  return container::attach(std::move(supervisor), {.forward_stdin = request.interactive,
-                                                   .terminal = request.terminal,
-                                                   .started = started});
+  return container::attach(std::move(supervisor),
+                           {.forward_stdin = request.interactive,
+                            .terminal = request.terminal,
+                            .forward_signals = arguments.text("sig-proxy", "true") == "true",
+                            .detach_keys = container::parse_detach_keys(arguments.text("detach-keys", "ctrl-p,ctrl-q")),
+                            .started = started});
 }
 
 int run(const Arguments& arguments) {
@@ -54,17 +58,18 @@ int run(const Arguments& arguments) {
   if (request.terminal && request.interactive && !request.detach && ::isatty(STDIN_FILENO) == 0) {
     throw UsageError("the input device is not a TTY");
   }
+  (void)container::parse_detach_keys(arguments.text("detach-keys"));
   const Places places = find_places();
   make_places(places);
   watch.lap("places");
   if (request.print_plan) return print_plan(places, request, watch);
-  const engine::Decision decision = engine::decide(places, request, notice, watch);
+  const engine::Decision decision = engine::decide(places, request, arguments.flag("quiet") ? silence : notice, watch);
   const container::HeldSignals held;
   std::string id;
   Fd supervisor = create_and_start(places, request, decision, id, watch);
   watch.lap("spawning the supervisor");
   std::string report;
-  const int status = accompany(std::move(supervisor), request, id, [&](const std::string& supervisors) {
+  const int status = accompany(std::move(supervisor), arguments, request, id, [&](const std::string& supervisors) {
     watch.lap("until the start");
     report = supervisors;
   });
@@ -76,6 +81,6 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 const Command kRun{"run", "run [OPTIONS] IMAGE [COMMAND] [ARG...]", "Create and run a new container from an image",
-                   kRunOptions, run, 0, -1, false, 125};
+                   kRunOptions, run, 0, -1, false, 125, kRefusedRunOptions};
 
 }  // namespace sandbox::cli

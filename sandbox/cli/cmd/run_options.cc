@@ -55,6 +55,17 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.uts = arguments.text("uts");
   request.cgroupns = arguments.text("cgroupns");
   request.restart = arguments.text("restart");
+  request.domainname = arguments.text("domainname");
+  request.oom_score_adj = arguments.text("oom-score-adj");
+  request.umask = arguments.text("umask");
+  request.cpu_period = arguments.text("cpu-period");
+  request.cpu_quota = arguments.text("cpu-quota");
+  request.group_add = arguments.all("group-add");
+  request.sysctls = arguments.all("sysctl");
+  request.devices = arguments.all("device");
+  request.label_files = arguments.all("label-file");
+  request.expose = arguments.all("expose");
+  request.privileged = arguments.flag("privileged");
   request.health = {.none = arguments.flag("no-healthcheck"),
                     .command = arguments.text("health-cmd"),
                     .interval = arguments.text("health-interval"),
@@ -88,6 +99,10 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.print_plan = arguments.flag("print-plan");
   request.timings = arguments.flag("timings");
   return request;
+}
+
+void silence(const std::string& line) {
+  if (line.starts_with("WARNING")) notice(line);
 }
 
 void notice(const std::string& line) { ::fprintf(stderr, "%s\n", line.c_str()); }

@@ -1,0 +1,102 @@
+"""Every flag of Docker's `run`: what it does, or why it can't be had; as the ordinary user who calls it."""
+
+import json
+import os
+import unittest
+
+from sandbox_case import SandboxCase, has_range
+
+QUIET = ("--rm", "--network", "none", "--pull", "never")
+
+# docker/cli cli/command/container/opts.go and run.go, but for what is Windows' alone. With a value: it works.
+FLAGS = {
+    "add-host": "a:1.2.3.4", "blkio-weight": False, "blkio-weight-device": False, "cap-add": "CHOWN",
+    "cap-drop": "CHOWN", "cgroup-parent": False, "cgroupns": "private", "cidfile": None, "cpu-period": "50000",
+    "cpu-quota": None, "cpu-rt-period": False, "cpu-rt-runtime": False, "cpu-shares": None, "cpus": None,
+    "cpuset-cpus": None, "cpuset-mems": None, "detach-keys": "ctrl-a", "device": "/dev/zero",
+    "device-cgroup-rule": False, "device-read-bps": False, "device-read-iops": False, "device-write-bps": False,
+    "device-write-iops": False, "dns": "1.2.3.4", "dns-option": "ndots:1", "dns-search": "example.org",
+    "domainname": "nis", "entrypoint": None, "env": "A=b", "env-file": None, "expose": "80", "group-add": None,
+    "health-cmd": "true", "health-interval": "1s", "health-retries": "1", "health-start-interval": "1s",
+    "health-start-period": "1s", "health-timeout": "1s", "hostname": "box", "init": "", "interactive": "", "ip": False,
+    "ip6": False, "ipc": "private", "kernel-memory": False, "label": "a=b", "label-file": None, "link": False,
+    "link-local-ip": False, "log-driver": "json-file", "log-opt": "max-size=1m", "mac-address": False, "memory": None,
+    "memory-reservation": None, "memory-swap": None, "memory-swappiness": False, "mount": "type=tmpfs,dst=/t",
+    "name": "box", "network-alias": False, "no-healthcheck": "", "oom-kill-disable": False, "oom-score-adj": "1000",
+    "pid": "private", "pids-limit": None, "platform": None, "privileged": "", "publish": None, "publish-all": None,
+    "quiet": "", "read-only": "", "restart": "no", "runtime": False, "security-opt": "no-new-privileges",
+    "shm-size": "1m", "sig-proxy": "", "stop-signal": "INT", "stop-timeout": "1", "storage-opt": None,
+    "sysctl": "kernel.msgmax=1000", "tmpfs": "/t", "tty": None, "ulimit": "nofile=100", "umask": "027", "user": "0",
+    "userns": "host", "uts": "private", "volume": None, "volume-driver": False, "volumes-from": None, "workdir": "/",
+}
+
+
+class Flags(SandboxCase):
+    def run_with(self, *words, script="true"):
+        return self.ok("run", *QUIET, *words, "busybox", "sh", "-c", script)
+
+    def test_each_works_or_says_why_not(self):
+        for name, value in FLAGS.items():
+            with self.subTest(flag=name):
+                if value is False:
+                    done = self.sandbox("run", *QUIET, f"--{name}", "1", "busybox", "true")
+                    self.assertEqual(done.returncode, 125)
+                    self.assertIn(f"--{name} is not possible: ", done.stderr)
+                elif value is not None:
+                    self.run_with(f"--{name}" if value == "" else f"--{name}={value}")
+        known = self.ok("run", "--help")
+        for name, value in FLAGS.items():
+            self.assertEqual(f"--{name} " in known, value is not False, name)
+
+    def test_what_the_process_is_like(self):
+        self.assertEqual(self.run_with("--umask", "027", script="umask"), "0027\n")
+        self.assertEqual(self.run_with("--oom-score-adj", "1000", script="cat /proc/self/oom_score_adj"), "1000\n")
+        self.assertEqual(self.run_with("--domainname", "nis", script="cat /proc/sys/kernel/domainname"), "nis\n")
+        self.assertEqual(self.run_with("--sysctl", "kernel.msgmax=1234", script="cat /proc/sys/kernel/msgmax"), "1234\n")
+        self.assertEqual(self.run_with("--device", "/dev/zero", script="head -c 1 /dev/zero | wc -c"), "1\n")
+
+    def test_groups(self):
+        if has_range():
+            told = self.run_with("--group-add", "7", "--group-add", "daemon", script="id -G")
+            self.assertEqual(set(told.split()), {"0", "1", "7"})
+        else:
+            self.assertIn("--group-add is not possible with one user id",
+                          self.sandbox("run", *QUIET, "--group-add", "7", "busybox", "true").stderr)
+        self.run_with("--group-add", "keep-groups")
+
+    def test_privileged_is_all_that_the_user_has(self):
+        self.ok("run", "-d", "--name", "box", "--privileged", "--network", "none", "busybox", "sleep", "1000")
+        status = self.ok("exec", "box", "cat", "/proc/self/status")
+        with open("/proc/sys/kernel/cap_last_cap", encoding="utf-8") as last:
+            everything = f"{(1 << (int(last.read()) + 1)) - 1:016x}"
+        self.assertIn(f"CapBnd:\t{everything}\n", status)
+        self.assertTrue(json.loads(self.ok("inspect", "box"))[0]["HostConfig"]["Privileged"])
+
+    def test_labels_of_a_file(self):
+        path = self.home + "/labels"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("# comment\na=1\nb\n\n")
+        self.ok("create", "--name", "box", "--label-file", path, "--label", "a=2", "busybox", "true")
+        self.assertEqual(json.loads(self.ok("inspect", "box"))[0]["Config"]["Labels"], {"a": "2", "b": ""})
+
+    def test_wrong_words(self):
+        for words, message in ((("--umask", "999"), "invalid umask '999'"),
+                               (("--oom-score-adj", "1001"), "range for oom score adj is [-1000, 1000]"),
+                               (("--sysctl", "kernel.panic=1"), "sysctl 'kernel.panic' is not allowed"),
+                               (("--sysctl", "net.ipv4.ip_forward=1", "--network", "host"), "in the host's network"),
+                               (("--device", "/dev/nothing"), "device '/dev/nothing': No such file"),
+                               (("--device", "/etc/passwd"), "'/etc/passwd' is not a device"),
+                               (("--device", "/dev/zero:/dev/other"), "keeps the path"),
+                               (("--cpus", "1", "--cpu-quota", "50000"), "cannot both be set"),
+                               (("--detach-keys", "ctrl-"), "invalid detach keys"),
+                               (("--label-file", "/nowhere"), "/nowhere")):
+            done = self.sandbox("run", *QUIET, *words, "busybox", "true")
+            self.assertEqual(done.returncode, 125, words)
+            self.assertIn(message, done.stderr)
+        if os.getuid() != 0 and not os.access("/dev/kmsg", os.W_OK):
+            self.assertIn("device '/dev/kmsg' can't be opened by you",
+                          self.sandbox("run", *QUIET, "--device", "/dev/kmsg", "busybox", "true").stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
