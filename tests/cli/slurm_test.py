@@ -180,7 +180,9 @@ class RunForm(Slurm):
 
     def test_it_stays_with_the_job(self):
         job = self.job("sh", "-c", "echo ready; exec sleep 1234")
-        pid, = [pid for pid, command in self.descendants().items() if command == "sleep 1234"]
+        sleeping = lambda: [pid for pid, command in self.descendants().items() if command == "sleep 1234"]
+        self.assertTrue(eventually(sleeping))
+        pid, = sleeping()
         listed = {int(line.split()[0]): line.split()[3] for line in self.slurm("scontrol", "listpids", "1").stdout.splitlines()[1:]}
         task, = [other for other, task in listed.items() if task == "0"]
         self.assertIn(pid, listed)
