@@ -101,6 +101,7 @@ struct MountOp {
   MountKind kind = MountKind::bind;
   std::string type;     ///< other: the kernel's name of the file system.
   std::string source;   ///< bind: a path on the host. other: what the file system calls its source.
+  std::string below;    ///< bind: a directory that `source` is relative to; no link is followed from there.
   std::string target;
   std::string data;     ///< tmpfs: "size=65536k,mode=1777" as mount(8) options.
   bool read_only = false, no_suid = true, no_dev = true, no_exec = false;

@@ -151,7 +151,12 @@ void refuse_link(int root, const std::string& path) {
 
 Result<Fd> try_to_clone_source(const MountOp& op) {
   const unsigned recursive = op.recursive ? static_cast<unsigned>(AT_RECURSIVE) : 0U;
-  return sys::open_tree(AT_FDCWD, op.source.c_str(), OPEN_TREE_CLONE | recursive);
+  if (op.below.empty()) return sys::open_tree(AT_FDCWD, op.source.c_str(), OPEN_TREE_CLONE | recursive);
+  const auto top = sys::openat(AT_FDCWD, op.below.c_str(), O_PATH | O_DIRECTORY);
+  if (!top) return std::unexpected(top.error());
+  const auto object = sys::openat2(top->get(), op.source.c_str(), O_PATH, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  if (!object) return std::unexpected(object.error());
+  return sys::open_tree(object->get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | recursive);
 }
 
 Fd clone_source(const MountOp& op) { return try_to_clone_source(op) | or_throw("bind source '{}'", op.source); }

@@ -126,6 +126,7 @@ void describe(A& field, Described<MountOp> auto& mount) {
   field("propagation", mount.propagation);
   field("propagation_of_tree", mount.propagation_of_tree);
   field.since(6, "ids", mount.ids);
+  field.since(8, "below", mount.below);
   field("copy_up", mount.copy_up);
 }
 

@@ -77,6 +77,13 @@ StageState::StageState(const Arguments& arguments, char escape) : arguments_(&ar
   set_variable("PATH", kPath);
 }
 
+StageState::StageState(const Json& config) : escape_('\\') {
+  static const Arguments none;
+  arguments_ = &none;
+  document_ = {{"config", config}};
+  make_regular(document_);
+}
+
 void StageState::set_base(int vertex, const Json& document) {
   vertex_ = vertex;
   document_ = document;

@@ -28,6 +28,9 @@ class StageState {
   /// FROM scratch.
   StageState(const Arguments& arguments, char escape);
 
+  /// On an image's config (the member "config"), for changes of it alone: no variables but its own.
+  explicit StageState(const Json& config);
+
   void set_base(int vertex, const Json& document);
   /// A stage on top of this one: arguments don't reach it.
   void begin_stage();

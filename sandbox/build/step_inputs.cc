@@ -10,7 +10,7 @@
 namespace sandbox::build {
 namespace {
 
-constexpr std::size_t kMostFiles = 1000, kMostTold = 10, kLongestValue = 200;
+constexpr std::size_t kMostFiles = 1000, kDeepest = 8, kMostTold = 10, kLongestValue = 200;
 
 std::string shortened(std::string text) {
   if (text.size() > kLongestValue) text = text.substr(0, kLongestValue) + "…";
@@ -73,6 +73,23 @@ void compare_bases(const std::vector<std::string>& before, const std::vector<std
                               fresh == now.end() ? "none" : short_digest(*fresh)));
 }
 
+/// The first `depth` names of a path.
+std::string_view beginning(std::string_view path, std::size_t depth) {
+  std::size_t end = 0;
+  for (std::size_t names = 0; names < depth && end != std::string_view::npos; ++names)
+    end = path.find('/', end + (names > 0 ? 1 : 0));
+  return path.substr(0, end);
+}
+
+bool are_few(const std::map<std::string, std::string>& files, std::size_t depth) {
+  std::set<std::string_view> seen;
+  for (const auto& [path, digest] : files) {
+    seen.insert(beginning(path, depth));
+    if (seen.size() > kMostFiles) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Json to_json(const StepInputs& inputs) {
@@ -102,21 +119,14 @@ std::vector<std::string> differences(const StepInputs& before, const StepInputs&
 }
 
 std::map<std::string, std::string> condensed(std::map<std::string, std::string> files) {
-  for (std::size_t depth = 8; files.size() > kMostFiles && depth > 0; --depth) {
-    std::map<std::string, std::string> joined;
-    for (const auto& [path, digest] : files) {
-      std::size_t end = 0;
-      for (std::size_t names = 0; names < depth && end != std::string::npos; ++names)
-        end = path.find('/', end + (names > 0));
-      std::string& all = joined[path.substr(0, end)];
-      all = all.empty() && end == std::string::npos ? digest : sha256_digest(all + path + digest);
-    }
-    files = std::move(joined);
-  }
   if (files.size() <= kMostFiles) return files;
-  std::string all;
-  for (const auto& [path, digest] : files) all += path + digest;
-  return {{".", sha256_digest(all)}};
+  std::size_t depth = kDeepest;
+  while (depth > 0 && !are_few(files, depth)) --depth;
+  std::map<std::string, std::string> texts, kept;
+  for (const auto& [path, digest] : files)
+    texts[depth == 0 ? "." : std::string(beginning(path, depth))] += path + digest;
+  for (const auto& [directory, text] : texts) kept[directory] = sha256_digest(text);
+  return kept;
 }
 
 }  // namespace sandbox::build

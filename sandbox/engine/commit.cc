@@ -27,7 +27,7 @@ Json new_config(const image::Image& base, const container::Container& container,
   const std::string created = format_time(::time(nullptr));
   Json& config = document["config"];
   apply_own_config(config, container.spec);
-  for (const std::string& change : request.changes) apply_change(config, change);
+  apply_changes(config, request.changes);
   document["created"] = created;
   document.erase("author");
   if (!request.author.empty()) document["author"] = request.author;

@@ -9,10 +9,9 @@
 
 namespace sandbox::engine {
 
-/// Applies CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME or WORKDIR to `config`, the member
-/// "config" of the document. $NAME and ${NAME} stand for the config's variables, but in CMD and ENTRYPOINT. Throws
-/// UsageError.
-void apply_change(Json& config, const std::string& instruction);
+/// Applies instructions that change a config alone to `config`, the member "config" of the document, in their order and
+/// as `build` would. Throws UsageError.
+void apply_changes(Json& config, const std::vector<std::string>& instructions);
 
 /// What the container was run with over its image's config.
 void apply_own_config(Json& config, const container::Spec& spec);

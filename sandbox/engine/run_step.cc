@@ -107,7 +107,9 @@ class StepMounts {
     const auto found = sys::openat2(root.get(), name.c_str(), O_PATH, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
     if (!found)
       throw NotFound(fmt::format("\"/{}\" of the context can't be mounted: {}", name, found.error().message()));
-    add_bind(directory + "/" + name, mount.target).read_only = true;
+    MountOp& op = add_bind(name, mount.target);
+    op.below = directory;  // the caller may change it meanwhile
+    op.read_only = true;
   }
 
   /// What .dockerignore leaves of the context at `name`, at the same name in a directory that lives as long as the

@@ -8,12 +8,23 @@ import pathlib
 import signal
 import socket
 import subprocess
+import sys
 import tarfile
 import unittest
 
 from build_case import BuildCase
 from image_archive import directory, entry, tar
 from sandbox_case import SANDBOX, eventually, has_range
+
+
+# Makes the first name a directory and a link to the second's target by turns (renameat2(2), RENAME_EXCHANGE).
+SWAP = """
+import ctypes, sys
+libc = ctypes.CDLL(None)
+a, b = (name.encode() for name in sys.argv[1:])
+while True:
+    libc.renameat2(-100, a, -100, b, 2)
+"""
 
 
 class Build(BuildCase):
@@ -212,6 +223,61 @@ class Build(BuildCase):
         refused = self.build("FROM busybox\nRUN --mount=target=/k,source=in/key cat /k\n")
         self.assertIn(".dockerignore leaves it out", refused.stderr)
         self.assertNotIn("abracadabra", refused.stderr)
+
+    def test_a_mounts_source_is_a_name_and_no_pattern(self):
+        self.write(a="wrong")
+        self.put("[ab]/file", "right")
+        self.put("*/file", "star")
+        for ignore in (None, "nothing\n"):
+            if ignore:
+                self.put(".dockerignore", ignore)
+            told = self.build_ok("FROM busybox\nRUN --mount=target=/m,source=[ab] --mount=target=/n,source=* cat /m/file /n/file; "
+                                 "echo; ls /n\n", "--no-cache")
+            self.assertIn("rightstar\n", told)
+
+    def test_a_mounts_source_that_becomes_a_link_shows_nothing_else(self):
+        secret = pathlib.Path(self.home, "secret")
+        secret.mkdir()
+        (secret / "file").write_text("abracadabra")
+        self.put("d/file", "plain")
+        place = pathlib.Path(self.context)
+        (place / "link").symlink_to(secret)
+        self.put("Dockerfile", "FROM busybox\nRUN --mount=target=/m,source=d cat /m/file\n")
+        swapper = subprocess.Popen([sys.executable, "-c", SWAP, str(place / "d"), str(place / "link")])
+        self.clients.append(swapper)
+        for _ in range(12):
+            told = self.sandbox("build", "--no-cache", self.context)
+            self.assertNotIn("abracadabra", told.stdout + told.stderr)
+        self.assertIsNone(swapper.poll())
+
+    def test_a_mounts_target_stays_in_the_container(self):
+        store = pathlib.Path(self.home, "canary")
+        store.write_text("alive")
+        for target in ("/proc", "/proc/self", "/", "/x/../proc", "/sys", "/dev"):
+            refused = self.build(f"FROM busybox\nRUN --mount=type=tmpfs,target={target} true\n")
+            self.assertIn("invalid mount target", refused.stderr, target)
+        self.build_ok(f"FROM busybox\nRUN ln -s /proc/self /p; ln -s ../../../../..{self.home} /s; ln -s /etc /e\n")
+        self.ok("tag", "made", "links")
+        self.build(f"FROM links\nRUN --mount=type=cache,target=/s/mount --mount=type=tmpfs,target=/e/t true\n")
+        refused = self.build("FROM links\nRUN --mount=type=tmpfs,target=/p/attr true\n")
+        self.assertEqual(refused.returncode, 1)
+        self.assertEqual(store.read_text(), "alive")
+        self.assertFalse(os.path.exists(self.home + "/mount"))
+
+    def test_a_context_may_hold_anything(self):
+        self.put("empty", "")
+        self.put("deep/" * 60 + "file", "x")
+        self.put("name\nwith\tcontrols\x1b[31m", "x")
+        with open(os.fsencode(self.context) + b"/not-utf8-\xff", "wb"):
+            pass
+        told = self.build_ok("FROM scratch\nCOPY . /\n")
+        self.assertNotIn("\x1b[31m", told)
+        self.assertEqual(self.layers_of("made")["empty"].size, 0)
+        self.put("Dockerfile", "")
+        self.assertIn("file with no instructions", self.sandbox("build", self.context).stderr)
+        os.remove(self.context + "/Dockerfile")
+        os.mkfifo(self.context + "/Dockerfile")
+        self.assertEqual(self.sandbox("build", self.context, timeout=20).returncode, 1)
 
     def test_merged_layers_of_a_stage_are_mounted(self):
         done = self.build("FROM busybox AS one\nRUN mkdir /d && echo 1 > /d/1\nRUN echo 2 > /d/2\nFROM busybox\n"

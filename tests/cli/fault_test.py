@@ -272,6 +272,24 @@ class FullDisk(SandboxCase):
     def free(self):
         os.unlink(self.store + "/filler")
 
+    def test_a_step_that_fills_the_disk_leaves_what_was_there(self):
+        context = self.home + "/context"
+        os.mkdir(context)
+        with open(context + "/Dockerfile", "w", encoding="ascii") as file:
+            file.write("FROM busybox\nRUN echo 1 > /1\nRUN head -c 100m /dev/urandom > /big\n")
+        failed = self.sandbox("build", "-t", "made", context)
+        self.assertEqual(failed.returncode, 1)
+        self.assertIn("did not complete successfully: exit code: 1\n", failed.stderr)
+        self.assertEqual(self.leftovers(), [])
+        self.assertNotIn("made", self.sandbox("images").stdout)
+        self.assertEqual(self.sandbox("system", "fsck").stdout, "")
+        with open(context + "/Dockerfile", "w", encoding="ascii") as file:
+            file.write("FROM busybox\nRUN echo 1 > /1\n")
+        done = self.sandbox("build", "-t", "made", context)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("CACHED", done.stderr.split("RUN echo", 1)[1], "the step before it is not done again")
+
+
     def archive(self, size):
         path = self.home + "/image.tar"
         docker_archive(path, "localhost/noise", tools() + [entry("noise", os.urandom(size))])

@@ -26,7 +26,7 @@ int run(const Arguments& arguments) {
   image::ImportOptions options{.comment = arguments.text("message", "Imported from " + source),
                                .platform = arguments.text("platform")};
   if (!options.platform.empty()) (void)image::parse_platform(options.platform);  // before anything is read
-  for (const std::string& change : arguments.all("change")) engine::apply_change(options.config, change);
+  engine::apply_changes(options.config, arguments.all("change"));
   const Places places = find_places();
   make_places(places);
   image::ImageStore store(places);
