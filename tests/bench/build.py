@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""Builds beside buildah's: cold with independent stages, fully cached, and of a large context of which one file changed.
+
+    build.py SANDBOX [--rounds N] [--files N]
+
+A bar that is missed, or that could not be measured, makes the exit status 1.
+"""
+
+import argparse
+import os
+import pathlib
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import measuring
+
+STAGES = 5
+WORK = "i=0; while [ $i -lt 150000 ]; do i=$((i+1)); done; sleep 1"
+
+
+def dockerfile():
+    """Stages that need each other's results at the end only: each computes, and waits as for a server."""
+    text = "".join(f"FROM localhost/busybox AS s{n}\nCOPY a /a\nRUN {WORK}; echo {n} > /{n}\n" for n in range(STAGES))
+    return text + "FROM localhost/busybox\n" + "".join(f"COPY --from=s{n} /{n} /{n}\n" for n in range(STAGES))
+
+
+class Workplace:
+    def __init__(self, sandbox):
+        self.home = tempfile.mkdtemp(prefix="sbx-bench-build-", dir="/var/tmp")
+        self.sandbox = os.path.abspath(sandbox)
+        os.makedirs(self.home + "/run", 0o700)
+        os.makedirs(self.home + "/peer/run", 0o700)
+        self.env = dict(os.environ, SANDBOX_STORE_DIR=self.home + "/data", SANDBOX_RUNTIME_DIR=self.home + "/run")
+        self.peer_env = dict(os.environ, HOME=self.home + "/peer", XDG_RUNTIME_DIR=self.home + "/peer/run",
+                             STORAGE_DRIVER="overlay", STORAGE_OPTS="overlay.mount_program=/usr/bin/fuse-overlayfs")
+        self.run("tag", "busybox", "localhost/busybox")
+        self.run("save", "-o", self.home + "/busybox.tar", "localhost/busybox")
+        name = self.peer("pull", "-q", f"docker-archive:{self.home}/busybox.tar").strip()
+        self.peer("tag", name, "localhost/busybox")
+
+    def run(self, *words):
+        return subprocess.run([self.sandbox, *words], env=self.env, check=True, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=600).stdout
+
+    def peer(self, *words):
+        return subprocess.run(["buildah", *words], env=self.peer_env, check=True, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=600).stdout
+
+    def context(self, name, text, **files):
+        place = pathlib.Path(self.home, name)
+        place.mkdir()
+        (place / "Dockerfile").write_text(text, encoding="ascii")
+        for file, content in files.items():
+            (place / file).write_text(content, encoding="ascii")
+        return place
+
+    def close(self):
+        subprocess.run(["buildah", "rmi", "-a", "-f"], env=self.peer_env, capture_output=True, check=False)
+        subprocess.run(["buildah", "unshare", "rm", "-rf", self.home + "/peer"], env=self.peer_env, capture_output=True,
+                       check=False)
+        subprocess.run([self.sandbox, "builder", "prune", "-a", "-f"], env=self.env, capture_output=True, check=False)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+def cpu_seconds(work):
+    """Of the processes that a call of `work` waits for."""
+    used = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+    before = used()
+    work()
+    return used() - before
+
+
+def measure_stages(place, report, rounds):
+    context = place.context("stages", dockerfile(), a="1")
+    ours = lambda *words: place.run("build", "-q", "-t", "made", *words, str(context))
+    theirs = lambda *words: place.peer("bud", "-q", "--layers", "-t", "made", *words, str(context))
+    cold = measuring.take_turns({"cold build": lambda: ours("--no-cache"),
+                                 "cold build, buildah": lambda: theirs("--no-cache")}, rounds)
+    report.bar("cold build of five stages / buildah's", cold["cold build"][1] / cold["cold build, buildah"][1], 1 / 2.5)
+    cached = measuring.take_turns({"cached build": ours, "cached build, buildah": theirs}, rounds)
+    report.bar("cached build / buildah's", cached["cached build"][1] / cached["cached build, buildah"][1], 1 / 15)
+    report.bar("processor time of a cached build", min(cpu_seconds(ours) for _ in range(5)), 0.1, " s")
+
+
+def measure_context(place, report, files, rounds):
+    context = place.context("large", "FROM scratch\nCOPY . /files\n")
+    for number in range(files):
+        file = context / f"d{number % 50}" / f"f{number}"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"{number}\n", encoding="ascii")
+    build = lambda: place.run("build", "-q", str(context))
+
+    def change_and_build():
+        with open(context / "d0/f0", "a", encoding="ascii") as file:
+            file.write("more\n")
+        build()
+
+    build()
+    times = measuring.take_turns({f"context of {files} files, one changed": change_and_build}, rounds)
+    report.bar(f"context of {files} files, one changed", next(iter(times.values()))[1], 1, " s")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("sandbox")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--files", type=int, default=50_000)
+    options = parser.parse_args()
+    report = measuring.Report()
+    place = Workplace(options.sandbox)
+    try:
+        measure_stages(place, report, options.rounds)
+        measure_context(place, report, options.files, options.rounds)
+    finally:
+        place.close()
+    return report.missed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
