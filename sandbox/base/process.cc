@@ -1,5 +1,7 @@
 #include "sandbox/base/process.h"
 
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -83,6 +85,7 @@ std::string AskedChild::answer() {
   const std::string answer = read_to_end(answer_.get(), "the answer of a child process", kLargestAnswer);
   const Fd child = std::move(pidfd_);
   const int status = sys::wait_pidfd(child.get()) | or_throw("waiting for a child");
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE) ::raise(SIGPIPE);  // nobody reads what is written for us
   if (status != 0 || answer.empty()) throw Error(fmt::format("a child ended with wait status {}", status));
   return unframed_answer(answer);
 }

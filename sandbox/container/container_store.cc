@@ -115,6 +115,7 @@ State load_state(const std::string& directory) {
     end_orphan(state);
     state.status = Status::exited;  // killed before it could write the end
     state.exit_code = 137;
+    state.finished = last_sign_of_life(directory);
     state.pid = 0;
     state.paused = false;
   }

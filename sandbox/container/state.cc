@@ -3,8 +3,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "sandbox/base/json_fields.h"
 #include "sandbox/base/process.h"
+#include "sandbox/base/sys.h"
 
 namespace sandbox::container {
 namespace {
@@ -53,6 +56,15 @@ bool is_of_earlier_boot(const State& state) { return !state.boot.empty() && stat
 bool is_answered_for(const State& state) {
   return state.supervisor_start != 0 && !is_of_earlier_boot(state) &&
          process_start_time(state.supervisor_pid) == state.supervisor_start;
+}
+
+std::int64_t last_sign_of_life(const std::string& directory) {
+  std::int64_t newest = 0;
+  for (const char* name : {"/state.json", "/log"}) {
+    const auto status = sys::fstatat(AT_FDCWD, (directory + name).c_str(), AT_SYMLINK_NOFOLLOW);
+    if (status) newest = std::max<std::int64_t>(newest, status->st_mtim.tv_sec);
+  }
+  return newest;
 }
 
 bool is_up(const State& state) { return state.status == Status::running || state.status == Status::restarting; }

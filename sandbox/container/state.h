@@ -22,7 +22,7 @@ struct State {
   int pid = 0;                         ///< The container's pid 1 as the host sees it.
   std::uint64_t pid_start = 0;
   int exit_code = 0;
-  std::int64_t started = 0, finished = 0;
+  std::int64_t started = 0, finished = 0;  ///< Seconds since the epoch.
   std::string error;                   ///< Why it could not start; empty otherwise.
   std::vector<std::uint16_t> host_ports;  ///< Bound for Spec::ports, in their order; empty before the start.
   bool oom_killed = false;             ///< Its memory limit had one of its processes killed.
@@ -37,6 +37,9 @@ std::span<const char* const> words_of(Health);
 
 /// It runs, or will again: its supervisor answers for it.
 bool is_up(const State& state);
+/// When the container in `directory` was last seen to live: the newest of what its supervisor writes there. Seconds since
+/// the epoch.
+std::int64_t last_sign_of_life(const std::string& directory);
 /// This process answers for the container from now on.
 void answer_for(State& state);
 /// Whether the process that answers for it lives. Numbers of processes mean nothing after a restart of the machine.

@@ -5,6 +5,8 @@
 #include <time.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 
 #include "fuse-overlay/store/entry_path.h"
 #include "fuse-overlay/store/merged_layers.h"
@@ -86,7 +88,10 @@ void prepare_directory(const UserMount& mount) {
     throw UsageError(
         fmt::format("invalid mount config for type \"bind\": bind source path does not exist: {}", source));
   }
-  make_directories(source);
+  // With the modes that the user's umask leaves, for others in the container may have to enter them.
+  std::error_code error;
+  std::filesystem::create_directories(source, error);
+  if (error) throw SysError(Errno{error.value()}, fmt::format("creating directory '{}'", source));
 }
 
 }  // namespace

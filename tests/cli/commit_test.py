@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 import tarfile
 import unittest
@@ -276,6 +277,9 @@ class Commit(SandboxCase):
         with open(file, "rb") as content:
             piped = subprocess.run([SANDBOX, "export", "box"], env=self.env, capture_output=True, check=True, timeout=60)
             self.assertEqual(piped.stdout, content.read())
+        with subprocess.Popen([SANDBOX, "export", "box"], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as unread:
+            unread.stdout.close()
+            self.assertEqual((unread.stderr.read(), unread.wait(60)), (b"", -signal.SIGPIPE))
 
 
 if __name__ == "__main__":

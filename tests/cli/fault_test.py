@@ -1,5 +1,6 @@
 """Processes killed or stopped at any moment, and full disks: the next commands work, and nothing is left behind."""
 
+import datetime
 import fcntl
 import json
 import os
@@ -120,6 +121,15 @@ class Leftovers(FaultCase):
             kill(state["supervisor_pid"])
             self.assertTrue(eventually(lambda: not self.descendants()), (user, self.descendants()))
             self.assert_recovers(user)
+
+    def test_a_container_without_its_supervisor_ended_when_that_was_last_seen(self):
+        begin = int(time.time())
+        self.ok("run", "-d", "--name", "box", "busybox", "sleep", "1000")
+        kill(self.state()["supervisor_pid"])
+        self.assertTrue(eventually(lambda: not self.descendants()))
+        status, code, end = self.ok("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}} {{.State.FinishedAt}}", "box").split()
+        self.assertEqual((status, code), ("exited", "137"))
+        self.assertTrue(begin <= datetime.datetime.fromisoformat(end[:19] + "+00:00").timestamp() <= time.time(), end)
 
     def test_a_container_removed_on_exit_goes_with_the_next_command_when_its_supervisor_was_killed(self):
         self.ok("run", "-d", "--rm", "--name", "box", "busybox", "sleep", "1000")

@@ -109,6 +109,12 @@ class Life(SandboxCase):
         os.close(terminal)
         self.assertEqual(self.state("box")["Status"], "running")
 
+    def test_a_killed_container_can_be_removed_at_once(self):
+        for _ in range(5):
+            self.start("--name", "box", "busybox", "sleep", "1000")
+            self.ok("kill", "box")
+            self.ok("rm", "box")
+
     def test_signals_of_an_attached_client_reach_the_container_unless_told_otherwise(self):
         self.start("--name", "box", "busybox", "sh", "-c", "trap 'echo got' USR1; while :; do sleep 0.05; done")
         for words, count in ((["--sig-proxy=false"], 0), ([], 1)):

@@ -171,6 +171,13 @@ class Volumes(SandboxCase):
         self.assertEqual(self.sh("touch /v/x && echo wrote", "-v", "vol:/v:z,rslave,cached"), "wrote\n")
         self.assertIn("not possible without root", self.fails("create", *WORDS, "-v", "/tmp:/t:rshared", "busybox"))
 
+    def test_a_directory_of_the_host_is_made_with_the_modes_of_the_users_umask(self):
+        umask = os.umask(0)
+        os.umask(umask)
+        self.ok("create", *WORDS, "-v", self.home + "/new/below:/x", "busybox")
+        for name in ("new", "new/below"):
+            self.assertEqual(os.stat(f"{self.home}/{name}").st_mode & 0o777, 0o777 & ~umask)
+
     def test_disk_usage_counts_volumes(self):
         self.sh("mkdir -m 0 /v/closed; head -c 100000 /dev/zero >/v/x; chown 7:7 /v/x", "-v", "vol:/v")
         lines = self.ok("system", "df", "-v").splitlines()

@@ -1,4 +1,6 @@
 // `kill`: one signal, at once.
+#include <signal.h>
+
 #include "sandbox/base/error.h"
 #include "sandbox/base/signal_name.h"
 #include "sandbox/cli/command.h"
@@ -9,11 +11,14 @@
 namespace sandbox::cli {
 namespace {
 
+constexpr int kGrace = 10;  // seconds
+
 constexpr Option kOptions[] = {{"signal", 's', "string", "Signal to send to the container (default \"KILL\")"}};
 
 void kill_one(const std::string& name, const Arguments& arguments) {
   const Places places = find_places();
-  const auto found = container::ContainerStore(places).find(name);
+  const container::ContainerStore store(places);
+  const auto found = store.find(name);
   const int signal = parse_signal(arguments.text("signal", "KILL"));
   try {
     container::require_possible(container::Action::kill, found.state, found.spec.id);
@@ -21,6 +26,10 @@ void kill_one(const std::string& name, const Arguments& arguments) {
     throw Conflict(fmt::format("cannot kill container: {}: {}", name, reason.what()));
   }
   engine::signal_container(places, found, signal);
+  // Docker's returns when the container has ended: scripts remove it next.
+  if (signal == SIGKILL && !engine::wait_until_ended(store, found.spec.id, kGrace)) {
+    throw Error(fmt::format("container {} did not end after SIGKILL", name));
+  }
 }
 
 int run(const Arguments& arguments) { return for_each_argument(arguments, kill_one); }
