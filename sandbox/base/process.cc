@@ -1,5 +1,6 @@
 #include "sandbox/base/process.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -61,6 +62,17 @@ const std::string& boot_id() {
 bool is_process_stopped(int pid) {
   const std::string stat = stat_from_state(pid);
   return !stat.empty() && (stat[0] == 'T' || stat[0] == 't');
+}
+
+void kill_process(int pid, std::uint64_t start) {
+  constexpr int moment = 1000;  // milliseconds
+  if (start == 0) return;
+  const auto process = sys::pidfd_open(pid);
+  // The descriptor first, then the question who it is: now the number can't pass to another process.
+  if (!process || process_start_time(pid) != start) return;
+  (void)sys::pidfd_send_signal(process->get(), SIGKILL);
+  pollfd ended{process->get(), POLLIN, 0};
+  (void)::poll(&ended, 1, moment);
 }
 
 AskedChild::AskedChild(const std::function<std::string()>& act) {

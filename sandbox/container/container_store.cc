@@ -20,6 +20,7 @@
 #include "sandbox/cgroup/container_cgroup.h"
 #include "sandbox/container/container_events.h"
 #include "sandbox/container/supervisor.h"
+#include "sandbox/container/supervisor_lock.h"
 #include "sandbox/container/volume_store.h"
 #include "userns/kept_namespace.h"
 
@@ -29,15 +30,6 @@ namespace {
 constexpr std::size_t largest_description = 16U << 20;
 constexpr const char* unfinished_prefix = ".new-";
 constexpr const char* removed_prefix = ".old-";
-
-std::string supervisor_lock_path(const Container& container) { return container.directory + "/supervisor.lock"; }
-
-struct flock whole_file() {
-  struct flock whole {};
-  whole.l_type = F_WRLCK;
-  whole.l_whence = SEEK_SET;
-  return whole;
-}
 
 bool is_id(const std::string& name) { return is_hex(name, 64); }
 
@@ -89,18 +81,6 @@ bool is_abandoned(const Container& container) {
   if (container.spec.owner.pid != 0) return has_lost_owner(container.spec);
   const bool waits_for_start = container.state.status == Status::created && container.state.supervisor_start == 0;
   return container.spec.auto_remove && !waits_for_start && !is_answered_for(container.state);
-}
-
-/// SIGKILL for the process that has this number and start time, and a moment to die.
-void kill_process(int pid, std::uint64_t start) {
-  constexpr int moment = 1000;  // milliseconds
-  if (start == 0) return;
-  const auto process = sys::pidfd_open(pid);
-  // The descriptor first, then the question who it is: now the number can't pass to another process.
-  if (!process || process_start_time(pid) != start) return;
-  (void)sys::pidfd_send_signal(process->get(), SIGKILL);
-  pollfd ended{process->get(), POLLIN, 0};
-  (void)::poll(&ended, 1, moment);
 }
 
 /// The container's first process may have outlived its supervisor: it loses the death signal that we gave it when it
@@ -466,45 +446,6 @@ std::vector<std::byte> read_seccomp(const Container& container) {
   std::vector<std::byte> bytes;
   for (const char c : content) bytes.push_back(static_cast<std::byte>(c));
   return bytes;
-}
-
-namespace {
-
-/// The supervisor's pid, or 0. Its lock knows it, also before it has written its name into state.json.
-int supervisor_of(const Container& container) {
-  const std::string path = supervisor_lock_path(container);
-  const auto fd = sys::openat(AT_FDCWD, path.c_str(), O_RDWR);
-  if (!fd && fd.error().value == ENOENT) return 0;
-  if (!fd) throw SysError(fd.error(), fmt::format("opening '{}'", path));
-  struct flock holder = whole_file();
-  if (::fcntl(fd->get(), F_GETLK, &holder) < 0) {
-    throw SysError(Errno{errno}, fmt::format("asking for the lock of '{}'", path));
-  }
-  return holder.l_type == F_UNLCK ? 0 : holder.l_pid;
-}
-
-}  // namespace
-
-bool supervisor_hangs(const Container& container) { return is_process_stopped(supervisor_of(container)); }
-
-void kill_supervisor(const Container& container) {
-  const int supervisor = supervisor_of(container);
-  kill_process(supervisor, process_start_time(supervisor));
-}
-
-SupervisorLock::SupervisorLock(const Container& container, std::chrono::milliseconds patience) {
-  const std::string path = supervisor_lock_path(container);
-  fd_ = sys::openat(AT_FDCWD, path.c_str(), O_RDWR | O_CREAT, 0600) | or_throw("opening '{}'", path);
-  struct flock whole = whole_file();
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (::fcntl(fd_.get(), F_SETLK, &whole) < 0) {
-    if (errno != EAGAIN && errno != EACCES) throw SysError(Errno{errno}, fmt::format("locking '{}'", path));
-    if (std::chrono::steady_clock::now() >= deadline) {
-      throw Conflict(fmt::format("container {} is already running", container.spec.name));
-    }
-    const timespec pause{0, 2'000'000};
-    ::nanosleep(&pause, nullptr);
-  }
 }
 
 }  // namespace sandbox::container

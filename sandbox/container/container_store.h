@@ -86,28 +86,10 @@ inline std::string log_path(const Container& container) { return container.direc
 /// What its last checks came to (health.h); absent before the first one.
 inline std::string health_path(const Container& container) { return container.directory + "/health.json"; }
 
-/// Its supervisor is stopped (SIGSTOP, a debugger) and will answer nobody.
-bool supervisor_hangs(const Container& container);
-/// The last resort: SIGKILL for the supervisor, which takes the container with it.
-void kill_supervisor(const Container& container);
-
 /// The container's cgroup; empty when it has none.
 std::string cgroup_path(const Container& container);
 /// Keeps the path of the container's cgroup in its directory, lest it outlive a killed supervisor: reading the
 /// container then removes it. An empty path forgets it.
 void record_cgroup(const Container& container, const std::string& path);
-
-/// A supervisor says "exited" shortly before it lets its lock go: whoever follows it waits so long.
-inline constexpr auto supervisor_ending_time = std::chrono::seconds(5);
-
-/// Taken by the supervisor for its life: at most one per container. A record lock of fcntl(2), so
-/// that no forked child holds it on. Throws Conflict when another process still has it after `patience`.
-class SupervisorLock {
- public:
-  explicit SupervisorLock(const Container& container, std::chrono::milliseconds patience = {});
-
- private:
-  Fd fd_;
-};
 
 }  // namespace sandbox::container

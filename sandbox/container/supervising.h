@@ -21,6 +21,7 @@
 #include "sandbox/container/protocol.h"
 #include "sandbox/container/restart_policy.h"
 #include "sandbox/container/supervisor.h"
+#include "sandbox/container/supervisor_lock.h"
 #include "sandbox/ownership/ownership.h"
 
 namespace sandbox::container {

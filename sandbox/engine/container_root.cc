@@ -13,6 +13,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/container/helpers.h"
+#include "sandbox/container/supervisor_lock.h"
 #include "sandbox/engine/id_range.h"
 #include "userns/joined_namespaces.h"
 #include "userns/kept_namespace.h"

@@ -7,7 +7,7 @@
 #include "sandbox/base/identifier.h"
 #include "sandbox/base/json.h"
 #include "sandbox/base/sys.h"
-#include "sandbox/container/container_store.h"
+#include "sandbox/container/supervisor_lock.h"
 #include "sandbox/engine/id_range.h"
 
 namespace sandbox::engine {

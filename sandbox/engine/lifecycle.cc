@@ -8,6 +8,7 @@
 #include "sandbox/container/actions.h"
 #include "sandbox/container/container_events.h"
 #include "sandbox/container/supervisor.h"
+#include "sandbox/container/supervisor_lock.h"
 
 namespace sandbox::engine {
 namespace {

@@ -5,6 +5,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/base/process.h"
 #include "sandbox/container/container_store.h"
+#include "sandbox/container/supervisor_lock.h"
 #include "temporary_places.h"
 
 using namespace sandbox;
