@@ -9,6 +9,7 @@
 #include "sandbox/base/sys.h"
 #include "sandbox/build/solver.h"
 #include "sandbox/cli/build_progress.h"
+#include "sandbox/cli/cmd/run_options.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/container/container_store.h"
 #include "sandbox/engine/build_image.h"
@@ -132,11 +133,7 @@ engine::RunRequest limits_of(const Arguments& arguments) {
   engine::RunRequest limits;
   limits.add_hosts = arguments.all("add-host");
   limits.ulimits = arguments.all("ulimit");
-  limits.memory = arguments.text("memory");
-  limits.memory_swap = arguments.text("memory-swap");
-  limits.cpu_shares = arguments.text("cpu-shares");
-  limits.cpuset_cpus = arguments.text("cpuset-cpus");
-  limits.cpuset_mems = arguments.text("cpuset-mems");
+  read_limits(arguments, limits);
   limits.shm_size = arguments.text("shm-size");
   return limits;
 }

@@ -9,6 +9,19 @@ namespace sandbox::cli {
 
 void print_timings(const std::string& text) { fmt::print(stderr, "{}", text); }
 
+void read_limits(const Arguments& arguments, engine::RunRequest& request) {
+  request.memory = arguments.text("memory");
+  request.memory_swap = arguments.text("memory-swap");
+  request.memory_reservation = arguments.text("memory-reservation");
+  request.cpus = arguments.text("cpus");
+  request.cpu_period = arguments.text("cpu-period");
+  request.cpu_quota = arguments.text("cpu-quota");
+  request.cpu_shares = arguments.text("cpu-shares");
+  request.cpuset_cpus = arguments.text("cpuset-cpus");
+  request.cpuset_mems = arguments.text("cpuset-mems");
+  request.pids_limit = arguments.text("pids-limit");
+}
+
 engine::RunRequest run_request(const Arguments& arguments, const char* command) {
   engine::RunRequest request;
   request.rootfs = arguments.text("rootfs");
@@ -58,8 +71,6 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.domainname = arguments.text("domainname");
   request.oom_score_adj = arguments.text("oom-score-adj");
   request.umask = arguments.text("umask");
-  request.cpu_period = arguments.text("cpu-period");
-  request.cpu_quota = arguments.text("cpu-quota");
   request.group_add = arguments.all("group-add");
   request.sysctls = arguments.all("sysctl");
   request.devices = arguments.all("device");
@@ -81,14 +92,7 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.platform = arguments.text("platform");
   request.cidfile = arguments.text("cidfile");
   request.pull = arguments.text("pull", "missing");
-  request.memory = arguments.text("memory");
-  request.memory_swap = arguments.text("memory-swap");
-  request.memory_reservation = arguments.text("memory-reservation");
-  request.cpus = arguments.text("cpus");
-  request.cpu_shares = arguments.text("cpu-shares");
-  request.cpuset_cpus = arguments.text("cpuset-cpus");
-  request.cpuset_mems = arguments.text("cpuset-mems");
-  request.pids_limit = arguments.text("pids-limit");
+  read_limits(arguments, request);
   request.limits = arguments.text("limits");
   request.read_only = arguments.flag("read-only");
   request.init = arguments.flag("init");

@@ -91,7 +91,7 @@ inline constexpr Option kRunOptions[] = {
 };
 
 inline constexpr const char* kNeedsNetworks = "a container's address and names are its network's, and the private one has its own";
-inline constexpr const char* kNeedsIo = "the io controller of cgroups is not delegated to users";
+inline constexpr const char* kNeedsIo = "limits of block I/O are not there yet";
 /// What Docker has and an ordinary user can't have, or can't have yet.
 inline constexpr RefusedOption kRefusedRunOptions[] = {
     {"blkio-weight", kNeedsIo},
@@ -122,6 +122,9 @@ void print_timings(const std::string& text);
 
 /// Throws UsageError, in particular without an image; `command` is the word it was called by.
 engine::RunRequest run_request(const Arguments& arguments, const char* command);
+
+/// The limits that a command's words ask for; of those that it has no option for, none.
+void read_limits(const Arguments& arguments, engine::RunRequest& request);
 
 /// Lines for the user's eyes while a command works.
 void notice(const std::string& line);

@@ -1,5 +1,6 @@
 // `update`: other limits, another restart policy.
 #include "sandbox/base/error.h"
+#include "sandbox/cli/cmd/run_options.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/engine/update.h"
 
@@ -20,14 +21,7 @@ constexpr Option kOptions[] = {
 
 engine::RunRequest request_of(const Arguments& arguments) {
   engine::RunRequest request;
-  request.cpu_shares = arguments.text("cpu-shares");
-  request.cpus = arguments.text("cpus");
-  request.cpuset_cpus = arguments.text("cpuset-cpus");
-  request.cpuset_mems = arguments.text("cpuset-mems");
-  request.memory = arguments.text("memory");
-  request.memory_reservation = arguments.text("memory-reservation");
-  request.memory_swap = arguments.text("memory-swap");
-  request.pids_limit = arguments.text("pids-limit");
+  read_limits(arguments, request);
   request.restart = arguments.text("restart");
   return request;
 }
