@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include <cstring>
+#include "tests/support/bpf.h"
 
 using namespace sandbox::ownership;
 
@@ -18,44 +18,6 @@ namespace {
 
 constexpr std::uint64_t kAll = ~std::uint64_t{0};
 constexpr std::uint64_t bit(int capability) { return std::uint64_t{1} << capability; }
-
-/// What a filter says about a call: the few instructions of classic BPF that libseccomp makes.
-std::uint32_t run(const std::vector<std::byte>& filter, const seccomp_data& data) {
-  std::vector<sock_filter> program(filter.size() / sizeof(sock_filter));
-  std::memcpy(program.data(), filter.data(), filter.size());
-  std::uint32_t a = 0;
-  for (std::size_t at = 0; at < program.size(); ++at) {
-    const sock_filter& step = program[at];
-    bool jump = false;
-    switch (step.code) {
-      case BPF_LD | BPF_W | BPF_ABS:
-        std::memcpy(&a, reinterpret_cast<const char*>(&data) + step.k, 4);
-        continue;
-      case BPF_ALU | BPF_AND | BPF_K:
-        a &= step.k;
-        continue;
-      case BPF_RET | BPF_K:
-        return step.k;
-      case BPF_JMP | BPF_JA:
-        at += step.k;
-        continue;
-      case BPF_JMP | BPF_JEQ | BPF_K:
-        jump = a == step.k;
-        break;
-      case BPF_JMP | BPF_JGT | BPF_K:
-        jump = a > step.k;
-        break;
-      case BPF_JMP | BPF_JGE | BPF_K:
-        jump = a >= step.k;
-        break;
-      default:
-        FAIL("an instruction of another kind: ", step.code);
-    }
-    at += jump ? step.jt : step.jf;
-  }
-  FAIL("the filter has no end");
-  return 0;
-}
 
 std::uint32_t verdict(std::uint64_t capabilities, long call, std::uint64_t first = 0, std::uint64_t second = 0,
                       std::uint64_t third = 0, bool shows_owners = false) {
@@ -65,7 +27,7 @@ std::uint32_t verdict(std::uint64_t capabilities, long call, std::uint64_t first
 #else
   data.arch = AUDIT_ARCH_AARCH64;
 #endif
-  return run(notifying_filter(capabilities, shows_owners), data);
+  return sandbox::testing::evaluate_filter(notifying_filter(capabilities, shows_owners), data);
 }
 
 }  // namespace
