@@ -11,20 +11,16 @@
 
 #include "sandbox/base/directory.h"
 #include "sandbox/base/file.h"
+#include "tests/support/temporary_directory.h"
 
 using namespace sandbox;
 
 namespace {
 
 struct Temporary {
-  Temporary() {
-    char name[] = "/tmp/sbx-lines-XXXXXX";
-    root = ::mkdtemp(name);
-  }
-  ~Temporary() { remove_tree(root); }
-  std::string path() const { return root + "/log"; }
-  std::size_t files() const { return list_directory(root).size(); }
-  std::string root;
+  std::string path() const { return directory.path() + "/log"; }
+  std::size_t files() const { return list_directory(directory.path()).size(); }
+  testing::TemporaryDirectory directory;
 };
 
 std::string rest_of(LineReader& reader) {

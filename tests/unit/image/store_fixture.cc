@@ -10,23 +10,12 @@
 #include "sandbox/base/sys.h"
 
 namespace sandbox::image {
-namespace {
-
-std::string make_work() {
-  std::string path = "/tmp/image_test.XXXXXX";
-  if (!::mkdtemp(path.data())) throw Error("making a temporary directory");
-  return path;
-}
-
-}  // namespace
 
 StoreFixture::StoreFixture()
-    : work_(make_work()), places{work_ + "/data", work_ + "/run", {work_ + "/extra"}}, store(places) {}
-
-StoreFixture::~StoreFixture() { remove_tree(work_); }
+    : places{work() + "/data", work() + "/run", {work() + "/extra"}}, store(places) {}
 
 std::string StoreFixture::output(const std::string& script) const {
-  FILE* stream = ::popen(fmt::format("set -e; cd '{}'; {}", work_, script).c_str(), "r");
+  FILE* stream = ::popen(fmt::format("set -e; cd '{}'; {}", work(), script).c_str(), "r");
   std::string text;
   char buffer[4096];
   while (const std::size_t count = ::fread(buffer, 1, sizeof buffer, stream)) text.append(buffer, count);
@@ -37,7 +26,7 @@ std::string StoreFixture::output(const std::string& script) const {
 void StoreFixture::shell(const std::string& script) const { (void)output(script); }
 
 std::vector<std::string> StoreFixture::load(const std::string& archive) {
-  const Fd fd = sys::openat(AT_FDCWD, (work_ + "/" + archive).c_str(), O_RDONLY) | or_throw("opening '{}'", archive);
+  const Fd fd = sys::openat(AT_FDCWD, (work() + "/" + archive).c_str(), O_RDONLY) | or_throw("opening '{}'", archive);
   return store.load(fd.get());
 }
 

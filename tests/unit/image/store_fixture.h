@@ -6,21 +6,19 @@
 
 #include "sandbox/base/places.h"
 #include "sandbox/image/image_store.h"
+#include "tests/support/temporary_directory.h"
 
 namespace sandbox::image {
 
 class StoreFixture {
  public:
   StoreFixture();
-  ~StoreFixture();
-  StoreFixture(const StoreFixture&) = delete;
-  StoreFixture& operator=(const StoreFixture&) = delete;
 
   void shell(const std::string& script) const;  ///< Runs in work(); throws when it fails.
   std::string output(const std::string& script) const;
   std::vector<std::string> load(const std::string& archive);
   std::size_t files_in(const std::string& directory) const;  ///< Below the data directory.
-  const std::string& work() const { return work_; }
+  const std::string& work() const { return work_.path(); }
 
   /// Writes layer.tar, config.json, manifest.json of a busybox image into work()/image.
   void make_docker_tree() const;
@@ -28,7 +26,7 @@ class StoreFixture {
   void make_docker_archive() const;
 
  private:
-  std::string work_;
+  testing::TemporaryDirectory work_;
 
  public:
   Places places;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -15,21 +14,17 @@
 #include "sandbox/base/file.h"
 #include "sandbox/base/sys.h"
 #include "tests/support/tar_writer.h"
+#include "tests/support/temporary_directory.h"
 
 namespace sandbox::testing {
 
 class LayerFixture {
  public:
   LayerFixture() {
-    std::string pattern = "/var/tmp/layer-test-XXXXXX";
-    scratch = ::mkdtemp(pattern.data());
     std::filesystem::create_directories(layer());
     std::filesystem::create_directories(scratch + "/canary");
     write_file_atomic(scratch + "/canary/file", "alive", false);
   }
-  ~LayerFixture() { remove_tree(scratch); }
-  LayerFixture(const LayerFixture&) = delete;
-  LayerFixture& operator=(const LayerFixture&) = delete;
 
   std::string layer() const { return scratch + "/layer"; }
   std::string path(const std::string& name) const { return layer() + "/" + name; }
@@ -68,7 +63,8 @@ class LayerFixture {
     return outside == 2 && inside == 1 && read_file(canary() + "/file") == "alive";
   }
 
-  std::string scratch;
+  TemporaryDirectory directory{"/var/tmp"};
+  const std::string& scratch = directory.path();
 };
 
 }  // namespace sandbox::testing

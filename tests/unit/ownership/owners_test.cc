@@ -3,13 +3,13 @@
 
 #include <doctest/doctest.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "sandbox/base/file.h"
 #include "sandbox/base/sys.h"
+#include "tests/support/temporary_directory.h"
 
 using namespace sandbox;
 using namespace sandbox::ownership;
@@ -21,17 +21,12 @@ constexpr Id kOther = 7, kAnother = 8;
 class Tree {
  public:
   Tree() {
-    std::string pattern = "/var/tmp/owners-test-XXXXXX";
-    path = ::mkdtemp(pattern.data());
     REQUIRE(::chdir("/proc") == 0);  // as the helper does before it looks at an object
     directory = open(".");
     write_file_atomic(path + "/f", "x", false);
     REQUIRE(::symlink("f", (path + "/l").c_str()) == 0);
     file = sys::openat(AT_FDCWD, (path + "/owners").c_str(), O_RDWR | O_APPEND | O_CREAT, 0600) | or_throw("owners");
   }
-  ~Tree() { remove_tree(path); }
-  Tree(const Tree&) = delete;
-  Tree& operator=(const Tree&) = delete;
 
   Fd open(const std::string& name) const {
     return sys::openat(AT_FDCWD, (path + "/" + name).c_str(), O_PATH | O_NOFOLLOW) | or_throw("open");
@@ -49,7 +44,8 @@ class Tree {
     return size < 0 ? "" : std::string(text, static_cast<std::size_t>(size));
   }
 
-  std::string path;
+  testing::TemporaryDirectory top{"/var/tmp"};
+  const std::string& path = top.path();
   Fd directory, file;
 };
 

@@ -11,7 +11,7 @@
 
 using namespace sandbox;
 using namespace sandbox::image;
-using sandbox::image::testing::Hostile;
+using sandbox::testing::Hostile;
 
 namespace {
 bool has(const std::string& text, const std::string& part) {

@@ -10,7 +10,7 @@
 
 using namespace sandbox;
 using namespace sandbox::image;
-using namespace sandbox::image::testing;
+using namespace sandbox::testing;
 
 namespace {
 

@@ -13,7 +13,9 @@
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
 
-namespace sandbox::image::testing {
+using namespace sandbox::image;
+
+namespace sandbox::testing {
 namespace {
 
 pid_t spawn(const std::vector<std::string>& command, int output) {
@@ -38,11 +40,6 @@ std::vector<std::string> hostile_command(const std::string& mode, const std::str
 }
 
 }  // namespace
-
-TemporaryDirectory::TemporaryDirectory() : path_("/tmp/test-registry-XXXXXX") {
-  if (::mkdtemp(path_.data()) == nullptr) throw Error("mkdtemp failed");
-}
-TemporaryDirectory::~TemporaryDirectory() { std::filesystem::remove_all(path_); }
 
 Server::Server(const std::vector<std::string>& command) {
   int ends[2];
@@ -126,4 +123,4 @@ Environment::~Environment() {
   else ::unsetenv(name_);
 }
 
-}  // namespace sandbox::image::testing
+}  // namespace sandbox::testing

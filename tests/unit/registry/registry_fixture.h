@@ -8,19 +8,9 @@
 #include <vector>
 
 #include "sandbox/image/registry.h"
+#include "tests/support/temporary_directory.h"
 
-namespace sandbox::image::testing {
-
-/// A directory below /tmp, removed at the end.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory();
-  ~TemporaryDirectory();
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+namespace sandbox::testing {
 
 /// A program that is killed at the end and when the test dies.
 class Server {
@@ -48,7 +38,7 @@ class Hostile {
 
   TemporaryDirectory dir;
   std::string port;
-  Reference reference;
+  image::Reference reference;
   std::vector<std::string> lines;  ///< Progress.
 
  private:
@@ -71,4 +61,4 @@ class Environment {
   bool had_ = false;
 };
 
-}  // namespace sandbox::image::testing
+}  // namespace sandbox::testing
