@@ -133,7 +133,7 @@ void ArchiveWriter::put(const ArchiveEntry& entry, std::uint64_t size, const Spa
 void ArchiveWriter::add(const ArchiveEntry& entry) { put(entry, 0, nullptr); }
 
 void ArchiveWriter::add_file(const ArchiveEntry& entry, int file, std::uint64_t size) {
-  std::vector<Extent> extents = extents_of(file, size);
+  std::vector<Extent> extents = size < kWorthwhileHoles ? std::vector<Extent>{{0, size}} : extents_of(file, size);
   const std::uint64_t data = bytes_in(extents);
   if (size - data < kWorthwhileHoles) {
     put(entry, size, nullptr);

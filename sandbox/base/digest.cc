@@ -22,10 +22,15 @@ Sha256& Sha256::operator=(Sha256&&) noexcept = default;
 void Sha256::update(const void* data, std::size_t size) { ::SHA256_Update(&state_->context, data, size); }
 
 std::string Sha256::finish() {
+  constexpr std::string_view kDigits = "0123456789abcdef";
   unsigned char bytes[SHA256_DIGEST_LENGTH];
   ::SHA256_Final(bytes, &state_->context);
   std::string text = "sha256:";
-  for (const unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
+  text.reserve(text.size() + 2 * sizeof bytes);
+  for (const unsigned char byte : bytes) {
+    text += kDigits[byte >> 4U];
+    text += kDigits[byte & 15U];
+  }
   return text;
 }
 

@@ -124,17 +124,24 @@ void CopySource::walk_directory(const std::string& below, const std::string& pat
 }
 
 std::string CopySource::content_digest(const std::string& path, const FileTree::Seen& seen) {
+  if (const auto known = cache_ == nullptr ? std::nullopt : cache_->find(path, seen.status)) return *known;
   const overlay::ObjectAt object = tree_.object(path, seen);
   const Fd file = sys::openat(object.directory, object.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK) |
                   or_throw("opening '/{}'", overlay::printable(path));
   Sha256 hash;
-  std::vector<char> buffer(1U << 17);
+  buffer_.resize(1U << 17);
   for (;;) {
     const std::size_t count =
-        sys::read(file.get(), buffer.data(), buffer.size()) | or_throw("reading '/{}'", overlay::printable(path));
-    if (count == 0) return hash.finish();
-    hash.update(buffer.data(), count);
+        sys::read(file.get(), buffer_.data(), buffer_.size()) | or_throw("reading '/{}'", overlay::printable(path));
+    if (count == 0) break;
+    hash.update(buffer_.data(), count);
   }
+  std::string content = hash.finish();
+  if (cache_ != nullptr) {
+    const struct stat status = sys::fstat(file.get()) | or_throw("reading '/{}'", overlay::printable(path));
+    cache_->note(path, seen.status, status, content);
+  }
+  return content;
 }
 
 /// `place`: where it goes.

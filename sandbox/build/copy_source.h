@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "sandbox/build/content_cache.h"
 #include "sandbox/build/file_tree.h"
 #include "sandbox/build/ignore.h"
 
@@ -22,6 +23,9 @@ struct Selection {
 class CopySource {
  public:
   CopySource(FileTree tree, IgnoreRules ignored, std::vector<std::string> excludes);
+
+  /// digests() looks there for what files hold, and notes it. `cache` outlives this.
+  void use(ContentCache& cache) { cache_ = &cache; }
 
   /// Throws NotFound for what isn't there, or matches nothing.
   std::vector<Selection> select(const std::string& pattern, bool parents);
@@ -54,6 +58,8 @@ class CopySource {
 
   FileTree tree_;
   IgnoreRules ignored_, excluded_;
+  ContentCache* cache_ = nullptr;
+  std::vector<char> buffer_;
 };
 
 }  // namespace sandbox::build

@@ -57,6 +57,23 @@ std::string excerpt(std::string_view text, std::size_t first, std::size_t last) 
   return result;
 }
 
+std::string marked_excerpt(std::string_view file, std::string_view text, std::size_t first, std::size_t last) {
+  const auto count = static_cast<std::size_t>(std::ranges::count(text, '\n')) + 1;
+  last = std::min(std::max(first, last), count);
+  if (first == 0 || first > count) return {};
+  std::size_t begin = first, end = last;
+  for (std::size_t around = 0; around < (first == last ? 4U : 2U); ++around) {
+    if (begin > 1) --begin, ++around;
+    if (end != count) ++end, ++around;
+  }
+  std::string result = fmt::format("{}:{}\n--------------------\n", file, first);
+  for (std::size_t line = begin; line <= end; ++line) {
+    const bool meant = line >= first && line <= last;
+    result += fmt::format(" {:3} | {} {}\n", line, meant ? ">>>" : "   ", shown(line_of(text, line)));
+  }
+  return result + "--------------------\n";
+}
+
 DockerfileError located(const Mistake& mistake, std::string_view file, std::string_view text) {
   const auto [line, column] = mistake.place;
   if (line == 0) return DockerfileError(fmt::format("{}: {}", file, mistake.what()), mistake.hint());

@@ -34,6 +34,10 @@ DockerfileError located(const Mistake& mistake, std::string_view file, std::stri
 /// "   3 | RUN false", for lines `first` to `last` of `text`, at most ten of them.
 std::string excerpt(std::string_view text, std::size_t first, std::size_t last);
 
+/// The same as BuildKit shows what it warns of: below "Dockerfile:3" and a rule, with lines around and ">>>" before
+/// those that are meant.
+std::string marked_excerpt(std::string_view file, std::string_view text, std::size_t first, std::size_t last);
+
 /// "did you mean FROM?", when one of the candidates is near enough to be meant; "" otherwise.
 std::string suggestion(std::string_view word, std::span<const std::string_view> candidates);
 

@@ -14,14 +14,16 @@ std::size_t Dockerfile::find_stage(std::string_view name, std::size_t before) co
   return std::string::npos;
 }
 
-Dockerfile parse_dockerfile(std::string_view text) {
-  const Tree tree = parse_tree(text);
+Dockerfile parse_dockerfile(std::string_view text) { return parse_dockerfile(parse_tree(text)); }
+
+Dockerfile parse_dockerfile(const Tree& tree) {
   Dockerfile file;
   file.escape = tree.escape;
   for (const Node& node : tree.nodes) {
     Instruction instruction = parse_instruction(node, tree.escape);
     if (auto* const from = std::get_if<From>(&instruction.action)) {
-      file.stages.push_back({std::move(*from), std::move(instruction.original), instruction.place, {}});
+      file.stages.push_back(
+          {std::move(*from), std::move(instruction.original), instruction.place, instruction.last_line, {}});
     } else if (!file.stages.empty()) {
       file.stages.back().instructions.push_back(std::move(instruction));
     } else if (const auto* const arg = std::get_if<Arg>(&instruction.action)) {

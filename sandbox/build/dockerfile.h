@@ -13,6 +13,7 @@ struct Stage {
   From base;
   std::string original;  ///< Of its FROM.
   Place place;
+  std::size_t last_line = 0;  ///< Of its FROM, too.
   std::vector<Instruction> instructions;
 };
 
@@ -26,6 +27,7 @@ struct Dockerfile {
 };
 
 /// Throws Mistake.
+Dockerfile parse_dockerfile(const Tree& tree);
 Dockerfile parse_dockerfile(std::string_view text);
 
 }  // namespace sandbox::build

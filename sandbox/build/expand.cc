@@ -124,7 +124,7 @@ class Lexer {
       return add(result, read_braces(), quoted);
     }
     const std::string name = read_name();
-    add(result, name.empty() ? "$" : value(name).value_or(""), quoted);
+    add(result, name.empty() ? "$" : value(name), quoted);
   }
 
   /// Letters, digits and "_"; or a shell's special parameter.
@@ -139,7 +139,11 @@ class Lexer {
     return name;
   }
 
-  std::optional<std::string> value(const std::string& name) const { return (*lookup_)(name); }
+  std::string value(const std::string& name) const {
+    const auto found = (*lookup_)(name);
+    if (!found && options_.missed != nullptr) options_.missed->insert(name);
+    return found.value_or("");
+  }
 
   /// Behind "${".
   std::string read_braces() {
@@ -149,7 +153,7 @@ class Lexer {
     const std::string name = read_name();
     if (done()) throw InvalidInput("syntax error: missing '}'");
     const char op = next();
-    if (op == '}') return value(name).value_or("");
+    if (op == '}') return value(name);
     if (op == '/') return read_replacement(name);
     if (op == '#' || op == '%') return read_removal(name, op);
     const bool empty_is_unset = op == ':';
@@ -159,7 +163,7 @@ class Lexer {
                                      kind == op ? std::string{op} : std::string{op, kind}));
     }
     const std::string word = read_until('}', false);
-    const auto found = value(name);
+    const auto found = (*lookup_)(name);
     const bool set = found && !(empty_is_unset && found->empty());
     if (kind == '-') return set ? *found : word;
     if (kind == '+') return set ? word : "";
@@ -172,7 +176,7 @@ class Lexer {
     const bool longest = peek() == op && !done();
     if (longest) ++at_;
     const ShellPattern pattern(read_until('}', true));
-    const std::string text = value(name).value_or("");
+    const std::string text = value(name);
     return op == '#' ? pattern.without_prefix(text, longest) : pattern.without_suffix(text, longest);
   }
 
@@ -181,7 +185,7 @@ class Lexer {
     if (all) ++at_;
     const ShellPattern pattern(read_until('/', true));
     const std::string replacement = read_until('}', true);
-    return pattern.replaced(value(name).value_or(""), replacement, all);
+    return pattern.replaced(value(name), replacement, all);
   }
 
   std::string_view text_;

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,7 +19,8 @@ using Lookup = std::function<std::optional<std::string>(const std::string& name)
 
 struct ExpandOptions {
   char escape = '\\';
-  bool keep_quotes = false;  ///< A here-document's content: quotes are ordinary characters.
+  bool keep_quotes = false;                 ///< A here-document's content: quotes are ordinary characters.
+  std::set<std::string>* missed = nullptr;  ///< Gets the names that aren't set, unless the text says what then.
 };
 
 /// One word: variables replaced; quotes and escape characters are gone. Throws InvalidInput.

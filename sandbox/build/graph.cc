@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "sandbox/build/lint_rules.h"
 #include "sandbox/build/stage_state.h"
 
 namespace sandbox::build {
@@ -49,25 +50,30 @@ class GraphMaker {
       arguments_.global[fmt::format("{}ARCH", side)] = request_.architecture;
       arguments_.global[fmt::format("{}VARIANT", side)] = "";
     }
+    Variables defaults = arguments_.global;
     for (const Arg& arg : file_.globals) {
-      for (const Arg::Variable& variable : arg.variables) read_global(variable);
+      for (const Arg::Variable& variable : arg.variables) {
+        used_.insert(variable.name);
+        const auto given = arguments_.given.find(variable.name);
+        if (variable.value) defaults[variable.name] = expanded_among(defaults, *variable.value, variable.place);
+        if (given != arguments_.given.end())
+          arguments_.global[variable.name] = given->second;
+        else if (variable.value)
+          arguments_.global[variable.name] = expanded_globally(*variable.value, variable.place);
+      }
     }
-  }
-
-  void read_global(const Arg::Variable& variable) {
-    used_.insert(variable.name);
-    if (const auto given = arguments_.given.find(variable.name); given != arguments_.given.end()) {
-      arguments_.global[variable.name] = given->second;
-    } else if (variable.value) {
-      arguments_.global[variable.name] = expanded_globally(*variable.value, variable.place);
-    }
+    graph_.warnings = check_bases(file_, arguments_.global, defaults);
   }
 
   std::string expanded_globally(std::string_view text, Place place) const {
+    return expanded_among(arguments_.global, text, place);
+  }
+
+  std::string expanded_among(const Variables& variables, std::string_view text, Place place) const {
     try {
       const Lookup lookup = [&](const std::string& name) -> std::optional<std::string> {
-        const auto found = arguments_.global.find(name);
-        return found == arguments_.global.end() ? std::nullopt : std::optional(found->second);
+        const auto found = variables.find(name);
+        return found == variables.end() ? std::nullopt : std::optional(found->second);
       };
       return expand(text, lookup, {.escape = file_.escape});
     } catch (const InvalidInput& error) {
@@ -179,9 +185,11 @@ class GraphMaker {
     std::string names;
     for (const auto& [name, value] : request_.build_args) {
       const bool known = std::ranges::any_of(file_.stages, [&](const Stage& stage) { return declares(stage, name); });
-      if (!used_.contains(name) && !known && !is_proxy(name)) names += (names.empty() ? "" : " ") + name;
+      const bool ours = is_proxy(name) || name.starts_with("BUILDKIT_");
+      if (!used_.contains(name) && !known && !ours) names += (names.empty() ? "" : " ") + name;
     }
-    if (!names.empty()) graph_.warnings.push_back(fmt::format("One or more build-args [{}] were not consumed", names));
+    if (!names.empty())
+      graph_.warnings.push_back({"", fmt::format("One or more build-args [{}] were not consumed", names)});
   }
 
   static bool declares(const Stage& stage, const std::string& name) {

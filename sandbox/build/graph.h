@@ -12,6 +12,7 @@
 #include "sandbox/base/json.h"
 #include "sandbox/build/dockerfile.h"
 #include "sandbox/build/mount_words.h"
+#include "sandbox/build/warning.h"
 
 namespace sandbox::build {
 
@@ -84,7 +85,7 @@ struct Graph {
   int result = kScratch;
   Json document;  ///< The image's config, but for its layers and the history of this build.
   std::vector<HistoryLine> history;
-  std::vector<std::string> warnings;
+  std::vector<Warning> warnings;  ///< See lint.h.
   bool uses_context = false;
 };
 
@@ -96,7 +97,7 @@ struct GraphRequest {
   std::string os = "linux", architecture = "amd64";
 };
 
-/// The config document of an image. Throws NotFound and whatever fetching it brings.
+/// The config document of an image; null: nothing is known of it. Throws NotFound and whatever fetching it brings.
 using FindConfig = std::function<Json(const ImageOp& image)>;
 
 /// Throws Mistake.

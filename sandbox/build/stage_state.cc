@@ -69,6 +69,10 @@ struct StageState::Context {
   const Instruction& instruction;
   Graph& graph;
   const FindSource& find_source;
+
+  void warn(const char* rule, std::string message) const {
+    graph.warnings.push_back({rule, std::move(message), instruction.place.line, instruction.last_line});
+  }
 };
 
 StageState::StageState(const Arguments& arguments, char escape) : arguments_(&arguments), escape_(escape) {
@@ -87,6 +91,7 @@ StageState::StageState(const Json& config) : escape_('\\') {
 void StageState::set_base(int vertex, const Json& document) {
   vertex_ = vertex;
   document_ = document;
+  base_known_ = !document.is_null();
   make_regular(document_);
   for (const char* key : {"history", "rootfs", "container", "container_config", "id", "parent"}) document_.erase(key);
   if (!lookup("PATH")) set_variable("PATH", kPath);
@@ -119,7 +124,24 @@ std::vector<Instruction> StageState::take_triggers(Place place) {
 
 void StageState::apply(const Instruction& instruction, Graph& graph, const FindSource& find_source) {
   Context context{instruction, graph, find_source};
+  missed_.clear();
   std::visit([&](const auto& action) { on(action, context); }, instruction.action);
+  warn_of_undefined(context);
+}
+
+void StageState::warn_of_undefined(Context& in) {
+  if (!base_known_) return;  // it may set them
+  std::set<std::string> known;
+  for (const std::string& entry : config_list("Env")) known.insert(entry.substr(0, entry.find('=')));
+  for (const auto& [name, value] : args_) known.insert(name);
+  const std::vector<std::string_view> names(known.begin(), known.end());
+  for (const std::string& name : missed_) {
+    if (known.contains(name)) continue;  // declared, without a value
+    std::string meant = suggestion(name, names);
+    if (!meant.empty()) meant.insert(meant.rfind(' ') + 1, "$");
+    in.warn("UndefinedVar", fmt::format("Usage of undefined variable '${}'{}", name,
+                                        meant.empty() ? "" : fmt::format(" ({})", meant)));
+  }
 }
 
 void StageState::number_titles(Graph& graph, std::size_t first, const std::string& name) const {
@@ -160,7 +182,8 @@ std::optional<std::string> StageState::lookup(const std::string& name) const {
 
 std::string StageState::expanded(std::string_view text, Place place) const {
   try {
-    return expand(text, [this](const std::string& name) { return lookup(name); }, {.escape = escape_});
+    return expand(text, [this](const std::string& name) { return lookup(name); },
+                  {.escape = escape_, .missed = &missed_});
   } catch (const InvalidInput& error) {
     throw Mistake(place, error.what());
   }
@@ -313,7 +336,7 @@ void StageState::on(const Copy& copy, Context& in) {
   for (Heredoc& file : op.files) {
     if (!file.expand) continue;
     file.content = expand(file.content, [this](const std::string& name) { return lookup(name); },
-                          {.escape = escape_, .keep_quotes = true});
+                          {.escape = escape_, .keep_quotes = true, .missed = &missed_});
   }
   const std::string destination = expanded(copy.destination.text, copy.destination.place);
   op.destination = absolute(directory(), destination);
@@ -344,7 +367,12 @@ void StageState::on(const Copy& copy, Context& in) {
              fmt::format("{}{} {} {}", copy.add ? "ADD" : "COPY", flags, joined(words), destination));
 }
 
-void StageState::on(const Command& command, Context&) {
+void StageState::on(const Command& command, Context& in) {
+  if (command.line.shell && !config().contains("Shell")) {
+    in.warn("JSONArgsRecommended",
+            fmt::format("JSON arguments recommended for {} to prevent unintended behavior related to OS signals",
+                        command.entrypoint ? "ENTRYPOINT" : "CMD"));
+  }
   const std::vector<std::string> words = with_shell(command.line);
   const bool clears = command.line.shell && command.line.words[0].empty();
   config()[command.entrypoint ? "Entrypoint" : "Cmd"] = clears ? Json::array() : Json(words);
@@ -353,13 +381,22 @@ void StageState::on(const Command& command, Context&) {
   metadata(fmt::format("{} {}", command.entrypoint ? "ENTRYPOINT" : "CMD", json_text(words)));
 }
 
-void StageState::on(const Expose& expose, Context&) {
+void StageState::on(const Expose& expose, Context& in) {
   std::vector<std::string> told;
   for (const Word& word : expose.ports) {
     std::vector<std::string> ports;
     try {
-      ports = expand_words(word.text, [this](const std::string& name) { return lookup(name); }, {.escape = escape_});
+      ports = expand_words(word.text, [this](const std::string& name) { return lookup(name); },
+                           {.escape = escape_, .missed = &missed_});
       for (const std::string& port : ports) {
+        if (port.find(':') != std::string::npos) {
+          in.warn(
+              "ExposeInvalidFormat",
+              fmt::format("EXPOSE instruction should not define an IP address or host-port mapping, found '{}'", port));
+        }
+        if (std::ranges::any_of(port, [](char c) { return c >= 'A' && c <= 'Z'; }))
+          in.warn("ExposeProtoCasing",
+                  fmt::format("Defined protocol '{}' in EXPOSE instruction should be lowercase", port));
         for (std::string& one : exposed_ports(port)) {
           config()["ExposedPorts"][one] = Json::object();
           told.push_back(std::move(one));
@@ -391,6 +428,11 @@ void StageState::on(const User& user, Context&) {
 
 void StageState::on(const WorkDir& workdir, Context& in) {
   const std::string path = expanded(workdir.path.text, workdir.path.place);
+  if (!directory_set_ && !path.starts_with('/')) {
+    in.warn("WorkdirRelativePath",
+            fmt::format("Relative workdir \"{}\" can have unexpected results if the base image changes", path));
+  }
+  directory_set_ = true;
   std::string whole = absolute(directory(), path);
   if (whole.size() > 1 && whole.ends_with('/')) whole.pop_back();
   config()["WorkingDir"] = whole;

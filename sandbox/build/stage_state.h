@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,7 @@ class StageState {
   /// On an image's config (the member "config"), for changes of it alone: no variables but its own.
   explicit StageState(const Json& config);
 
+  /// `document`: null when nothing is known of it.
   void set_base(int vertex, const Json& document);
   /// A stage on top of this one: arguments don't reach it.
   void begin_stage();
@@ -72,6 +74,7 @@ class StageState {
   void set_variable(const std::string& name, const std::string& value);
   std::optional<std::string> lookup(const std::string& name) const;
   std::string expanded(std::string_view text, Place place) const;
+  void warn_of_undefined(Context& in);
   std::vector<std::string> with_shell(const CommandLine& line) const;
   std::string directory() const;
   void metadata(std::string created_by) { history_.push_back({std::move(created_by), kScratch}); }
@@ -86,7 +89,9 @@ class StageState {
   std::vector<HistoryLine> history_;
   std::vector<std::pair<std::string, std::optional<std::string>>> args_;  ///< Declared in this stage, in their order.
   std::vector<int> own_;                                                  ///< This stage's vertices.
-  bool command_set_ = false;
+  bool command_set_ = false, directory_set_ = false;
+  bool base_known_ = true;
+  mutable std::set<std::string> missed_;  ///< Variables that the instruction has used, though they aren't set.
 };
 
 }  // namespace sandbox::build

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <set>
+#include <utility>
 
 #include "sandbox/build/expand.h"
 
@@ -103,11 +104,12 @@ std::optional<std::string_view> continued(std::string_view line, char escape) {
 }
 
 /// One instruction's line with those that continue it.
-SourceText read_logical_line(Lines& lines, char escape) {
+SourceText read_logical_line(Lines& lines, char escape, bool& empty_line) {
   SourceText text;
   for (bool first = true; !lines.done(); first = false) {
     const std::size_t number = lines.number();
     std::string_view line = lines.next();
+    empty_line = empty_line || is_empty(line);
     if (!first && (is_comment(line) || is_empty(line))) continue;
     const std::size_t skipped = first ? line.size() - trimmed_left(line).size() : 0;
     const auto part = continued(line, escape);
@@ -190,10 +192,11 @@ void read_heredoc(Lines& lines, Heredoc& heredoc, const Place& place) {
 
 Node read_node(Lines& lines, char escape) {
   Node node;
-  const SourceText line = read_logical_line(lines, escape);
+  const SourceText line = read_logical_line(lines, escape, node.empty_continuation);
   const std::string_view text = trimmed_right(line.text());
   const auto end = std::min(text.find_first_of(kBlanks), text.size());
-  node.keyword = upper(text.substr(0, end));
+  node.written = text.substr(0, end);
+  node.keyword = upper(node.written);
   node.place = line.at(0);
   const auto begin = std::min(text.find_first_not_of(kBlanks, end), text.size());
   node.rest = line.from(begin);
@@ -237,12 +240,20 @@ Tree parse_tree(std::string_view text) {
   Tree tree;
   Lines lines(text);
   read_directives(lines, tree);
+  std::vector<std::string> comments;
   while (!lines.done()) {
-    if (is_comment(lines.peek()) || is_empty(lines.peek())) {
+    if (is_comment(lines.peek())) {
+      const std::string_view words = trimmed_left(trimmed_left(lines.next()).substr(1));
+      comments.emplace_back(trimmed_right(words));
+      continue;
+    }
+    if (is_empty(lines.peek())) {
       (void)lines.next();
+      comments.clear();
       continue;
     }
     tree.nodes.push_back(read_node(lines, tree.escape));
+    tree.nodes.back().comments = std::exchange(comments, {});
   }
   if (tree.nodes.empty()) throw Mistake({}, "file with no instructions");
   return tree;

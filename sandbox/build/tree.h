@@ -46,10 +46,13 @@ class SourceText {
 
 struct Node {
   std::string keyword;  ///< In capitals.
+  std::string written;  ///< The keyword as it is written.
   SourceText rest;      ///< Behind the keyword, without blanks on either side.
   Place place;          ///< Of the keyword.
   std::size_t last_line = 0;
   std::vector<Heredoc> heredocs;
+  std::vector<std::string> comments;  ///< Those right above it, without "#" and blanks.
+  bool empty_continuation = false;    ///< An empty line is among those that continue it.
 };
 
 struct Tree {

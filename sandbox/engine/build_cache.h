@@ -12,6 +12,9 @@ namespace sandbox::engine {
 /// Where the cache mount `id` is kept: its files in "data", and "lock" for who wants it alone.
 std::string cache_mount_directory(const Places& places, const std::string& id);
 
+/// The directory of what is known of files in contexts (build::ContentCache).
+std::string content_caches(const Places& places);
+
 struct CacheMounts {
   std::size_t count = 0;
   std::uint64_t bytes = 0;  ///< Of their files.
@@ -22,7 +25,7 @@ struct PrunedBuildCache {
   std::size_t steps = 0, mounts = 0;
   std::uint64_t bytes = 0;  ///< Free now.
 };
-/// Forgets all steps, and with `mounts` the files of cache mounts. What an image needs stays. A full disk is no obstacle.
+/// Forgets all steps and what contexts hold, and with `mounts` the files of cache mounts. What an image needs stays. A full disk is no obstacle.
 PrunedBuildCache prune_build_cache(const Places& places, bool mounts);
 
 }  // namespace sandbox::engine

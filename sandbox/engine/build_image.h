@@ -9,6 +9,7 @@
 #include "sandbox/base/places.h"
 #include "sandbox/build/graph.h"
 #include "sandbox/engine/build_output.h"
+#include "sandbox/engine/cache_places.h"
 #include "sandbox/engine/requests.h"
 
 namespace sandbox::engine {
@@ -24,9 +25,11 @@ struct BuildRequest {
   std::map<std::string, std::string> contexts;  ///< --build-context: a directory, URL or "docker-image://…", by name.
   std::map<std::string, std::string> agents;    ///< --ssh: sockets, by id.
   std::map<std::string, std::string> annotations;  ///< Of the manifest.
-  std::vector<BuildOutput> outputs;                ///< None: the store.
-  RunRequest limits;                               ///< Memory, processors, ulimits, hosts and the like of each RUN.
+  std::vector<CachePlace> cache_from, cache_to;
+  std::vector<BuildOutput> outputs;  ///< None: the store.
+  RunRequest limits;                 ///< Memory, processors, ulimits, hosts and the like of each RUN.
   bool pull = false, no_cache = false;
+  bool squash = false;   ///< What is put on top of the base image becomes one layer.
   bool explain = false;  ///< Say of each step why it was done or not.
   std::vector<std::string> no_cache_stages;
   std::size_t parallel = 0;  ///< Steps at once; 0: as many as there are processors.
@@ -55,6 +58,14 @@ struct BuiltImage {
   image::Descriptor manifest;
   std::vector<image::Reference> names;
 };
+
+/// `build --check`: what is dubious about the Dockerfile. Nothing is pulled or done; what isn't known of a base image
+/// that isn't here is no reason to warn.
+struct CheckedBuild {
+  std::string file, text;  ///< The Dockerfile's name and content.
+  std::vector<build::Warning> warnings;
+};
+CheckedBuild check_build(const Places& places, const BuildRequest& request);
 
 /// Everything is where it was asked for, and on the disk, when it returns. Throws DockerfileError, StepFailure,
 /// build::Interrupted.

@@ -222,17 +222,29 @@ void warn_left_out(const std::string& path) {
   fmt::print(stderr, "WARNING: '/{}' has no form in an image and is left out\n", path);
 }
 
-/// Of those patterns that are `wanted`; read where the files can be.
-Contents contents_of(const StepFiles& files, CopySource& source, const std::function<bool(const std::string&)>& wanted,
-                     const std::vector<std::string>& patterns, bool parents) {
+struct Wanted {
+  std::vector<std::string> patterns;
+  bool parents = false;
+  std::string cache;  ///< The file of a ContentCache; empty: none.
+};
+
+/// Of a directory whose files may be the same ones the next time.
+std::string cache_of(const StepFiles& files, const ContextFiles& context) {
+  return context.unpacked ? "" : files.content_cache(context.directory);
+}
+
+/// Read where the files can be.
+Contents contents_of(const StepFiles& files, CopySource& source, const Wanted& wanted) {
   const std::string answer = files.as_root([&] {
+    std::optional<build::ContentCache> cache;
+    if (!wanted.cache.empty()) source.use(cache.emplace(wanted.cache));
     std::vector<build::Selection> all;
-    for (const std::string& pattern : patterns) {
-      if (!wanted(pattern)) continue;
-      for (auto& selection : source.select(pattern, parents)) all.push_back(std::move(selection));
+    for (const std::string& pattern : wanted.patterns) {
+      for (auto& selection : source.select(pattern, wanted.parents)) all.push_back(std::move(selection));
     }
     Json named = Json::object();
     for (const auto& [path, digest] : build::condensed(source.digests(all))) named[overlay::record_key(path)] = digest;
+    if (cache) cache->keep();
     return named.dump();
   });
   return parse_json(answer, "the answer of a child process").get<Contents>();
@@ -244,9 +256,10 @@ Contents selected_contents(StepFiles& files, const CopyStep& step) {
   Contents contents;
   if (step.op.sources.size() > step.fetched.size()) {
     CopySource source = main_source(files, step);
-    contents = contents_of(
-        files, source, [&](const std::string& pattern) { return !is_remote(step, pattern); }, step.op.sources,
-        step.op.parents);
+    Wanted wanted{step.op.sources, step.op.parents,
+                  step.source != nullptr ? std::string() : cache_of(files, step.context)};
+    std::erase_if(wanted.patterns, [&](const std::string& pattern) { return is_remote(step, pattern); });
+    contents = contents_of(files, source, wanted);
   }
   for (const build::Files* const one : step.fetched) contents[one->fetched->op.url] = one->fetched->digest;
   return contents;
@@ -255,9 +268,8 @@ Contents selected_contents(StepFiles& files, const CopyStep& step) {
 Contents mounted_contents(StepFiles& files, const ContextFiles& context, const std::string& path) {
   if (context.directory.empty()) throw InvalidInput("there is no build context to mount");
   CopySource source(FileTree({context.directory}, false), context.ignored, {});
-  return contents_of(
-      files, source, [](const std::string&) { return true; }, {path.empty() ? "." : build::quoted_pattern(path)},
-      false);
+  return contents_of(files, source,
+                     {{path.empty() ? "." : build::quoted_pattern(path)}, false, cache_of(files, context)});
 }
 
 build::Layer copy_step(StepFiles& files, const CopyStep& step) {
@@ -276,7 +288,10 @@ void copy_into(StepFiles& files, const CopyStep& step, const std::string& place)
   (void)files.as_root([&] { return encode_written(work.write(file.get())); });
   const Fd archive = sys::openat(AT_FDCWD, packed.c_str(), O_RDONLY) | or_throw("opening '{}'", packed);
   const Fd directory = sys::openat(AT_FDCWD, into.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", into);
-  (void)overlay::apply_layer(archive.get(), directory.get(), {});  // what comes from a context belongs to root
+  (void)files.as_root([&] {
+    (void)overlay::apply_layer(archive.get(), directory.get(), {.change_owner = files.true_owners()});
+    return std::string();
+  });
 }
 
 build::Layer directory_step(StepFiles& files, const build::DirectoryOp& op, const build::Files& base, timespec now) {

@@ -1,9 +1,11 @@
 // See run_step.h.
 #include "sandbox/engine/run_step.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
@@ -163,27 +165,47 @@ class StepMounts {
   }
 
   void cache(const StepMount& mount, const build::Files* from) {
-    if (from != nullptr || !mount.source.empty()) {
-      throw Unsupported(fmt::format("the cache mount at {} can't begin with files of a stage", mount.target));
-    }
+    if (from == nullptr && !mount.source.empty())
+      throw InvalidInput(fmt::format("the cache mount at {} has a source, but nothing that it is from", mount.target));
     const std::string directory = cache_mount_directory(places_, mount.id);
-    const bool is_new = !path_exists(directory + "/data");
-    make_directories(directory + "/data");
-    if (is_new) prepare_cache(directory + "/data", mount);
+    if (!path_exists(directory + "/data")) make_cache(directory, mount, from);
     if (mount.sharing != build::CacheSharing::shared) locks_.emplace_back(directory + "/lock");
     add_bind(directory + "/data", mount.target).read_only = mount.read_only;
   }
 
-  /// With one id all users of the container are the same to the kernel.
-  void prepare_cache(const std::string& path, const StepMount& mount) {
+  /// It gets its name when it is whole; if another build is quicker, that one's counts.
+  void make_cache(const std::string& directory, const StepMount& mount, const build::Files* from) {
+    make_directories(directory);
+    const image::Staged staged = files_.store().stage();
+    const std::string made = staged.path() + "/fs";
+    make_directories(made);
+    if (from != nullptr) begin_cache(staged.path(), mount, *from);
     (void)files_.as_root([&] {
-      const Fd data = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", path);
-      if (files_.true_owners()) {
-        sys::fchownat(data.get(), "", mount.uid, mount.gid, AT_EMPTY_PATH) | or_throw("giving '{}' to its user", path);
-      }
-      sys::fchmod(data.get(), mount.mode.value_or(0755)) | or_throw("setting the mode of '{}'", path);
+      prepare_cache(made, mount);
+      const std::string data = directory + "/data";
+      const auto named = sys::renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, data.c_str(), RENAME_NOREPLACE);
+      if (!named && named.error().value != EEXIST) throw SysError(named.error(), fmt::format("naming '{}'", data));
       return std::string();
     });
+  }
+
+  void begin_cache(const std::string& place, const StepMount& mount, const build::Files& from) {
+    static const build::Files nothing;
+    build::CopyOp op;
+    op.sources = {mount.source.empty() ? "." : build::quoted_pattern(mount.source)};
+    op.destination = "/";
+    const bool of_context = !from.context.empty();
+    const ContextFiles& context = of_context ? step_.contexts.at(from.context) : step_.context;
+    copy_into(files_, {op, nothing, of_context ? nullptr : &from, {}, context, {}}, place);
+  }
+
+  /// With one id all users of the container are the same to the kernel.
+  void prepare_cache(const std::string& path, const StepMount& mount) const {
+    const Fd data = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", path);
+    if (files_.true_owners()) {
+      sys::fchownat(data.get(), "", mount.uid, mount.gid, AT_EMPTY_PATH) | or_throw("giving '{}' to its user", path);
+    }
+    sys::fchmod(data.get(), mount.mode.value_or(0755)) | or_throw("setting the mode of '{}'", path);
   }
 
   void tmpfs(const StepMount& mount) {

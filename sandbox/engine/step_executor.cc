@@ -5,6 +5,8 @@
 // keys behind it as they were.
 #include "sandbox/engine/step_executor.h"
 
+#include <algorithm>
+
 #include "sandbox/base/digest.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/identifier.h"
@@ -123,6 +125,7 @@ class Executor::Step : public build::RunningStep {
       record.diff_ids.push_back(one.diff_id);
     }
     executor_.records_.keep(record);
+    executor_.results_.insert_or_assign(number_, std::move(record));
     setting.progress.done(number_, executor_.vertex(number_), false);
     return files;
   }
@@ -223,18 +226,40 @@ void Executor::explain(std::size_t number, bool found) {
   setting_.progress.explained(vertex(number), reasons);
 }
 
-/// What was done before, if all of it is there.
+/// What was done here before, if all of it is there.
+std::optional<image::StepRecord> Executor::usable_record(const std::string& key) const {
+  auto record = records_.find(key);
+  const auto is_here = [&](const image::Descriptor& layer) { return files_.store().has_blob(layer.digest); };
+  if (record && !std::ranges::all_of(record->layers, is_here)) record.reset();
+  return record;
+}
+
+/// What was done before, here or elsewhere.
 std::optional<build::Files> Executor::find_record(std::size_t number) {
   if (!may_recall(number)) return {};
-  const auto record = records_.find(keys_.at(number).text);
-  if (!record) return {};
+  const std::string& key = keys_.at(number).text;
+  auto record = usable_record(key);
+  if (!record) {
+    record = setting_.imported.find(key);
+    if (!record) return {};
+    record->title = vertex(number).title;
+    record->place = place_of(number);
+    record->inputs = build::to_json(keys_.at(number).inputs);
+    records_.keep(*record);
+  }
   build::Files files{.layers = {}, .own_layer = record->own_layer, .created = record->created};
   for (std::size_t i = 0; i < record->layers.size(); ++i) {
     const image::Descriptor& layer = record->layers[i];
-    if (!files_.store().has_blob(layer.digest)) return {};
     files.layers.push_back({layer.media_type, layer.digest, record->diff_ids[i], layer.size});
   }
+  results_.insert_or_assign(number, std::move(*record));
   return files;
+}
+
+std::vector<image::StepRecord> Executor::records() const {
+  std::vector<image::StepRecord> all;
+  for (const auto& [number, record] : results_) all.push_back(record);
+  return all;
 }
 
 std::optional<build::Files> Executor::recall(std::size_t number, const Inputs& inputs) {

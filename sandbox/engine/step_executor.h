@@ -29,6 +29,7 @@ struct BuildSetting {
   const NamedContexts& contexts;
   const build::Graph& graph;
   const BaseImages& images;
+  ImportedCaches& imported;
   BuildProgress& progress;
   timespec now{};  ///< Of everything that the build makes.
 };
@@ -41,12 +42,16 @@ class Executor : public build::StepExecutor {
   std::optional<build::Files> recall(std::size_t vertex, const Inputs& inputs) override;
   std::unique_ptr<build::RunningStep> start(std::size_t vertex, const Inputs& inputs) override;
 
+  /// Of the steps that were done or found so far.
+  std::vector<image::StepRecord> records() const;
+
  private:
   class Step;
   const build::Vertex& vertex(std::size_t number) const { return setting_.graph.vertices[number]; }
   StepFailure failure(std::size_t number, const Error& error) const;
   build::StepInputs inputs_of(std::size_t number, const Inputs& inputs);
   Contents contents_of(const build::Op& op, const Inputs& inputs, bool has_parent);
+  std::optional<image::StepRecord> usable_record(const std::string& key) const;
   std::optional<build::Files> find_record(std::size_t number);
   void explain(std::size_t number, bool found);
   /// Which step of which Dockerfile a vertex is, whatever it does.
@@ -66,6 +71,7 @@ class Executor : public build::StepExecutor {
     std::string text;
   };
   std::map<std::size_t, Key> keys_;
+  std::map<std::size_t, image::StepRecord> results_;
   std::vector<std::unique_ptr<image::Staged>> fetched_;  ///< Where fetches go; they live as long as the build.
 };
 

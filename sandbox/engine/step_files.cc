@@ -1,15 +1,22 @@
 // See step_files.h.
 #include "sandbox/engine/step_files.h"
 
+#include "sandbox/base/digest.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/json.h"
 #include "sandbox/base/sys.h"
+#include "sandbox/engine/build_cache.h"
 #include "sandbox/image/layout.h"
 #include "userns/kept_namespace.h"
 
 namespace sandbox::engine {
 
-StepFiles::StepFiles(const Places& places) : store_(places), range_(find_id_range(places)) {}
+StepFiles::StepFiles(const Places& places)
+    : caches_(content_caches(places)), store_(places), range_(find_id_range(places)) {}
+
+std::string StepFiles::content_cache(const std::string& directory) const {
+  return caches_ + "/" + sha256_digest(directory).substr(7);
+}
 
 image::Image StepFiles::image_of(const build::Files& files) const {
   image::Image image;

@@ -20,6 +20,8 @@ class StepFiles {
 
   const image::ImageStore& store() const { return store_; }
   const FoundRange& range() const { return range_; }
+  /// Where a build::ContentCache of the directory is kept.
+  std::string content_cache(const std::string& directory) const;
   /// An image without a name.
   image::Image image_of(const build::Files& files) const;
   /// Unpacks what is missing; directories of layers, top-most first.
@@ -36,6 +38,7 @@ class StepFiles {
                           const std::function<void(const std::string& path)>& left_out);
 
  private:
+  std::string caches_;
   image::ImageStore store_;
   FoundRange range_;
 };

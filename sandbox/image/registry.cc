@@ -105,6 +105,14 @@ Fetched fetch_document(RegistryClient& client, const Reference& reference, const
   return fetched;
 }
 
+void fetch_blob(ImageStore& store, RegistryClient& client, const Reference& reference, const Descriptor& blob,
+                const IncomingBlob::Notice& notice) {
+  IncomingBlob incoming(store, blob, notice);
+  const HttpResponse answer = client.get("blobs/" + blob.digest, {}, &incoming);
+  if (!answer.ok()) throw NotFound(fmt::format("blob {} not found in registry '{}'", blob.digest, reference.registry));
+  incoming.finish(store);
+}
+
 /// What `attempt` makes of the first one with which it succeeds; `note` hears of failures before the last one's.
 template <class T>
 auto first_of(const std::vector<T>& ways, const auto& attempt, const auto& note) {
@@ -164,12 +172,7 @@ class Puller {
   }
 
   void fetch_blob(const Descriptor& blob, const IncomingBlob::Notice& notice) {
-    IncomingBlob incoming(store_, blob, notice);
-    const HttpResponse answer = client_.get("blobs/" + blob.digest, {}, &incoming);
-    if (!answer.ok()) {
-      throw NotFound(fmt::format("blob {} not found in registry '{}'", blob.digest, reference_.registry));
-    }
-    incoming.finish(store_);
+    image::fetch_blob(store_, client_, reference_, blob, notice);
   }
 
   void fetch_config(const ManifestContent& content) {
@@ -272,6 +275,22 @@ std::string fetch_manifest(const std::string& text) {
     return first_of(endpoints_of(conf, candidate), ask, silent);
   };
   return first_of(candidates_of(conf, text), attempt, silent);
+}
+
+RemoteRepository::RemoteRepository(Reference reference) : reference_(std::move(reference)) {
+  require_accepted("docker", reference_.canonical());
+  client_ = std::make_unique<RegistryClient>(endpoints_of(load_registries_conf(), reference_).back());
+}
+
+RemoteRepository::~RemoteRepository() = default;
+
+std::string RemoteRepository::manifest(const std::string& digest) {
+  const std::string& own = reference_.digest.empty() ? reference_.tag : reference_.digest;
+  return fetch_document(*client_, reference_, digest.empty() ? own : digest).body;
+}
+
+void RemoteRepository::fetch(ImageStore& store, const Descriptor& blob) {
+  if (!store.has_blob(blob.digest)) fetch_blob(store, *client_, reference_, blob, [](std::uint64_t) {});
 }
 
 }  // namespace sandbox::image

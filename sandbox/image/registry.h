@@ -28,4 +28,23 @@ std::string pull_all_tags(ImageStore& store, const std::string& text, const Pull
 /// The manifest or index that the registry has under the name `text`, as it is. Throws as pull_name() does.
 std::string fetch_manifest(const std::string& text);
 
+class RegistryClient;
+
+/// A repository of a registry, for what need not be an image.
+class RemoteRepository {
+ public:
+  /// Throws where policy.json forbids it.
+  explicit RemoteRepository(Reference reference);
+  ~RemoteRepository();
+
+  /// A manifest or index by its digest, checked; "": the reference's. Throws NotFound.
+  std::string manifest(const std::string& digest);
+  /// Into the store, once its digest and size are right. Throws NotFound, InvalidInput.
+  void fetch(ImageStore& store, const Descriptor& blob);
+
+ private:
+  Reference reference_;
+  std::unique_ptr<RegistryClient> client_;
+};
+
 }  // namespace sandbox::image

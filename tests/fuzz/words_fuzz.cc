@@ -1,7 +1,12 @@
-// The words of the command line: sizes, signals, limits, ports, volumes, mounts, hosts and resolver settings.
+// The words of the command line: sizes, signals, limits, ports, volumes, mounts, hosts, resolver settings, and where
+// builds come from and go to.
 #include <algorithm>
 
 #include "sandbox/base/signal_name.h"
+#include "sandbox/build/lint.h"
+#include "sandbox/build/remote_source.h"
+#include "sandbox/engine/build_output.h"
+#include "sandbox/engine/cache_places.h"
 #include "sandbox/engine/moments.h"
 #include "sandbox/engine/mounts.h"
 #include "sandbox/engine/network_files.h"
@@ -22,6 +27,21 @@ void check_resolver(const std::string& text) {
     const auto lines = std::ranges::count(rendered, '\n');
     fuzz::require(lines <= 3, "a word makes no line of its own");
   });
+}
+
+void check_build(const std::string& text) {
+  fuzz::attempt([&] {
+    if (!build::is_git_url(text)) return;
+    const build::GitSource source = build::parse_git_url(text);
+    fuzz::require(!source.url.starts_with('-') && !source.ref.starts_with('-'), "no word is an option");
+  });
+  fuzz::attempt([&] {
+    const engine::BuildOutput output = engine::parse_output(text);
+    fuzz::require(output.type != engine::BuildOutput::Type::local || !output.destination.empty(), "files go somewhere");
+  });
+  fuzz::attempt([&] { fuzz::require(!engine::parse_cache_from(text).place.empty(), "a cache is somewhere"); });
+  fuzz::attempt([&] { static_cast<void>(engine::parse_cache_to(text)); });
+  fuzz::attempt([&] { static_cast<void>(build::parse_check_options(text)); });
 }
 
 }  // namespace
@@ -49,5 +69,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   });
   static_cast<void>(engine::parse_time(text));
   check_resolver(text);
+  check_build(text);
   return 0;
 }

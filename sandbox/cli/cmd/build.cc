@@ -7,6 +7,7 @@
 #include "sandbox/base/file.h"
 #include "sandbox/base/json.h"
 #include "sandbox/base/sys.h"
+#include "sandbox/build/lint.h"
 #include "sandbox/build/solver.h"
 #include "sandbox/cli/build_progress.h"
 #include "sandbox/cli/cmd/run_options.h"
@@ -22,6 +23,10 @@ constexpr Option kOptions[] = {
     {"annotation", '\0', "list", "Add annotation to the image"},
     {"build-arg", '\0', "list", "Set build-time variables"},
     {"build-context", '\0', "list", "Additional build contexts (name=path)"},
+    {"cache-from", '\0', "list", "Take results of steps from there (\"user/app:cache\", \"type=local,src=path\")"},
+    {"cache-to", '\0', "list", "Put results of steps there (\"type=registry,ref=…,mode=max\", \"type=inline\")"},
+    {"call", '\0', "string", "What to do: build, check (lint), each with \",format=json\""},
+    {"check", '\0', nullptr, "Shorthand for \"--call=check\": say what is dubious about the Dockerfile"},
     {"cpu-shares", 'c', "number", "CPU shares (relative weight)"},
     {"cpuset-cpus", '\0', "string", "CPUs in which to allow execution (0-3, 0,1)"},
     {"cpuset-mems", '\0', "string", "MEMs in which to allow execution (0-3, 0,1)"},
@@ -47,6 +52,7 @@ constexpr Option kOptions[] = {
     {"rm", '\0', nullptr, "Remove intermediate containers after a successful build (always so)"},
     {"secret", '\0', "list", "Secret for RUN --mount=type=secret (id=mysecret[,src=/local/secret|,env=VAR])"},
     {"shm-size", '\0', "bytes", "Shared memory size for build containers"},
+    {"squash", '\0', nullptr, "Squash newly built layers into a single new layer"},
     {"ssh", '\0', "list", "SSH agent socket for RUN --mount=type=ssh (default[=socket])"},
     {"tag", 't', "list", "Name and optionally a tag (\"name:tag\"); may be given several times"},
     {"target", '\0', "string", "Set the target build stage"},
@@ -162,7 +168,11 @@ engine::BuildRequest request_of(const Arguments& arguments) {
   for (const std::string& words : arguments.all("ssh")) request.agents.insert(agent_of(words));
   request.limits = limits_of(arguments);
   request.outputs = outputs_of(arguments);
+  for (const std::string& words : arguments.all("cache-from"))
+    request.cache_from.push_back(engine::parse_cache_from(words));
+  for (const std::string& words : arguments.all("cache-to")) request.cache_to.push_back(engine::parse_cache_to(words));
   request.pull = arguments.flag("pull");
+  request.squash = arguments.flag("squash");
   request.explain = arguments.flag("explain");
   request.no_cache = arguments.flag("no-cache");
   request.no_cache_stages = arguments.all("no-cache-filter");
@@ -199,8 +209,47 @@ void write_metadata(const std::string& path, const engine::BuiltImage& built) {
   write_file_atomic(path, metadata.dump(2) + "\n", false, 0644);
 }
 
+struct Call {
+  bool check = false, json = false;
+};
+
+/// "check,format=json" of --call.
+Call call_of(const Arguments& arguments) {
+  Call call{.check = arguments.flag("check")};
+  const std::string words = arguments.text("call");
+  for (const OptionField& field : split_options(words)) {
+    const std::string value(field.value.value_or(""));
+    if (!field.value && (field.key == "check" || field.key == "lint"))
+      call.check = true;
+    else if (field.key == "format" && (value == "json" || value == "text"))
+      call.json = value == "json";
+    else if (field.value || field.key != "build")
+      throw UsageError(fmt::format("invalid argument \"{}\" for \"--call\" flag", words),
+                       "build and check are known, with \",format=json\" or \",format=text\"");
+  }
+  return call;
+}
+
+/// The exit status is 1 when there is something to say, as Docker's.
+int check(const Places& places, const engine::BuildRequest& request, bool json) {
+  const engine::CheckedBuild checked = engine::check_build(places, request);
+  const std::string file = checked.file.substr(checked.file.rfind('/') + 1);
+  if (json)
+    print(sandbox::build::check_document(checked.warnings, file, checked.text)
+              .dump(2, ' ', false, Json::error_handler_t::replace) +
+          "\n");
+  else
+    print(sandbox::build::shown_check(checked.warnings, file, checked.text));
+  return checked.warnings.empty() ? 0 : 1;
+}
+
 int run(const Arguments& arguments) {
   const engine::BuildRequest request = request_of(arguments);
+  if (const Call call = call_of(arguments); call.check) {
+    const Places places = find_places();
+    make_places(places);
+    return check(places, request, call.json);
+  }
   auto progress = make_progress(arguments.flag("quiet") ? "quiet" : arguments.text("progress", "auto"));
   if (arguments.flag("timings")) progress = with_timings(std::move(progress));
   const Places places = find_places();

@@ -1,6 +1,6 @@
 // Dockerfiles and what becomes of them: cases/<case>/{Dockerfile,expected}, with args (NAME=value a line, "--target
-// NAME", "--context NAME[=IMAGE]") and base.json (the config document of every base image) where a case needs them.
-// SANDBOX_ACCEPT=1 writes the expected files; then read the difference.
+// NAME", "--context NAME[=IMAGE]"), ignore (.dockerignore) and base.json (the config document of every base image)
+// where a case needs them. SANDBOX_ACCEPT=1 writes the expected files; then read the difference.
 #include <doctest/doctest.h>
 #include <stdlib.h>
 
@@ -8,7 +8,7 @@
 
 #include "sandbox/base/directory.h"
 #include "sandbox/base/file.h"
-#include "sandbox/build/graph.h"
+#include "sandbox/build/lint.h"
 
 using namespace sandbox;
 using namespace sandbox::build;
@@ -56,7 +56,6 @@ std::string shown(const Graph& graph) {
                       graph.uses_context ? " with the context" : "", graph.document.dump(1));
   for (const HistoryLine& line : graph.history)
     text += fmt::format("{} {}\n", line.vertex, Json(line.created_by).dump());
-  for (const std::string& warning : graph.warnings) text += "warning: " + warning + "\n";
   return text;
 }
 
@@ -70,7 +69,13 @@ std::string result_of(const std::string& directory) {
       if (path_exists(directory + "/base.json")) return parse_json(read_file(directory + "/base.json"), "base.json");
       return {{"os", "linux"}, {"config", {{"Env", {"PATH=/bin"}}, {"Cmd", {"sh"}}}}};
     };
-    shown_so_far += shown(make_graph(parse_dockerfile(text), read_request(directory), find));
+    const Tree tree = parse_tree(text);
+    const Graph graph = make_graph(parse_dockerfile(tree), read_request(directory), find);
+    shown_so_far += shown(graph);
+    IgnoreRules ignored;
+    if (path_exists(directory + "/ignore")) ignored = IgnoreRules::parse(read_file(directory + "/ignore"));
+    for (const Warning& warning : lint(tree, graph, ignored, check_options(tree)))
+      shown_so_far += "warning: " + on_one_line(warning) + "\n";
   } catch (const Mistake& mistake) {
     const DockerfileError error = located(mistake, "Dockerfile", text);
     shown_so_far += fmt::format("== error\n{}\n", error.what());
