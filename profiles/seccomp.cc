@@ -458,6 +458,30 @@ std::vector<std::byte> compile_seccomp(const Json& profile, std::uint64_t capabi
   return bytes_of(program);
 }
 
+Json without_calls(Json profile, const std::vector<std::string>& names) {
+  if (!profile.is_object() || !profile["syscalls"].is_array()) fail("syscalls", "not a list");
+  for (const std::string& name : names) {
+    if (::seccomp_syscall_resolve_name(name.c_str()) == __NR_SCMP_ERROR)
+      fail("deny-calls", fmt::format("unknown system call '{}'", name));
+  }
+  const auto is_denied = [&](const Json& name) {
+    return name.is_string() && std::ranges::find(names, name.get_ref<const std::string&>()) != names.end();
+  };
+  Json kept = Json::array();
+  for (Json& block : profile["syscalls"]) {
+    if (!block.is_object()) fail("syscalls", "holds something else than objects");
+    if (block.contains("name") && is_denied(block["name"])) continue;
+    if (Json& list = block["names"]; list.is_array()) {
+      std::erase_if(list.get_ref<Json::array_t&>(), is_denied);
+      if (list.empty()) continue;
+    }
+    kept.push_back(std::move(block));
+  }
+  kept.push_back({{"names", names}, {"action", "SCMP_ACT_ERRNO"}, {"errnoRet", EPERM}});
+  profile["syscalls"] = std::move(kept);
+  return profile;
+}
+
 std::vector<std::string> seccomp_actions() { return names_of(action_words); }
 std::vector<std::string> seccomp_operators() { return names_of(operator_words); }
 

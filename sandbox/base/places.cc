@@ -19,16 +19,15 @@ std::string from_environment(const char* name) {
   return value != nullptr ? value : "";
 }
 
-std::string home_directory() {
-  if (std::string home = from_environment("HOME"); !home.empty() && home[0] == '/') return home;
-  if (const passwd* entry = ::getpwuid(::getuid())) return entry->pw_dir;
-  throw Error("the home directory is not known", "set HOME to an absolute path");
+/// $VARIABLE/sandbox, or what is so called in the home.
+std::string own_directory(const char* variable, const char* in_home) {
+  if (std::string dir = from_environment(variable); !dir.empty() && dir[0] == '/') return dir + "/sandbox";
+  return fmt::format("{}/{}/sandbox", home_directory(), in_home);
 }
 
 std::string data_directory() {
   if (std::string dir = from_environment("SANDBOX_STORE_DIR"); !dir.empty()) return dir;
-  if (std::string dir = from_environment("XDG_DATA_HOME"); !dir.empty() && dir[0] == '/') return dir + "/sandbox";
-  return home_directory() + "/.local/share/sandbox";
+  return own_directory("XDG_DATA_HOME", ".local/share");
 }
 
 bool is_private_directory_of_user(const std::string& path) {
@@ -71,6 +70,14 @@ std::vector<std::string> additional_stores() {
 }
 
 }  // namespace
+
+std::string home_directory() {
+  if (std::string home = from_environment("HOME"); !home.empty() && home[0] == '/') return home;
+  if (const passwd* entry = ::getpwuid(::getuid())) return entry->pw_dir;
+  throw Error("the home directory is not known", "set HOME to an absolute path");
+}
+
+std::string config_directory() { return own_directory("XDG_CONFIG_HOME", ".config"); }
 
 Places find_places() { return {data_directory(), runtime_directory(), additional_stores()}; }
 

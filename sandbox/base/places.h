@@ -21,6 +21,12 @@ Places find_places();
 /// to somebody else or is open to others.
 void make_places(const Places& places);
 
+/// $HOME, or what the system's accounts say. Throws Error.
+std::string home_directory();
+
+/// $XDG_CONFIG_HOME/sandbox, default ~/.config/sandbox: what the user has written for this program.
+std::string config_directory();
+
 /// The running executable's path (proc_pid_exe(5)).
 std::string executable_path();
 

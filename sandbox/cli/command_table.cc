@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "sandbox/cli/cmd/manifest.h"
+#include "sandbox/cli/cmd/profile.h"
 #include "sandbox/cli/cmd/volume.h"
 
 namespace sandbox::cli {
@@ -68,6 +69,9 @@ constexpr const Command* kCommands[] = {
     &kManifestInspect,
     &kManifestPush,
     &kManifestRm,
+    &kProfileLs,
+    &kProfileInspect,
+    &kProfileExplain,
     &kVolumeCreate,
     &kVolumeInspect,
     &kVolumeLs,
@@ -116,6 +120,7 @@ constexpr Alias kAliases[] = {
     {"image remove", &kRmi},
     {"image save", &kSave},
     {"image tag", &kTag},
+    {"profile list", &kProfileLs},
     {"system events", &kEvents},
     {"system info", &kInfo},
     {"volume list", &kVolumeLs},
@@ -127,6 +132,7 @@ constexpr Group kGroups[] = {
     {"container", "Manage containers"},
     {"image", "Manage images"},
     {"manifest", "Manage indexes of images for several platforms"},
+    {"profile", "Look at named profiles"},
     {"system", "Manage the store"},
     {"volume", "Manage volumes"},
 };

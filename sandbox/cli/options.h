@@ -39,6 +39,7 @@ class Arguments {
   std::optional<std::string> last(std::string_view name) const;
   std::string text(std::string_view name, std::string_view otherwise = {}) const;
   std::vector<std::string> all(std::string_view name) const;
+  std::span<const std::pair<const Option*, std::string>> words() const { return values_; }  ///< Options as given.
 
  private:
   std::vector<std::pair<const Option*, std::string>> values_;

@@ -2,6 +2,7 @@
 #include "sandbox/engine/environment.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <iterator>
@@ -13,9 +14,17 @@
 namespace sandbox::engine {
 namespace {
 
+/// Podman's "NAME*": every variable here whose name begins so.
+void add_beginning(std::vector<std::string>& env, std::string_view beginning) {
+  for (char** entry = ::environ; *entry != nullptr; ++entry) {
+    if (is_assignment(*entry) && std::string_view(*entry).starts_with(beginning)) set_environment(env, *entry);
+  }
+}
+
 void add_word(std::vector<std::string>& env, const std::string& word) {
   if (word.empty() || word[0] == '=') throw UsageError(fmt::format("invalid environment variable: {}", word));
   if (word.find('=') != std::string::npos) return set_environment(env, word);
+  if (word.ends_with('*')) return add_beginning(env, std::string_view(word).substr(0, word.size() - 1));
   if (const char* value = ::getenv(word.c_str())) set_environment(env, word + "=" + value);
 }
 

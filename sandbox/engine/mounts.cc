@@ -1,4 +1,4 @@
-// See mounts.h. Pure, but for relative paths of the host.
+// See mounts.h. Pure, but for relative paths of the host and what it has at /dev/mqueue.
 #include "sandbox/engine/mounts.h"
 
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 
 #include "sandbox/base/digest.h"
 #include "sandbox/base/error.h"
+#include "sandbox/base/file.h"
 #include "sandbox/base/identifier.h"
 #include "sandbox/engine/units.h"
 
@@ -308,7 +309,7 @@ std::vector<MountOp> default_mounts(const userns::NamespacePlan& namespaces, std
     mounts.push_back(
         make(MountKind::tmpfs, "/dev/shm", fmt::format("mode=1777,size={}", shm_size).c_str(), false, true));
   } else {
-    mounts.push_back(bind("/dev/mqueue", false));
+    if (path_exists("/dev/mqueue")) mounts.push_back(bind("/dev/mqueue", false));  // not every machine mounts one
     mounts.push_back(bind("/dev/shm", false));
   }
   mounts.push_back(namespaces.network ? make(MountKind::sysfs, "/sys", "", true, true) : bind("/sys", true));

@@ -28,6 +28,15 @@ bool is_plausible_filter(std::size_t size) {
   return size > 0 && size % sizeof(sock_filter) == 0 && size / sizeof(sock_filter) <= BPF_MAXINSNS;
 }
 
+void add_names(std::string_view text, std::vector<std::string>& names) {
+  for (;;) {
+    const auto comma = text.find(',');
+    names.emplace_back(text.substr(0, comma));
+    if (comma == text.npos) return;
+    text.remove_prefix(comma + 1);
+  }
+}
+
 }  // namespace
 
 SecurityOptions parse_security_options(const std::vector<std::string>& options) {
@@ -45,11 +54,17 @@ SecurityOptions parse_security_options(const std::vector<std::string>& options) 
       result.masks_paths = false;
     } else if (key == "seccomp" && !value.empty()) {
       result.seccomp = value == "builtin" ? "" : value;
+      result.denied_calls.clear();
+    } else if (key == "deny-calls" && !value.empty()) {
+      add_names(value, result.denied_calls);
     } else {
       throw UsageError(fmt::format("invalid --security-opt: \"{}\"", option),
-                       "no-new-privileges[=false], seccomp=FILE, seccomp=unconfined and systempaths=unconfined are "
-                       "supported");
+                       "no-new-privileges[=false], seccomp=FILE, seccomp=unconfined, deny-calls=NAME[,NAME...] and "
+                       "systempaths=unconfined are supported");
     }
+  }
+  if (result.seccomp == "unconfined" && !result.denied_calls.empty()) {
+    throw UsageError("deny-calls and seccomp=unconfined contradict each other: there is no filter to narrow");
   }
   return result;
 }
@@ -59,7 +74,7 @@ SecurityOptions security_of(const RunRequest& request) {
   if (!request.privileged) return options;
   const auto names = [](const std::string& option) { return option.starts_with("no-new-privileges"); };
   if (std::ranges::none_of(request.security_options, names)) options.no_new_privs = false;
-  if (options.seccomp.empty()) options.seccomp = "unconfined";
+  if (options.seccomp.empty() && options.denied_calls.empty()) options.seccomp = "unconfined";
   options.masks_paths = false;
   return options;
 }
@@ -69,14 +84,19 @@ std::vector<std::byte> seccomp_filter(const SecurityOptions& options, std::uint6
   if (options.seccomp == "unconfined") return {};
   const std::string profile = options.seccomp.empty() ? std::string(profiles::default_seccomp_profile())
                                                       : read_file(options.seccomp, kProfileLimit);
-  const std::string key = sha256_digest(fmt::format("{}\n{:x}\n{}", SANDBOX_VERSION, capabilities, profile)).substr(7);
+  std::string denied;
+  for (const std::string& call : options.denied_calls) denied += call + ",";
+  const std::string key =
+      sha256_digest(fmt::format("{}\n{:x}\n{}\n{}", SANDBOX_VERSION, capabilities, denied, profile)).substr(7);
   const std::string cached = fmt::format("{}/cache/seccomp-{}", data, key);
   if (path_exists(cached)) {
     const std::string filter = read_file(cached);
     if (is_plausible_filter(filter.size())) return to_bytes(filter);
   }
   const std::string name = options.seccomp.empty() ? "the built-in seccomp profile" : options.seccomp;
-  const auto filter = profiles::compile_seccomp(parse_json(profile, name), capabilities);
+  Json document = parse_json(profile, name);
+  if (!options.denied_calls.empty()) document = profiles::without_calls(std::move(document), options.denied_calls);
+  const auto filter = profiles::compile_seccomp(document, capabilities);
   if (!is_plausible_filter(filter.size())) throw InvalidInput(fmt::format("{}: the filter is empty or too long", name));
   make_directories(data + "/cache");
   write_file_atomic(cached, {reinterpret_cast<const char*>(filter.data()), filter.size()}, false);

@@ -14,6 +14,7 @@ struct SecurityOptions {
   bool no_new_privs = true;
   bool masks_paths = true;  ///< Parts of /proc and /sys are hidden or read-only.
   std::string seccomp;  ///< "" is the built-in profile; "unconfined"; otherwise a file.
+  std::vector<std::string> denied_calls;  ///< What that filter allows no more.
 };
 
 /// Throws UsageError or Unsupported for options that this engine doesn't honour.

@@ -47,7 +47,7 @@ READ_ONLY = ["/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", 
 
 def seccomp():
     """The rules of our default profile that hold for every container, in the form of config.json."""
-    profile = json.loads((HERE / "../../profiles/default.json").read_text(encoding="utf-8"))
+    profile = json.loads((HERE / "../../profiles/seccomp/default.json").read_text(encoding="utf-8"))
     rules = [rule for rule in profile["syscalls"] if "caps" not in rule.get("includes", {})]
     return {"defaultAction": profile["defaultAction"], "defaultErrnoRet": profile["defaultErrnoRet"],
             "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"] if os.uname().machine == "x86_64" else [],

@@ -12,6 +12,7 @@
 #include "sandbox/cli/build_progress.h"
 #include "sandbox/cli/cmd/run_options.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/cli/profile_arguments.h"
 #include "sandbox/container/container_store.h"
 #include "sandbox/engine/build_image.h"
 
@@ -45,6 +46,7 @@ constexpr Option kOptions[] = {
     {"output", 'o', "list", "Output destination (\"type=local,dest=path\")"},
     {"parallel", '\0', "number", "Steps that may run at once (default: one per processor)"},
     {"platform", '\0', "string", "Set target platform for base images"},
+    {"profile", '\0', "string", "Take the options of a named profile, under those that are given here"},
     {"progress", '\0', "string", "Kind of output: auto, plain, tty, quiet or rawjson"},
     {"pull", '\0', nullptr, "Always pull base images"},
     {"push", '\0', nullptr, "Shorthand for \"--output=type=registry\""},
@@ -243,7 +245,8 @@ int check(const Places& places, const engine::BuildRequest& request, bool json) 
   return checked.warnings.empty() ? 0 : 1;
 }
 
-int run(const Arguments& arguments) {
+int run(const Arguments& given) {
+  const Arguments arguments = with_profile(given, kOptions, "build");
   const engine::BuildRequest request = request_of(arguments);
   if (const Call call = call_of(arguments); call.check) {
     const Places places = find_places();

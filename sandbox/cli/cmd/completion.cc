@@ -7,6 +7,7 @@
 #include "sandbox/cli/format/text.h"
 #include "sandbox/cli/table.h"
 #include "sandbox/container/container_store.h"
+#include "sandbox/engine/profile.h"
 #include "sandbox/image/image_store.h"
 
 namespace sandbox::cli {
@@ -38,6 +39,7 @@ std::vector<std::string> list(Names kind) {
   const Places places = find_places();
   try {
     if (kind == Names::images) return image_names(places);
+    if (kind == Names::profiles) return engine::profile_names();
     if (kind == Names::volumes) return list_directory(places.data + "/volumes");
     return container_names(places, kind == Names::running_containers);
   } catch (const Error&) {

@@ -2,13 +2,15 @@
 #include "sandbox/base/error.h"
 #include "sandbox/cli/cmd/run_options.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/cli/profile_arguments.h"
 #include "sandbox/engine/create.h"
 
 namespace sandbox::cli {
 namespace {
 
-int run(const Arguments& arguments) {
+int run(const Arguments& given) {
   Stopwatch watch;
+  const Arguments arguments = with_profile(given, kRunOptions, "create");
   const engine::RunRequest request = run_request(arguments, "create");
   const Places places = find_places();
   make_places(places);

@@ -5,6 +5,7 @@
 #include "sandbox/base/json.h"
 #include "sandbox/cli/cmd/run_options.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/cli/profile_arguments.h"
 #include "sandbox/container/supervisor.h"
 #include "sandbox/container/terminal.h"
 #include "sandbox/engine/create.h"
@@ -52,8 +53,9 @@ int accompany(Fd supervisor, const Arguments& arguments, const engine::RunReques
                             .started = started});
 }
 
-int run(const Arguments& arguments) {
+int run(const Arguments& given) {
   Stopwatch watch;
+  const Arguments arguments = with_profile(given, kRunOptions, "run");
   const engine::RunRequest request = run_request(arguments, "run");
   if (request.terminal && request.interactive && !request.detach && ::isatty(STDIN_FILENO) == 0) {
     throw UsageError("the input device is not a TTY");

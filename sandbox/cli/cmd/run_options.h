@@ -61,6 +61,7 @@ inline constexpr Option kRunOptions[] = {
     {"platform", '\0', "string", "Set platform if the registry's image has several"},
     {"print-plan", '\0', nullptr, "Print what would be done as JSON, and run nothing"},
     {"privileged", '\0', nullptr, "Give all that the user has: capabilities, system calls, /proc and /sys"},
+    {"profile", '\0', "string", "Take the options of a named profile, under those that are given here"},
     {"publish", 'p', "list", "Publish a container's port(s) to the host"},
     {"publish-all", 'P', nullptr, "Publish all exposed ports to random ports"},
     {"pull", '\0', "string", "Pull image before running (\"always\", \"missing\", \"never\") (default \"missing\")"},
