@@ -59,6 +59,8 @@ class TerminalProgress : public ShownProgress {
     for (const std::string& reason : reasons) notice(fmt::format("{}: {}", what.title, reason));
   }
   void built(const engine::BuiltImage& made) override {
+    if (made.id.empty()) return;
+    put(fmt::format(" => writing image {}\n", made.id));
     for (const image::Reference& name : made.names) put(fmt::format(" => naming to {}\n", name.canonical()));
   }
 

@@ -29,7 +29,7 @@ std::string ports_cell_of(const ContainerRow& row) {
 }
 
 std::string networks_cell(const container::Spec& spec) {
-  if (spec.plan.network) return "private";
+  if (spec.plan.network) return "bridge";
   return spec.plan.namespaces.network ? "none" : "host";
 }
 

@@ -136,8 +136,9 @@ std::uint64_t shared_memory_size(const Spec& spec) {
   return 0;
 }
 
+/// The network of a container's own has the name of what Docker has in its place: scripts ask for that.
 std::string network_of(const Spec& spec) {
-  return spec.plan.network ? "private" : spec.plan.namespaces.network ? "none" : "host";
+  return spec.plan.network ? "bridge" : spec.plan.namespaces.network ? "none" : "host";
 }
 
 /// null without limits.

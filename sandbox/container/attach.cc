@@ -2,15 +2,19 @@
 // loop that blocks on nothing else, so a signal gets through however stuck the output is.
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <deque>
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/raw_terminal.h"
 #include "sandbox/base/sys.h"
+#include "sandbox/container/log_file.h"
 #include "sandbox/container/protocol.h"
 #include "sandbox/container/terminal.h"
 
@@ -20,6 +24,8 @@ namespace {
 constexpr std::size_t output_bound = 256U << 10;
 constexpr int forwarded_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
 constexpr std::size_t sure_write = 4096;  // PIPE_BUF: a pipe that polls writable takes it without blocking
+constexpr std::size_t insistence = 3;  // so many signals to end, as with Docker's client,
+constexpr auto insistence_time = std::chrono::seconds(3);  // within so long
 
 /// Signals arrive by descriptor for its lifetime.
 class SignalFd {
@@ -48,10 +54,31 @@ class SignalFd {
 };
 
 std::vector<int> wanted_signals(const AttachOptions& options) {
-  if (options.terminal) return {SIGWINCH, SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-  if (options.forward_signals) return {std::begin(forwarded_signals), std::end(forwarded_signals)};
-  return {};
+  std::vector<int> wanted{SIGPIPE};  // the error of the write says it, too
+  if (options.terminal) {
+    wanted.insert(wanted.end(), {SIGWINCH, SIGINT, SIGTERM, SIGHUP, SIGQUIT});
+  } else if (options.forward_signals) {
+    wanted.insert(wanted.end(), std::begin(forwarded_signals), std::end(forwarded_signals));
+  }
+  return wanted;
 }
+
+/// Whether somebody asks again and again for an end.
+class Insistence {
+ public:
+  bool grows(int signal) {
+    if (signal != SIGINT && signal != SIGTERM) return false;
+    const auto now = std::chrono::steady_clock::now();
+    times_.push_back(now);
+    while (now - times_.front() > insistence_time) times_.pop_front();
+    if (times_.size() < insistence) return false;
+    times_.clear();
+    return true;
+  }
+
+ private:
+  std::deque<std::chrono::steady_clock::time_point> times_;
+};
 
 [[noreturn]] void supervisor_gone() { throw Error("the container's supervisor ended unexpectedly"); }
 
@@ -71,6 +98,8 @@ class Client {
     if (detached_) ::fprintf(stderr, "read escape sequence\n");  // Docker's words
     return *result_;
   }
+
+  bool is_unread() const { return unread_[0] || unread_[1]; }
 
  private:
   void queue(FrameType type, std::string_view payload = {}) {
@@ -100,21 +129,31 @@ class Client {
     if (items[0].revents & POLLOUT) send_queued();
     if (may_read && items[0].revents & (POLLIN | POLLHUP | POLLERR)) receive();
     if (items[1].revents != 0) read_stdin();
-    if (items[3].revents != 0) write_out(STDOUT_FILENO, out_);
-    if (items[4].revents != 0) write_out(STDERR_FILENO, err_);
+    if (items[3].revents != 0) write_out(Stream::out, out_);
+    if (items[4].revents != 0) write_out(Stream::err, err_);
   }
 
   void handle_signals() {
     while (const int signal = signals_.next()) {
+      if (signal == SIGPIPE) continue;
       if (signal == SIGWINCH) {
         send_window_size();
       } else if (options_.terminal) {
         // The keyboard's signals reach the container as keys; this one was meant for us: detach.
         finish(128 + signal);
+      } else if (insistence_.grows(signal)) {
+        give_way();
       } else {
         queue(FrameType::signal, std::string(1, static_cast<char>(signal)));
       }
     }
+  }
+
+  /// To a user who has asked for the end more than once.
+  void give_way() {
+    ::fprintf(stderr, "\ngot 3 SIGTERM/SIGINTs, forcefully exiting\n");  // Docker's words
+    if (!options_.own_process) return finish(1);
+    queue(FrameType::signal, std::string(1, static_cast<char>(SIGKILL)));
   }
 
   void send_queued() {
@@ -142,8 +181,12 @@ class Client {
 
   void handle(const Frame& frame) {
     switch (frame.type) {
-      case FrameType::stdout_data: out_ += frame.payload; break;
-      case FrameType::stderr_data: err_ += frame.payload; break;
+      case FrameType::stdout_data:
+        if (options_.show_output && !unread_[0]) out_ += frame.payload;
+        break;
+      case FrameType::stderr_data:
+        if (options_.show_errors && !unread_[1]) err_ += frame.payload;
+        break;
       case FrameType::started:
         if (options_.started) options_.started(frame.payload);
         break;
@@ -182,11 +225,23 @@ class Client {
     queue(FrameType::stdin_data, typed);
   }
 
-  static void write_out(int fd, std::string& pending) {
+  void write_out(Stream stream, std::string& pending) {
+    const int fd = stream == Stream::out ? STDOUT_FILENO : STDERR_FILENO;
     const auto count = sys::write(fd, pending.data(), std::min(pending.size(), sure_write));
     if (!count && count.error().value == EAGAIN) return;
+    if (!count && count.error().value == EPIPE) {
+      pending.clear();
+      return lose_reader(stream);
+    }
     if (!count) throw SysError(count.error(), "writing the container's output");
     pending.erase(0, *count);
+  }
+
+  /// As `sandbox run … | head -1` does.
+  void lose_reader(Stream stream) {
+    unread_[static_cast<std::size_t>(stream)] = true;
+    if (!options_.ends_unread) return finish(128 + SIGPIPE);
+    queue(FrameType::output_unread, std::string(1, stream == Stream::err ? '\1' : '\0'));
   }
 
   void finish(int result) {
@@ -201,6 +256,8 @@ class Client {
   std::string to_send_, out_, err_;
   std::size_t unacknowledged_ = 0;
   bool reading_stdin_ = false, peer_gone_ = false, detached_ = false;
+  bool unread_[2] = {};  ///< Nobody reads our standard output or error any more.
+  Insistence insistence_;
   std::optional<int> result_;
 };
 
@@ -234,7 +291,18 @@ HeldSignals::HeldSignals() {
 
 HeldSignals::~HeldSignals() { ::sigprocmask(SIG_SETMASK, &saved_, nullptr); }
 
-int attach(Fd supervisor, const AttachOptions& options) { return Client(std::move(supervisor), options).run(); }
+int attach(Fd supervisor, const AttachOptions& options) {
+  bool unread = false;
+  int status = 0;
+  {
+    Client client(std::move(supervisor), options);
+    status = client.run();
+    unread = client.is_unread();
+  }
+  if (!unread) return status;
+  (void)::raise(SIGPIPE);   // what a program of a pipeline dies of
+  return 128 + SIGPIPE;  // its caller has it ignored
+}
 
 std::string wait_started(Fd supervisor) { return wait_for(supervisor.get(), FrameType::started).payload; }
 

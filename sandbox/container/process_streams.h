@@ -43,6 +43,9 @@ class Process {
   /// Reads once and hands the bytes to `sink`; closes the stream at its end.
   void read(Stream stream, const std::function<void(std::string_view)>& sink);
 
+  /// What it writes next fails: of a terminal, all that it does there.
+  void close_output(Stream stream) { (console_ ? console_ : stream == Stream::out ? out_ : err_).reset(); }
+
   int input() const { return console_ ? console_.get() : in_.get(); }
   bool has_input() const { return !pending_.empty(); }
   std::size_t pending_input() const { return pending_bytes_; }

@@ -81,6 +81,7 @@ class Supervisor {
   Exec* exec_of(const std::shared_ptr<Connection>& client);
   void deliver(Stream stream, std::string_view data);
   void end_asked(int signal);
+  void lose_reader(const std::shared_ptr<Connection>& client, Process& process, Stream stream);
   bool start_again();
   void read_changes();
   void be_between_runs(Clock::time_point until);
@@ -117,6 +118,7 @@ class Supervisor {
   std::optional<Clock::time_point> next_start_;  ///< Between two runs.
   int last_exit_code_ = 0;
   bool stopped_ = false;  ///< Somebody has asked it to end: it does not come back.
+  std::optional<Clock::time_point> kill_at_;  ///< Its time to end by itself is over then.
   Clock::time_point started_{};
   std::optional<HealthWatch> health_;  ///< While the container runs, where it is checked.
   std::optional<Check> check_;

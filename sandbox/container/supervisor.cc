@@ -130,7 +130,8 @@ void Supervisor::watch_process(std::vector<Watch>& list, Process& process, const
   // After the process's end only what is left in the pipes comes, so there is no need to hold it back.
   const std::size_t bound = process.exited() ? 4 * Clients::bound : Clients::bound;
   const bool held_back = client->open() && client->queued() >= bound;
-  for (const Stream stream : {Stream::out, Stream::err}) {
+  // The last in the list is read first: of what a process has just written to both, output goes before complaints.
+  for (const Stream stream : {Stream::err, Stream::out}) {
     const int fd = stream == Stream::out ? process.out() : process.err();
     if (fd < 0 || held_back || !process.readable_now(Clock::now())) continue;
     list.push_back({fd, POLLIN, [this, &process, client, main, stream](short) {
@@ -172,7 +173,8 @@ int Supervisor::timeout(Clock::time_point now) const {
   bool waiting = main_ && (main_->exited() || !main_->readable_now(now));
   for (const auto& exec : execs_) waiting = waiting || exec.process->exited() || !exec.process->readable_now(now);
   if (waiting || (check_ && check_->process->exited())) return soon;
-  const auto wake = next_start_ ? next_start_ : health_wake();
+  auto wake = next_start_ ? next_start_ : health_wake();
+  if (kill_at_ && (!wake || *kill_at_ < *wake)) wake = kill_at_;
   if (!wake) return -1;
   constexpr std::int64_t longest = 3'600'000;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*wake - now).count();
@@ -194,6 +196,10 @@ void Supervisor::poll_once() {
   }
   // An owner stays connected as long as it lives.
   if (container_.spec.owner.pid != 0 && !clients_.first()->open() && !main_->exited()) main_->signal(SIGKILL);
+  if (kill_at_ && Clock::now() >= *kill_at_) {
+    main_->signal(SIGKILL);
+    kill_at_.reset();
+  }
   sweep(Clock::now());
 }
 

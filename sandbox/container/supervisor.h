@@ -47,13 +47,16 @@ class HeldSignals {
 /// What a client does with the container's terminal or streams.
 struct AttachOptions {
   bool forward_stdin = false;
+  bool show_output = true, show_errors = true;  ///< Otherwise what comes is left to the log.
   bool terminal = false;     ///< Raw mode, window size, detach keys.
   bool forward_signals = true;
   std::string detach_keys = "\x10\x11";  ///< Bytes as a terminal sends them; empty: none. By default ctrl-p ctrl-q.
+  bool own_process = false;  ///< It was started for this client: three signals to end kill it, not the client alone.
+  bool ends_unread = false;  ///< It goes, too, when nobody reads the client's output any more.
   std::function<void(const std::string&)> started = {};  ///< When the container runs, with the supervisor's timings.
 };
-/// Ends with the container's exit status, or 0 after detaching. Throws Error (LaunchError's text
-/// and exit code arrive as `StartFailure`).
+/// Ends with the container's exit status, or 0 after detaching; by SIGPIPE when nobody reads our output any more.
+/// Throws Error (LaunchError's text and exit code arrive as `StartFailure`).
 int attach(Fd supervisor, const AttachOptions& options);
 /// Waits until the container has started (for -d) and goes; returns the supervisor's timings. Throws StartFailure.
 std::string wait_started(Fd supervisor);

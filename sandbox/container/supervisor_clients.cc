@@ -60,6 +60,10 @@ void Supervisor::handle(const std::shared_ptr<Connection>& client, const Frame& 
       if (process != nullptr) process->signal(frame.payload[0]);
       if (exec == nullptr) end_asked(frame.payload[0]);
       break;
+    case FrameType::output_unread:
+      if (frame.payload.size() != 1) throw InvalidInput("a stream of the wrong size");
+      if (process != nullptr) lose_reader(client, *process, frame.payload[0] == 0 ? Stream::out : Stream::err);
+      break;
     case FrameType::pause:
       if (frame.payload.size() != 1) throw InvalidInput("a pause of the wrong size");
       pause(client, frame.payload[0] != 0);
@@ -78,6 +82,18 @@ void Supervisor::end_asked(int signal) {
   if (signal != SIGKILL && signal != container_.spec.stop_signal) return;
   stopped_ = true;
   if (state_.paused) freeze(false);
+}
+
+/// What an `exec` has started meets a closed pipe, as in any pipeline. So does a container that goes with its end, and
+/// since it may not care, it is stopped as well; one that stays goes on: its log is read later.
+void Supervisor::lose_reader(const std::shared_ptr<Connection>& client, Process& process, Stream stream) {
+  const bool is_main = &process == main_.get();
+  if (is_main && (client != clients_.first() || !container_.spec.auto_remove)) return;
+  process.close_output(stream);
+  if (!is_main || kill_at_) return;
+  process.signal(container_.spec.stop_signal);
+  end_asked(container_.spec.stop_signal);
+  if (container_.spec.stop_timeout >= 0) kill_at_ = Clock::now() + std::chrono::seconds(container_.spec.stop_timeout);
 }
 
 void Supervisor::start_exec(const std::shared_ptr<Connection>& client, const Frame& frame) {

@@ -27,6 +27,7 @@
 #include "sandbox/engine/security.h"
 #include "sandbox/engine/volumes.h"
 #include "sandbox/image/registry.h"
+#include "sandbox/image/registry_manifest.h"
 #include "sandbox/ownership/ownership.h"
 
 namespace sandbox::engine {
@@ -51,16 +52,26 @@ void pull_image(image::ImageStore& store, const RunRequest& request, const Notic
   image::pull_name(store, request.image, {.platform = request.platform, .progress = &progress});
 }
 
+/// What the store has under that name, if it is for the platform that was asked for.
+image::Image find_fitting(const image::ImageStore& store, const RunRequest& request) {
+  image::Image image = store.find(request.image);
+  if (request.platform.empty()) return image;
+  const image::Platform own = image::platform_of_config(image.config_document);
+  if (image::platform_matches(own, image::parse_platform(request.platform))) return image;
+  throw NotFound(fmt::format("image '{}' was found but its platform ({}) does not match the specified platform ({})",
+                             request.image, own.text(), request.platform));
+}
+
 image::Image find_image(image::ImageStore& store, const RunRequest& request, const Notice& notice) {
   if (request.pull == "always") pull_image(store, request, notice);
   try {
-    return store.find(request.image);
+    return find_fitting(store, request);
   } catch (const NotFound&) {
     if (request.pull != "missing") throw;
   }
   notice(fmt::format("Unable to find image '{}' locally", image::parse_reference(request.image).familiar()));
   pull_image(store, request, notice);
-  return store.find(request.image);
+  return find_fitting(store, request);
 }
 
 /// A log that goes nowhere would be noticed when it is needed.
@@ -174,7 +185,9 @@ Decision decide_on(const Places& places, const RunRequest& request, const std::f
       seccomp_filter(security_of(request), planned_capabilities(request), places.data);
   watch.lap("seccomp filter");
   input.inherited = read_inherited(places, request);
-  return {plan(input), planned_mounts(input)};
+  std::vector<UserMount> mounts = planned_mounts(input);
+  warn_of_devices(mounts, notice);
+  return {plan(input), std::move(mounts)};
 }
 
 }  // namespace

@@ -64,4 +64,14 @@ std::vector<userns::DevicePlan> find_devices(const std::vector<std::string>& wor
   return devices;
 }
 
+void warn_of_devices(const std::vector<UserMount>& mounts, const std::function<void(const std::string& line)>& notice) {
+  for (const UserMount& mount : mounts) {
+    const std::string& source = mount.op.source;
+    if (mount.op.kind != userns::MountKind::bind || !mount.volume.empty() || !mount.op.no_dev) continue;
+    const auto status = sys::fstatat(AT_FDCWD, source.c_str(), 0);
+    if (!status || (!S_ISCHR(status->st_mode) && !S_ISBLK(status->st_mode))) continue;
+    notice(fmt::format("WARNING: the device '{}' can't be opened as a volume; use --device {}", source, source));
+  }
+}
+
 }  // namespace sandbox::engine

@@ -204,6 +204,10 @@ ManifestContent read_manifest(const RegistryDocument& manifest) {
   return content;
 }
 
+Platform platform_of_config(const Json& config) {
+  return {string_member(config, "os"), string_member(config, "architecture"), string_member(config, "variant")};
+}
+
 Platform check_config(const std::string& config, const ManifestContent& manifest) {
   const Json json = parse_json(config, "the image's config");
   if (!json.is_object()) throw InvalidInput("the image's config is not an object");
@@ -218,7 +222,7 @@ Platform check_config(const std::string& config, const ManifestContent& manifest
       throw InvalidInput("the image's config has an invalid diff id");
     }
   }
-  return {string_member(json, "os"), string_member(json, "architecture"), string_member(json, "variant")};
+  return platform_of_config(json);
 }
 
 }  // namespace sandbox::image

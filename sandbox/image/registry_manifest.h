@@ -46,6 +46,9 @@ ManifestContent read_manifest(const RegistryDocument& manifest);
 /// that it doesn't name are empty.
 Platform check_config(const std::string& config, const ManifestContent& manifest);
 
+/// What an image configuration says of itself; parts that it doesn't name are empty.
+Platform platform_of_config(const Json& config);
+
 /// True when an image for `offered` is one for `wanted`.
 bool platform_matches(const Platform& offered, const Platform& wanted);
 

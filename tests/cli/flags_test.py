@@ -11,7 +11,7 @@ QUIET = ("--rm", "--network", "none", "--pull", "never")
 # docker/cli cli/command/container/opts.go and run.go, but for what is Windows' alone. With a value: it works.
 FLAGS = {
     "add-host": "a:1.2.3.4", "blkio-weight": False, "blkio-weight-device": False, "cap-add": "CHOWN",
-    "cap-drop": "CHOWN", "cgroup-parent": False, "cgroupns": "private", "cidfile": None, "cpu-period": "50000",
+    "attach": "stdout", "cap-drop": "CHOWN", "cgroup-parent": False, "cgroupns": "private", "cidfile": None, "cpu-period": "50000",
     "cpu-quota": None, "cpu-rt-period": False, "cpu-rt-runtime": False, "cpu-shares": None, "cpus": None,
     "cpuset-cpus": None, "cpuset-mems": None, "detach-keys": "ctrl-a", "device": "/dev/zero",
     "device-cgroup-rule": False, "device-read-bps": False, "device-read-iops": False, "device-write-bps": False,
@@ -55,6 +55,17 @@ class Flags(SandboxCase):
         self.assertEqual(self.run_with("--sysctl", "kernel.msgmax=1234", script="cat /proc/sys/kernel/msgmax"), "1234\n")
         self.assertEqual(self.run_with("--device", "/dev/zero", script="head -c 1 /dev/zero | wc -c"), "1\n")
 
+    def test_attached_streams(self):
+        script = ("busybox", "sh", "-c", "echo out; echo err >&2; cat; exit 3")
+        for words, shown in ((("-a", "stdout"), ("out\n", "")), (("-a", "STDERR"), ("", "err\n")),
+                             (("-a", "stdout", "-a", "stdin", "-i"), ("out\nin", "")),
+                             (("-a", "stdout", "-a", "stderr"), ("out\n", "err\n"))):
+            done = self.sandbox("run", *QUIET, *words, *script, stdin="in" if "stdin" in words else "")
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (3, *shown), words)
+        done = self.sandbox("run", *QUIET, "-i", "-a", "stdin", *script, stdin="in")
+        self.assertRegex(done.stdout, r"\A[0-9a-f]{64}\n\Z")
+        self.assertEqual((done.returncode, done.stderr), (3, ""))
+
     def test_groups(self):
         if has_range():
             told = self.run_with("--group-add", "7", "--group-add", "daemon", script="id -G")
@@ -89,6 +100,8 @@ class Flags(SandboxCase):
                                (("--device", "/dev/zero:/dev/other"), "keeps the path"),
                                (("--cpus", "1", "--cpu-quota", "50000"), "cannot both be set"),
                                (("--detach-keys", "ctrl-"), "invalid detach keys"),
+                               (("--attach", "stdall"), "valid streams are STDIN, STDOUT and STDERR"),
+                               (("--attach", "stdout", "-d"), "cannot specify both --attach and --detach"),
                                (("--label-file", "/nowhere"), "/nowhere")):
             done = self.sandbox("run", *QUIET, *words, "busybox", "true")
             self.assertEqual(done.returncode, 125, words)

@@ -86,7 +86,8 @@ class Inspect(SandboxCase):
         self.assertEqual(document["Mounts"], [{"Type": "bind", "Source": self.home, "Destination": "/mnt", "Mode": "ro",
                                                "RW": False, "Propagation": "rprivate"}])
         self.assertEqual(document["GraphDriver"]["Name"], "overlay2")
-        self.assertEqual(list(document["NetworkSettings"]["Networks"]), ["private"])
+        self.assertEqual(list(document["NetworkSettings"]["Networks"]), ["bridge"])
+        self.assertEqual(document["HostConfig"]["NetworkMode"], "bridge")
         self.assertNotIn("SizeRw", document)
         sized, = json.loads(self.ok("inspect", "--size", "box"))
         self.assertGreater(sized["SizeRootFs"], sized["SizeRw"])

@@ -71,6 +71,7 @@ int run(const Arguments& arguments) {
     return 0;
   }
   container::AttachOptions attach;
+  attach.own_process = attach.ends_unread = true;
   attach.forward_stdin = request.open_stdin;
   attach.terminal = process.terminal;
   attach.detach_keys = container::parse_detach_keys(arguments.text("detach-keys", "ctrl-p,ctrl-q"));

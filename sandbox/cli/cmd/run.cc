@@ -40,17 +40,27 @@ Fd create_and_start(const Places& places, const engine::RunRequest& request, con
 /// Stays with the container as the request says. `started` gets the supervisor's report when the container runs.
 int accompany(Fd supervisor, const Arguments& arguments, const engine::RunRequest& request, const std::string& id,
               const std::function<void(const std::string&)>& started) {
+  const AttachedStreams streams = attached_streams(arguments);
   if (request.detach) {
     started(container::wait_started(std::move(supervisor)));
     print(id + "\n");
     return 0;
   }
+  const bool blind = !streams.out && !streams.err;
+  const auto told = [&](const std::string& report) {
+    started(report);
+    if (blind) print(id + "\n");  // as Docker: somebody has to find it
+  };
   return container::attach(std::move(supervisor),
-                           {.forward_stdin = request.interactive,
+                           {.forward_stdin = request.interactive && streams.in,
+                            .show_output = streams.out,
+                            .show_errors = streams.err,
                             .terminal = request.terminal,
                             .forward_signals = arguments.text("sig-proxy", "true") == "true",
                             .detach_keys = container::parse_detach_keys(arguments.text("detach-keys", "ctrl-p,ctrl-q")),
-                            .started = started});
+                            .own_process = true,
+                            .ends_unread = request.auto_remove,
+                            .started = told});
 }
 
 int run(const Arguments& given) {

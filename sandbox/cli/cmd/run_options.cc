@@ -2,12 +2,27 @@
 #include "sandbox/cli/cmd/run_options.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 #include "sandbox/base/error.h"
 
 namespace sandbox::cli {
 
 void print_timings(const std::string& text) { fmt::print(stderr, "{}", text); }
+
+AttachedStreams attached_streams(const Arguments& arguments) {
+  const std::vector<std::string> words = arguments.all("attach");
+  if (words.empty()) return {};
+  AttachedStreams streams{false, false, false};
+  for (const std::string& word : words) {
+    if (::strcasecmp(word.c_str(), "stdin") == 0) streams.in = true;
+    else if (::strcasecmp(word.c_str(), "stdout") == 0) streams.out = true;
+    else if (::strcasecmp(word.c_str(), "stderr") == 0) streams.err = true;
+    else throw FlagError(fmt::format("invalid argument \"{}\" for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR", word));
+  }
+  if (arguments.flag("detach")) throw FlagError("conflicting options: cannot specify both --attach and --detach");
+  return streams;
+}
 
 void read_limits(const Arguments& arguments, engine::RunRequest& request) {
   request.memory = arguments.text("memory");
@@ -23,6 +38,7 @@ void read_limits(const Arguments& arguments, engine::RunRequest& request) {
 }
 
 engine::RunRequest run_request(const Arguments& arguments, const char* command) {
+  (void)attached_streams(arguments);
   engine::RunRequest request;
   request.rootfs = arguments.text("rootfs");
   request.command = arguments.positional;

@@ -8,6 +8,7 @@ namespace sandbox::cli {
 
 inline constexpr Option kRunOptions[] = {
     {"add-host", '\0', "list", "Add a custom host-to-IP mapping (host:ip)"},
+    {"attach", 'a', "list", "Attach to STDIN, STDOUT or STDERR"},
     {"cap-add", '\0', "list", "Add Linux capabilities"},
     {"cap-drop", '\0', "list", "Drop Linux capabilities"},
     {"cgroupns", '\0', "string", "Cgroup namespace to use (host|private)"},
@@ -117,6 +118,13 @@ inline constexpr RefusedOption kRefusedRunOptions[] = {
     {"runtime", "containers are run by this program itself"},
     {"volume-driver", "volumes are directories of the store"},
 };
+
+/// The streams that --attach names; all without.
+struct AttachedStreams {
+  bool in = true, out = true, err = true;
+};
+/// Throws FlagError.
+AttachedStreams attached_streams(const Arguments& arguments);
 
 /// On standard error, for --timings.
 void print_timings(const std::string& text);

@@ -3,6 +3,7 @@
 
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/format/document.h"
+#include "sandbox/image/layout.h"
 
 namespace sandbox::cli {
 namespace {
@@ -18,7 +19,7 @@ int run(const Arguments& arguments) {
   ::uname(&host);
   // Scripts ask for either half.
   const OrderedJson part = {
-      {"Version", SANDBOX_VERSION}, {"Os", "linux"}, {"Arch", host.machine}, {"KernelVersion", host.release}};
+      {"Version", SANDBOX_VERSION}, {"Os", "linux"}, {"Arch", image::host_architecture()}, {"KernelVersion", host.release}};
   print(render_document({{"Client", part}, {"Server", part}}, arguments.text("format")));
   return 0;
 }

@@ -1,0 +1,124 @@
+"""What users of every day stumble over: pipelines that end early, an interrupt that is not heard, what scripts look at."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import unittest
+
+from image_archive import entry, tar
+from sandbox_case import SandboxCase, eventually
+
+QUIET = ("--network", "none")
+
+
+class Pipelines(SandboxCase):
+    def first_line(self, *words):
+        """As `… | head -1` has it; the client and how it ended."""
+        client = self.client(*words, stdout=subprocess.PIPE)
+        self.assertEqual(client.stdout.readline(), b"y\n")
+        client.stdout.close()
+        return client.wait(timeout=60)
+
+    def test_a_container_that_removes_itself_ends_with_its_reader(self):
+        self.assertEqual(self.first_line("run", "--rm", *QUIET, "busybox", "yes"), -signal.SIGPIPE)
+        self.assertEqual(self.ok("ps", "-aq"), "")
+
+    def test_so_does_one_that_does_not_care(self):
+        script = "trap '' TERM PIPE; while :; do echo y 2>/dev/null; done"
+        self.assertEqual(self.first_line("run", "--rm", *QUIET, "--stop-timeout", "1", "busybox", "sh", "-c", script),
+                         -signal.SIGPIPE)
+        self.assertEqual(self.ok("ps", "-aq"), "")
+
+    def test_another_one_goes_on_for_its_log(self):
+        script = "trap 'exit 0' TERM; while :; do echo y; sleep 0.1; done"
+        self.assertEqual(self.first_line("run", "--name", "box", *QUIET, "busybox", "sh", "-c", script), -signal.SIGPIPE)
+        self.assertEqual(self.ok("ps", "--format", "{{.Names}}"), "box\n")
+
+    def test_what_exec_has_started_ends_alone(self):
+        self.ok("run", "-d", "--name", "box", *QUIET, "busybox", "sleep", "1000")
+        self.assertEqual(self.first_line("exec", "box", "yes"), -signal.SIGPIPE)
+        self.assertTrue(eventually(lambda: "yes" not in self.ok("top", "box")))
+        self.assertIn("sleep", self.ok("top", "box"))
+
+    def test_who_interrupts_again_and_again_is_heard(self):
+        self.ok("run", "-d", "--name", "box", *QUIET, "busybox", "sleep", "1000")
+        for words, script in ((("run", "--rm", *QUIET, "busybox"), "echo ready; exec sleep 1000"),
+                              (("exec", "box"), "trap '' INT; echo ready; while :; do sleep 1; done")):
+            client = self.client(*words, "sh", "-c", script, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            self.assertEqual(client.stdout.readline(), b"ready\n")
+
+            def interrupted():
+                client.send_signal(signal.SIGINT)
+                return client.poll() is not None
+            self.assertTrue(eventually(interrupted, 60), words)
+            self.assertIn(b"got 3 SIGTERM/SIGINTs, forcefully exiting", client.stderr.read())
+            for stream in (client.stdout, client.stderr):
+                stream.close()
+            self.assertEqual(client.returncode, 137, words)
+            self.assertEqual(self.ok("ps", "--format", "{{.Names}}"), "box\n")
+
+
+class Devices(SandboxCase):
+    def test_a_device_that_is_mounted_has_a_hint(self):
+        done = self.sandbox("run", "--rm", *QUIET, "-v", "/dev/zero:/dev/other", "busybox", "true")
+        self.assertEqual((done.returncode, done.stderr),
+                         (0, "WARNING: the device '/dev/zero' can't be opened as a volume; use --device /dev/zero\n"))
+
+
+class Listings(SandboxCase):
+    def test_another_platforms_image_is_not_the_one_that_is_meant(self):
+        archive = self.home + "/root.tar"
+        with open(archive, "wb") as file:
+            file.write(tar([entry("file", "content")]))
+        self.ok("import", "--platform", "linux/s390x", archive, "foreign")
+        done = self.sandbox("run", "--rm", "--pull", "never", "--platform", "linux/amd64", "foreign", "/file")
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("image 'foreign' was found but its platform (linux/s390x) does not match the specified platform "
+                      "(linux/amd64)", done.stderr)
+        self.ok("create", *QUIET, "--platform", "linux/s390x", "foreign", "/file")
+
+    def test_info_has_what_scripts_ask_docker_for(self):
+        told = self.ok("info", "-f", "{{.OperatingSystem}}|{{.CgroupVersion}}|{{.CgroupDriver}}|{{.Architecture}}|"
+                       "{{.KernelVersion}}|{{.NCPU}}|{{.MemTotal}}|{{.DriverStatus}}|{{.Swarm.LocalNodeState}}").split("|")
+        self.assertEqual((told[3], told[4]), (os.uname().machine, os.uname().release))
+        self.assertIn(told[1], "12")
+        self.assertEqual(int(told[5]), os.sysconf("SC_NPROCESSORS_ONLN"))
+        self.assertEqual(int(told[6]), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGESIZE"))
+        self.assertRegex(told[7], r"\A\[\[Backing Filesystem \S+\] ")
+        self.assertEqual(told[8], "inactive\n")
+        names = {"x86_64": "amd64", "aarch64": "arm64"}
+        self.assertEqual(self.ok("version", "-f", "{{.Server.Arch}}"), names[os.uname().machine] + "\n")
+
+    def test_output_is_shown_before_complaints_of_the_same_moment(self):
+        self.ok("run", "--name", "box", *QUIET, "busybox", "sh", "-c", "echo out; echo err >&2")
+        done = self.sandbox("logs", "box")
+        self.assertEqual((done.stdout, done.stderr), ("out\n", "err\n"))
+        with open(self.only_container() + "/log", encoding="utf-8") as log:
+            self.assertEqual([json.loads(line)["log"] for line in log], ["out\n", "err\n"])
+
+    def test_fsck_says_that_all_is_well(self):
+        done = self.sandbox("system", "fsck")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", f"the store is in order: {self.data}\n"))
+
+    def test_a_build_on_a_terminal_ends_with_its_image(self):
+        with open(self.home + "/Dockerfile", "w", encoding="utf-8") as file:
+            file.write("FROM busybox\nLABEL a=b\n")
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        client = self.client("build", "-t", "own:1", self.home, stderr=slave)
+        os.close(slave)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(master, 65536)
+            except OSError:  # EIO: nobody has it open any more
+                break
+        self.assertEqual(client.wait(timeout=60), 0, shown)
+        image = self.ok("images", "-q", "--no-trunc", "own:1").strip()
+        self.assertIn(f" => writing image {image}\r\n => naming to docker.io/library/own:1\r\n", shown.decode())
+
+
+if __name__ == "__main__":
+    unittest.main()
