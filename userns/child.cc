@@ -102,6 +102,16 @@ void set_stdio(const StdioFds& stdio, const Fd& terminal) {
   if (terminal && ::ioctl(0, TIOCSCTTY, 0) < 0) throw SysError(Errno{errno}, "taking the terminal");
 }
 
+/// What the process was given it may open again by name (/dev/stdout), whoever made it. Only what hardly outlives the
+/// process changes hands: not a file, and not a device such as /dev/null. Where that is not allowed nothing is lost.
+void give_stdio(const ProcessPlan& process) {
+  for (int fd = 0; fd < 3; ++fd) {
+    const auto status = sys::fstat(fd);
+    const bool is_channel = status && (S_ISFIFO(status->st_mode) || S_ISSOCK(status->st_mode));
+    if (is_channel && status->st_uid != process.uid) (void)::fchown(fd, process.uid, process.gid);
+  }
+}
+
 void enter_working_directory(const std::string& path) {
   const Fd root = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening '/'");
   const Fd directory =
@@ -216,6 +226,7 @@ void finish(const ProcessPlan& planned, const StdioFds& stdio, const Fd& termina
   ::setsid();
   reset_signals();
   set_stdio(stdio, terminal);
+  give_stdio(process);
   enter_working_directory(process.cwd);
   if (process.attributes) apply(*process.attributes);
   const FinalExec prepared(process);

@@ -98,7 +98,8 @@ Loaded load_bundle(const CreateRequest& request) {
   loaded.spec = oci::parse_runtime_spec(std::move(document), name);
   const unsigned listening = listen_fds();
   loaded.preserved_fds = request.preserve_fds + listening;
-  const PlanOptions options{request.no_new_keyring, request.no_pivot, listening, listening > 0};
+  const PlanOptions options{request.no_new_keyring, request.no_pivot, listening, listening > 0,
+                            keeps_groups(loaded.spec.annotations)};
   loaded.plan = plan_container(loaded.spec, loaded.bundle, survey_caller(loaded.spec.linux_part), options);
   loaded.cgroup =
       plan_cgroup(loaded.spec.linux_part, request.id, request.cgroup_manager, cgroup::survey(), loaded.plan.cgroup);

@@ -198,13 +198,16 @@ void plan_capabilities(const oci::Process& process, std::uint64_t available, use
   sets.ambient = reader.read(asked.ambient) & sets.permitted & sets.inheritable;
 }
 
-void plan_user(const oci::User& user, const LaunchPlan& launch, const Caller& caller, userns::ProcessPlan& plan) {
+void plan_user(const oci::User& user, const LaunchPlan& launch, const Caller& caller, const PlanOptions& options,
+               userns::ProcessPlan& plan) {
   plan.uid = user.uid;
   plan.gid = user.gid;
   plan.umask = user.umask.value_or(022);
   // Podman names the process's own group again, which it is in without setgroups(2).
   const auto is_own = [&](std::uint32_t gid) { return gid == user.gid; };
-  if (may_set_groups(launch, caller)) {
+  if (options.keeps_groups) {
+    plan.groups.reset();
+  } else if (may_set_groups(launch, caller)) {
     plan.groups = user.additional_gids;
   } else if (!std::ranges::all_of(user.additional_gids, is_own)) {
     throw InvalidInput("cannot set any additional groups in a rootless container");
@@ -371,7 +374,7 @@ userns::ProcessPlan plan_process(const oci::Process& process, const LaunchPlan& 
   if (options.listen_fds) plan.env.emplace_back("LISTEN_PID=1");
   plan.finds_home = true;
   plan.cwd = process.cwd;
-  plan_user(process.user, launch, caller, plan);
+  plan_user(process.user, launch, caller, options, plan);
   const bool own_rights = has_own(launch.namespaces, NamespaceKind::user);
   plan_capabilities(process, own_rights ? profiles::all_capabilities() : caller.capabilities, plan, warnings);
   plan.no_new_privs = process.no_new_privileges;
@@ -385,6 +388,11 @@ userns::ProcessPlan plan_process(const oci::Process& process, const LaunchPlan& 
   plan.new_keyring = !options.no_new_keyring;
   plan.detached = true;
   return plan;
+}
+
+bool keeps_groups(const std::map<std::string, std::string>& annotations) {
+  const auto found = annotations.find("run.oci.keep_original_groups");
+  return found != annotations.end() && (found->second == "1" || found->second == "true");
 }
 
 std::vector<std::string> namespace_types() {

@@ -30,6 +30,7 @@ struct PlanOptions {
   bool no_new_keyring = false, no_pivot = false;
   unsigned preserved_fds = 0;  ///< Announced to the process as LISTEN_FDS when the caller got them so.
   bool listen_fds = false;
+  bool keeps_groups = false;  ///< Supplementary groups stay the caller's, though the container has no names for them.
 };
 
 /// One of the host's network that goes into the container's.
@@ -56,6 +57,9 @@ struct Plan {
 /// Throws InvalidInput for what the specification forbids, Unsupported for what this program can't do.
 Plan plan_container(const oci::RuntimeSpec& spec, const std::string& bundle, const Caller& caller,
                     const PlanOptions& options);
+
+/// Whether the annotation of Podman's `--group-add keep-groups` asks for PlanOptions::keeps_groups.
+bool keeps_groups(const std::map<std::string, std::string>& annotations);
 
 /// The part of it that a process which joins the container has to fit to: namespaces and ids.
 userns::LaunchPlan plan_namespaces_and_ids(const oci::RuntimeSpec& spec, const Caller& caller);

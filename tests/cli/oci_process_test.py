@@ -3,9 +3,11 @@
 import os
 import re
 import resource
+import subprocess
 import unittest
 
 from oci_case import OciCase
+from sandbox_case import has_range
 
 
 class Process(OciCase):
@@ -102,6 +104,17 @@ class Environment(OciCase):
         self.done("run", "--detach", "c")
         entries = self.done("exec", "-e", "A=1", "-e", "A=2", "c", "env").splitlines()
         self.assertEqual([entry for entry in entries if entry[0] in "AB"], ["A=2", "B=container's"])
+
+    def test_what_it_was_given_as_its_output_it_may_open_again_by_name(self):
+        user = 5 if has_range() else 0
+        self.program("sh", "-c", "echo opened >/proc/self/fd/1; stat -L -c %u:%g /proc/self/fd/1")
+        with self.config() as config:
+            config["process"]["user"] = {"uid": user, "gid": user}
+            for ids in ("uidMappings", "gidMappings"):  # without them the caller's range is mapped
+                config["linux"].pop(ids, None)
+        done = subprocess.run(self.command("run", "c"), env=self.env, cwd=self.bundle, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual((done.stdout, done.stderr), (f"opened\n{user}:{user}\n", ""))
 
     def test_hooks_without_an_environment_have_the_runtimes_but_those_of_the_container_its_own(self):
         self.program("true")

@@ -21,7 +21,8 @@ struct Case {
     "process":{"args":["sh"],"cwd":"/"},"linux":{"namespaces":[{"type":"mount"},{"type":"pid"}]}})");
   Caller caller{.uid = 1000, .gid = 1001, .capabilities = 0, .gid_map = {{0, 0, UINT32_MAX}}};
 
-  Plan plan() const { return plan_container(oci::parse_runtime_spec(document, "config.json"), "/bundle", caller, {}); }
+  oci::RuntimeSpec spec() const { return oci::parse_runtime_spec(document, "config.json"); }
+  Plan plan(const PlanOptions& options = {}) const { return plan_container(spec(), "/bundle", caller, options); }
   std::string failure() const {
     try {
       plan();
@@ -62,6 +63,16 @@ TEST_CASE("of additional groups a user without a range can have its own again, a
   CHECK_FALSE(c.plan().launch.process.groups.has_value());
   c.document["process"]["user"]["additionalGids"] = {0, 5};
   CHECK(c.failure() == "cannot set any additional groups in a rootless container");
+}
+
+TEST_CASE("supplementary groups stay the caller's where Podman's annotation says so, with a range, too") {
+  Case c;
+  c.caller.ids = {{{100000, 65536}}, {{200000, 65536}}};
+  c.document["annotations"] = {{"run.oci.keep_original_groups", "1"}};
+  CHECK(keeps_groups(c.spec().annotations));
+  CHECK_FALSE(c.plan({.keeps_groups = true}).launch.process.groups.has_value());
+  c.document["annotations"] = {{"run.oci.keep_original_groups", "0"}};
+  CHECK_FALSE(keeps_groups(c.spec().annotations));
 }
 
 TEST_CASE("root stays in its user namespace unless a new one is asked for, which needs mappings") {
