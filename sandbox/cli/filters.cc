@@ -28,12 +28,22 @@ std::span<const std::string> Filters::values(std::string_view name) const {
   return found == values_.end() ? std::span<const std::string>() : found->second;
 }
 
-bool Filters::labels_fit(const std::map<std::string, std::string>& labels) const {
-  return std::ranges::all_of(values("label"), [&](const std::string& wanted) {
+namespace {
+
+bool have_all(const std::map<std::string, std::string>& labels, std::span<const std::string> words) {
+  return std::ranges::all_of(words, [&](const std::string& wanted) {
     const auto equals = wanted.find('=');
     const auto found = labels.find(wanted.substr(0, equals));
     return found != labels.end() && (equals == std::string::npos || found->second == wanted.substr(equals + 1));
   });
+}
+
+}  // namespace
+
+bool Filters::labels_fit(const std::map<std::string, std::string>& labels) const { return have_all(labels, values("label")); }
+
+bool Filters::labels_differ(const std::map<std::string, std::string>& labels) const {
+  return !has("label!") || !have_all(labels, values("label!"));
 }
 
 bool is_found(const std::string& pattern, const std::string& text) {

@@ -18,6 +18,7 @@ class Filters {
   Filters(const Arguments& arguments, std::span<const std::string_view> known);
 
   bool empty() const { return values_.empty(); }
+  bool has(std::string_view name) const { return values_.contains(name); }
   std::span<const std::string> values(std::string_view name) const;  ///< None: the filter is not there.
 
   /// No filter of this name, or one of its values for which `fits` holds.
@@ -31,6 +32,8 @@ class Filters {
   }
   /// "label": each is there, "name" with any value or "name=value".
   bool labels_fit(const std::map<std::string, std::string>& labels) const;
+  /// "label!": not all are there.
+  bool labels_differ(const std::map<std::string, std::string>& labels) const;
 
  private:
   std::map<std::string, std::vector<std::string>, std::less<>> values_;

@@ -2,17 +2,16 @@
 #include "sandbox/engine/prune.h"
 
 #include "sandbox/base/error.h"
-#include "sandbox/container/container_store.h"
 #include "sandbox/engine/disk_usage.h"
 #include "sandbox/engine/image_users.h"
 
 namespace sandbox::engine {
 
-PrunedContainers prune_containers(const Places& places) {
+PrunedContainers prune_containers(const Places& places, const std::function<bool(const container::Container&)>& goes) {
   const container::ContainerStore store(places);
   PrunedContainers pruned;
   for (const auto& found : store.list_swept()) {
-    if (container::is_up(found.state) || found.spec.owner.pid != 0) continue;
+    if (container::is_up(found.state) || found.spec.owner.pid != 0 || !goes(found)) continue;
     const std::uint64_t bytes = writable_bytes(places, found);
     try {
       store.remove(found);
@@ -27,8 +26,16 @@ PrunedContainers prune_containers(const Places& places) {
   return pruned;
 }
 
-image::Pruned prune_images(const Places& places, bool all) {
-  return image::ImageStore(places).prune(all, [&] { return image_users(places); });
+image::Pruned prune_images(const Places& places, bool all, const std::function<bool(const image::Image&)>& goes) {
+  image::ImageStore store(places);
+  return store.prune(all, [&] {
+    std::vector<image::ImageUser> users = image_users(places);
+    // What is to stay has a user, who needs no more than that.
+    for (const image::Image& one : store.list()) {
+      if (!goes(one)) users.push_back({"", one.id(), false, {}});
+    }
+    return users;
+  });
 }
 
 }  // namespace sandbox::engine

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "sandbox/base/places.h"
+#include "sandbox/container/container_store.h"
 #include "sandbox/image/image_store.h"
 
 namespace sandbox::engine {
@@ -15,10 +17,10 @@ struct PrunedContainers {
   std::uint64_t bytes = 0;
 };
 
-/// Removes all containers that don't run. One that is started meanwhile stays.
-PrunedContainers prune_containers(const Places& places);
+/// Removes the containers that don't run and that `goes` is true for. One that is started meanwhile stays.
+PrunedContainers prune_containers(const Places& places, const std::function<bool(const container::Container&)>& goes);
 
-/// See image::ImageStore::prune.
-image::Pruned prune_images(const Places& places, bool all);
+/// See image::ImageStore::prune; of those only the images that `goes` is true for.
+image::Pruned prune_images(const Places& places, bool all, const std::function<bool(const image::Image&)>& goes);
 
 }  // namespace sandbox::engine

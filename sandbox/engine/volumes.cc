@@ -112,12 +112,12 @@ std::optional<container::VolumeStore::Held> prepare_mounts(const Places& places,
   return held;
 }
 
-PrunedVolumes prune_volumes(const Places& places, bool all) {
+PrunedVolumes prune_volumes(const Places& places, bool all, const std::function<bool(const container::Volume&)>& goes) {
   const container::VolumeStore store(places);
   PrunedVolumes pruned;
   const auto held = store.hold();
   for (const container::Volume& volume : store.list()) {
-    if (!all && !volume.anonymous) continue;
+    if ((!all && !volume.anonymous) || !goes(volume)) continue;
     const std::uint64_t bytes = volume_bytes(places, volume);
     try {
       held.remove(volume);

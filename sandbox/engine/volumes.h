@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,7 +25,7 @@ struct PrunedVolumes {
   std::vector<std::string> names;
   std::uint64_t bytes = 0;
 };
-/// Removes volumes that no container has: the anonymous ones, or all.
-PrunedVolumes prune_volumes(const Places& places, bool all);
+/// Removes volumes that no container has, the anonymous ones or all, and that `goes` is true for.
+PrunedVolumes prune_volumes(const Places& places, bool all, const std::function<bool(const container::Volume&)>& goes);
 
 }  // namespace sandbox::engine

@@ -120,5 +120,51 @@ class Listings(SandboxCase):
         self.assertIn(f" => writing image {image}\r\n => naming to docker.io/library/own:1\r\n", shown.decode())
 
 
+class Pruning(SandboxCase):
+    def left(self, *words, form="{{.Names}}"):
+        return self.ok(*words, "--format", form).split()
+
+    def test_containers_by_label_and_age(self):
+        for name, label in (("old", "keep=no"), ("kept", "keep=yes"), ("plain", "other")):
+            self.ok("create", "--name", name, "--label", label, *QUIET, "busybox", "true")
+        self.assertEqual(self.ok("container", "prune", "-f", "--filter", "until=1h"), "Total reclaimed space: 0B\n")
+        told = self.ok("container", "prune", "-f", "--filter", "label=keep", "--filter", "label!=keep=yes")
+        self.assertRegex(told, r"\ADeleted Containers:\n[0-9a-f]{64}\n\nTotal reclaimed space: ")
+        self.assertEqual(sorted(self.left("ps", "-a")), ["kept", "plain"])
+        self.ok("container", "prune", "-f", "--filter", "until=2100-01-01", "--filter", "label!=keep")
+        self.assertEqual(self.left("ps", "-a"), ["kept"])
+
+    def test_images_and_volumes(self):
+        self.ok("create", "--name", "box", *QUIET, "busybox", "true")
+        for name, label in (("one", "LABEL stage=test"), ("two", "LABEL other=x")):
+            self.ok("commit", "-c", label, "box", name)
+        self.ok("image", "prune", "-af", "--filter", "until=24h")
+        self.ok("image", "prune", "-af", "--filter", "label=stage=other")
+        self.assertEqual(sorted(self.left("images", form="{{.Repository}}")), ["busybox", "one", "two"])
+        self.assertIn("untagged: one:latest\n", self.ok("image", "prune", "-af", "--filter", "label=stage"))
+        self.assertEqual(sorted(self.left("images", form="{{.Repository}}")), ["busybox", "two"])
+        self.ok("volume", "create", "--label", "keep", "first")
+        self.ok("volume", "create", "second")
+        self.assertEqual(self.ok("volume", "prune", "-f"), "Total reclaimed space: 0B\n")  # neither is anonymous
+        told = self.ok("volume", "prune", "-f", "--filter", "all=true", "--filter", "label!=keep")
+        self.assertEqual(told, "Deleted Volumes:\nsecond\n\nTotal reclaimed space: 0B\n")
+
+    def test_all_of_the_system_is_asked_for_as_docker_does(self):
+        self.ok("create", "--name", "box", "--label", "a", *QUIET, "busybox", "true")
+        asked = self.sandbox("system", "prune", "-a", "--volumes", "--filter", "label=b", stdin="n\n")
+        self.assertEqual((asked.returncode, asked.stderr), (1, "sandbox: system prune has been cancelled\n"))
+        self.assertEqual(asked.stdout, "WARNING! This will remove:\n  - all stopped containers\n"
+                         "  - all anonymous volumes not used by at least one container\n"
+                         "  - all images without at least one container associated to them\n  - unused build cache\n\n"
+                         "  Items to be pruned will be filtered with:\n  - label=b\n\n"
+                         "Are you sure you want to continue? [y/N] ")
+        self.ok("system", "prune", "-af", "--volumes", "--filter", "label=b")
+        self.assertEqual(self.left("ps", "-a"), ["box"])
+        refused = self.sandbox("system", "prune", "-f", "--volumes", "--filter", "until=1h")
+        self.assertIn('the "until" filter is not supported with "--volumes"', refused.stderr)
+        self.assertIn("invalid filter 'name'", self.sandbox("container", "prune", "-f", "--filter", "name=x").stderr)
+        self.assertIn("Deleted Containers:\n", self.ok("system", "prune", "-f", "--filter", "label=a"))
+
+
 if __name__ == "__main__":
     unittest.main()
