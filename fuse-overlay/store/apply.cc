@@ -16,8 +16,8 @@
 #include "fuse-overlay/store/entry_path.h"
 #include "fuse-overlay/store/layer_stream.h"
 #include "fuse-overlay/store/layer_tree.h"
-#include "fuse-overlay/store/owner_record.h"
 #include "fuse-overlay/store/lower_layers.h"
+#include "fuse-overlay/store/owner_record.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/sys.h"
 
@@ -60,7 +60,8 @@ void pwrite_all(int fd, const void* data, std::size_t size, std::int64_t offset,
 std::uint32_t checked_id(std::int64_t id, const std::string& path) {
   // 4294967295 means "no change" to chown(2).
   if (id < 0 || id >= std::numeric_limits<std::uint32_t>::max()) {
-    throw InvalidInput(fmt::format("layer archive: entry '{}': owner {} is no valid user or group", printable(path), id));
+    throw InvalidInput(
+        fmt::format("layer archive: entry '{}': owner {} is no valid user or group", printable(path), id));
   }
   return static_cast<std::uint32_t>(id);
 }
@@ -210,6 +211,12 @@ class Applier {
     const std::int64_t size = lib_.archive_entry_size(entry);
     if (size < 0 || size > max_file_size) {
       throw InvalidInput(fmt::format("layer archive: file '{}' has an impossible size", printable(path)));
+    }
+    if (options_.content >= 0) {
+      if (const Fd taken = tree_.take_file(path, options_.content, size)) {
+        result_.bytes += static_cast<std::uint64_t>(size);
+        return tree_.finish_file(taken.get(), path, metadata);
+      }
     }
     const Fd file = tree_.create_file(path);
     const void* data = nullptr;

@@ -19,13 +19,16 @@ struct ApplyOptions {
   bool change_owner = false;
   /// The fs/ directories of the layers below, top-most first: they describe directories that the archive only implies.
   std::vector<std::string> lower = {};
+  /// A directory whose archive this is, on the same file system: its files are moved from there where that can be done,
+  /// and not written anew. -1: none.
+  int content = -1;
   std::uint64_t max_bytes = 64ULL << 30;  ///< Of the uncompressed archive.
   std::uint64_t max_entries = 10'000'000;
 };
 
 struct AppliedLayer {
-  std::string diff_id;   ///< "sha256:…" of the uncompressed tar.
-  std::uint64_t bytes = 0;    ///< Of file data.
+  std::string diff_id;      ///< "sha256:…" of the uncompressed tar.
+  std::uint64_t bytes = 0;  ///< Of file data.
   std::uint64_t entries = 0;
   bool other_owners = false;  ///< Some entry belongs to another than 0:0.
   /// {"etc/shadow": [uid, gid, mode]} for entries whose owner (other than 0:0) or mode the disk

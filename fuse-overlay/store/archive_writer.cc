@@ -87,7 +87,7 @@ void ArchiveWriter::put_header(const ArchiveEntry& entry, const std::string& pat
     std::memcpy(header.data() + at, value.data(), std::min(length, value.size()));
   };
   const auto octal = [&](std::size_t at, std::size_t digits, std::uint64_t value) {
-    text(at, digits, fmt::format("{:0{}o}", value, digits));
+    for (std::size_t i = digits; i > 0; value >>= 3U) header[at + --i] = static_cast<char>('0' + (value & 7U));
   };
   text(0, kNameField, path);
   octal(100, 7, entry.mode & 07777U);
@@ -105,7 +105,8 @@ void ArchiveWriter::put_header(const ArchiveEntry& entry, const std::string& pat
   text(148, 8, "        ");
   unsigned sum = 0;
   for (const char c : header) sum += static_cast<unsigned char>(c);
-  text(148, 7, fmt::format("{:06o}", sum) + '\0');
+  octal(148, 6, sum);
+  header[154] = '\0';
   sink_.write(header.data(), header.size());
 }
 

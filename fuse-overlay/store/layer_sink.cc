@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <system_error>
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/sys.h"
@@ -95,9 +96,12 @@ std::unique_ptr<Encoder> encoder_for(Compression compression) {
 
 }  // namespace
 
-LayerSink::LayerSink(int fd, Compression compression) : fd_(fd), encoder_(encoder_for(compression)), output_(kBuffer) {
+LayerSink::LayerSink(int fd, Compression compression)
+    : fd_(fd), encoder_(encoder_for(compression)), output_(kBuffer), alone_(compression == Compression::none) {
   input_.reserve(kBuffer);
 }
+
+LayerSink::~LayerSink() { wait_for_thread(); }
 
 void LayerSink::write(const void* data, std::size_t size) {
   std::span rest(static_cast<const std::byte*>(data), size);
@@ -105,7 +109,7 @@ void LayerSink::write(const void* data, std::size_t size) {
     const auto part = rest.first(std::min(rest.size(), kBuffer - input_.size()));
     input_.insert(input_.end(), part.begin(), part.end());
     rest = rest.subspan(part.size());
-    if (input_.size() == kBuffer) flush(false);
+    if (input_.size() == kBuffer) hand_over();
   }
 }
 
@@ -114,9 +118,66 @@ void LayerSink::fill(std::size_t zeros) {
   for (; zeros > 0; zeros -= std::min(zeros, sizeof nothing)) write(nothing, std::min(zeros, sizeof nothing));
 }
 
-void LayerSink::flush(bool last) {
-  plain_.update(input_.data(), input_.size());
-  std::span<const std::byte> pending(input_);
+/// Where threads are out of bounds it works without.
+void LayerSink::start_thread() {
+  handed_.reserve(kBuffer);
+  try {
+    thread_ = std::thread([this] { take_over(); });
+  } catch (const std::system_error&) {
+    alone_ = true;
+  }
+}
+
+/// Once the thread is done with the block before.
+void LayerSink::hand_over() {
+  if (!alone_ && !thread_.joinable()) start_thread();
+  if (alone_) {
+    pack(input_, false);
+    input_.clear();
+    return;
+  }
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return !full_; });
+  if (failure_) std::rethrow_exception(failure_);
+  handed_.swap(input_);
+  input_.clear();
+  full_ = true;
+  changed_.notify_all();
+}
+
+void LayerSink::take_over() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return full_ || ended_; });
+    if (!full_) return;
+    lock.unlock();
+    std::exception_ptr failure;
+    try {
+      if (!failure_) pack(handed_, false);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    lock.lock();
+    if (failure) failure_ = failure;
+    full_ = false;
+    changed_.notify_all();
+  }
+}
+
+/// It works on what it has, and ends.
+void LayerSink::wait_for_thread() {
+  if (!thread_.joinable()) return;
+  {
+    const std::scoped_lock lock(mutex_);
+    ended_ = true;
+    changed_.notify_all();
+  }
+  thread_.join();
+}
+
+void LayerSink::pack(const Block& block, bool last) {
+  plain_.update(block.data(), block.size());
+  std::span<const std::byte> pending(block);
   for (;;) {
     const std::size_t size = encoder_->encode(pending, output_, last);
     if (size == 0 && pending.empty()) break;
@@ -124,11 +185,12 @@ void LayerSink::flush(bool last) {
     written_.size += size;
     sys::write_all(fd_, output_.data(), size) | or_throw("writing a layer archive");
   }
-  input_.clear();
 }
 
 LayerSink::Written LayerSink::finish() {
-  flush(true);
+  wait_for_thread();
+  if (failure_) std::rethrow_exception(failure_);
+  pack(input_, true);
   written_.diff_id = plain_.finish();
   written_.digest = packed_.finish();
   return std::move(written_);

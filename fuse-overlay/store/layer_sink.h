@@ -1,12 +1,16 @@
 // The push side of a layer: archive bytes go in, a compressed file comes out, and the digests of both run meanwhile.
-// Memory is bounded. The same bytes in give the same bytes out.
+// Memory is bounded. The same bytes in give the same bytes out. More than a block is compressed in a thread.
 #pragma once
 
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "sandbox/base/digest.h"
@@ -28,6 +32,7 @@ class LayerSink {
  public:
   /// Borrows `fd`, which is written from its current position.
   LayerSink(int fd, Compression compression);
+  ~LayerSink();
 
   void write(const void* data, std::size_t size);  ///< Throws SysError.
   void fill(std::size_t zeros);
@@ -41,13 +46,27 @@ class LayerSink {
   Written finish();
 
  private:
-  void flush(bool last);
+  using Block = std::vector<std::byte>;
+  void start_thread();
+  void take_over();  ///< The thread's work.
+  void hand_over();
+  void wait_for_thread();
+  void pack(const Block& block, bool last);
 
   int fd_;
   std::unique_ptr<Encoder> encoder_;
-  std::vector<std::byte> input_, output_;
+  Block input_, output_;
   Sha256 plain_, packed_;
   Written written_;
+  bool alone_;  ///< Nothing to compress, or no thread to be had.
+
+  // A block that is handed over is the thread's until `full_` is false again; so are the members of pack().
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  Block handed_;
+  bool full_ = false, ended_ = false;
+  std::exception_ptr failure_;
+  std::thread thread_;
 };
 
 }  // namespace sandbox::overlay

@@ -2,6 +2,9 @@
 #include "fuse-overlay/store/layer_tree.h"
 
 #include <dirent.h>
+#include <linux/limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
@@ -92,6 +95,20 @@ void note_owner(int fd, const EntryMetadata& metadata, bool directory) {
   const std::string text =
       format_owner_record({metadata.uid, metadata.gid, metadata.mode | (directory ? S_IFDIR : S_IFREG)});
   (void)sys::fsetxattr(fd, kOwnerAttribute, text.data(), text.size(), 0);
+}
+
+/// What an overlay has noted, and what the archive has, too. False when one stays.
+bool drop_attributes(int file) {
+  std::vector<char> names(XATTR_LIST_MAX);
+  const ssize_t size = ::flistxattr(file, names.data(), names.size());
+  if (size < 0) return errno == EOPNOTSUPP;
+  for (std::string_view rest(names.data(), static_cast<std::size_t>(size)); !rest.empty();) {
+    const std::string name(rest.substr(0, rest.find('\0')));
+    rest.remove_prefix(name.size() + 1);
+    const bool of_layer = name.starts_with("user.") || name == "security.capability";
+    if (of_layer && ::fremovexattr(file, name.c_str()) != 0) return false;
+  }
+  return true;
 }
 
 std::string hexadecimal(std::string_view bytes) {
@@ -280,6 +297,22 @@ Fd LayerTree::create_file(const std::string& path) {
   clear_way(place);
   return sys::openat(place.parent, place.leaf.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600) |
          or_throw("creating '{}' in the layer", printable(path));
+}
+
+Fd LayerTree::take_file(const std::string& path, int directory, std::int64_t size) {
+  const auto from = open_directory(directory, std::string(parent_of(path)), O_PATH | O_DIRECTORY);
+  if (!from) return {};
+  const std::string name(leaf_of(path));
+  const auto status = sys::fstatat(from->get(), name.c_str(), AT_SYMLINK_NOFOLLOW);
+  if (!status || !S_ISREG(status->st_mode) || status->st_size != size) return {};
+  const Place place = locate(path);
+  clear_way(place);
+  const char* leaf = place.leaf.c_str();
+  if (!sys::renameat2(from->get(), name.c_str(), place.parent, leaf, RENAME_NOREPLACE)) return {};
+  if (::fchmodat(place.parent, leaf, 0600, 0) != 0) return {};
+  auto file = sys::openat(place.parent, leaf, O_WRONLY | O_NOFOLLOW);
+  if (!file || !drop_attributes(file->get())) return {};
+  return std::move(*file);
 }
 
 void LayerTree::finish_file(int fd, const std::string& path, const EntryMetadata& metadata) {

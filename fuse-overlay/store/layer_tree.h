@@ -36,6 +36,9 @@ class LayerTree {
   // over a directory keeps its content. Missing parents are made. All throw InvalidInput, SysError.
   void make_directory(const std::string& path, const EntryMetadata& metadata);
   Fd create_file(const std::string& path);  ///< Open for writing, empty; follow with finish_file().
+  /// The same with the content of the file at `path` below `directory`, which is no longer there then. No descriptor:
+  /// there is no such file of `size` bytes, or it can't be moved.
+  Fd take_file(const std::string& path, int directory, std::int64_t size);
   void finish_file(int fd, const std::string& path, const EntryMetadata& metadata);
   void make_symlink(const std::string& path, const std::string& target, const EntryMetadata& metadata);
   void make_hard_link(const std::string& path, const std::string& target);

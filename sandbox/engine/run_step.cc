@@ -312,11 +312,13 @@ build::Layer run_step(const Places& places, StepFiles& files, const RunStep& ste
   const OwnContainer own(places, create_container(places, request, decision, watch, true));
   mounts.write_files();
   run_to_the_end(places, step, own.container);
-  return files.make_layer(
-      [&](int file) { return write_changes(places, own.container, file, overlay::Compression::gzip); },
-      [&](const std::string& path) {
-        warn(fmt::format("WARNING: '/{}' has no form in an image and is left out", path));
-      });
+  const build::Layer layer =
+      files.make_layer([&](int file) { return write_changes(places, own.container, file, overlay::Compression::gzip); },
+                       [&](const std::string& path) {
+                         warn(fmt::format("WARNING: '/{}' has no form in an image and is left out", path));
+                       });
+  if (!layer.digest.empty()) files.take_unpacked(step.base, layer, own.container.spec.plan.root.upper);
+  return layer;
 }
 
 }  // namespace sandbox::engine

@@ -11,11 +11,10 @@
 
 namespace sandbox::engine {
 
-StepFiles::StepFiles(const Places& places)
-    : caches_(content_caches(places)), store_(places), range_(find_id_range(places)) {}
+StepFiles::StepFiles(const Places& places) : places_(places), store_(places), range_(find_id_range(places)) {}
 
 std::string StepFiles::content_cache(const std::string& directory) const {
-  return caches_ + "/" + sha256_digest(directory).substr(7);
+  return content_caches(places_) + "/" + sha256_digest(directory).substr(7);
 }
 
 image::Image StepFiles::image_of(const build::Files& files) const {
@@ -31,6 +30,16 @@ image::Image StepFiles::image_of(const build::Files& files) const {
 
 std::vector<std::string> StepFiles::unpack(const build::Files& files) {
   return store_.ensure_unpacked(image_of(files), range_.kept ? &*range_.kept : nullptr);
+}
+
+void StepFiles::take_unpacked(const build::Files& base, const build::Layer& layer, const std::string& upper) {
+  build::Files files = base;
+  files.layers.push_back(layer);
+  try {
+    image::take_unpacked(places_, image_of(files), upper, range_.kept ? &*range_.kept : nullptr);
+  } catch (const Error&) {
+    // As if it had not been tried: the archive is in the store.
+  }
 }
 
 std::string StepFiles::as_root(const std::function<std::string()>& act) const {

@@ -26,6 +26,9 @@ class StepFiles {
   image::Image image_of(const build::Files& files) const;
   /// Unpacks what is missing; directories of layers, top-most first.
   std::vector<std::string> unpack(const build::Files& files);
+  /// `layer` on top of `base` is unpacked by moving the files of `upper`, whose archive it is. Where that fails it is
+  /// left to whoever needs them.
+  void take_unpacked(const build::Files& base, const build::Layer& layer, const std::string& upper);
   build::FileTree tree(const build::Files& files) { return {unpack(files), true}; }
 
   /// Runs `act` in a child that may read all of them.
@@ -38,7 +41,7 @@ class StepFiles {
                           const std::function<void(const std::string& path)>& left_out);
 
  private:
-  std::string caches_;
+  Places places_;
   image::ImageStore store_;
   FoundRange range_;
 };

@@ -108,6 +108,10 @@ std::uint64_t layer_bytes(const std::string& layer);  ///< Of an unpacked layer'
 void prepare_store(const Places& places);
 /// Throws NotFound when another command has removed one of these layers' directories.
 void require_present(const std::vector<std::string>& directories);
+/// The last layer of `image`, whose others are unpacked, is unpacked by moving the files of the directory `upper` out of
+/// there; the layer is its archive, and nothing uses it any more. No effect when the layer has been unpacked.
+void take_unpacked(const Places& places, const Image& image, const std::string& upper,
+                   const userns::KeptNamespace* range);
 std::string store_lock(const Places& places);
 std::string own_layout(const Places& places);
 

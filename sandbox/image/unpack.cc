@@ -79,6 +79,21 @@ void unpack(int blob, const std::string& staging, const std::string& diff_id, co
   sys::syncfs(dir.get()) | or_throw("syncing '{}'", fs);
 }
 
+/// See ImageStore::unpack_layer. `content`: see overlay::ApplyOptions.
+void unpack_one(const Places& places, const Image& image, std::size_t number, const std::string& staging,
+                const userns::KeptNamespace* range, int content) {
+  const std::vector<std::string> chain = chain_ids(image.diff_ids);
+  overlay::ApplyOptions options{.change_owner = range != nullptr, .content = content};
+  for (std::size_t below = number; below > 0; --below) {
+    options.lower.push_back(find_unpacked(places, chain[below - 1].substr(7), range != nullptr));
+  }
+  const Fd blob = open_blob(places, image, image.layers.at(number).digest);
+  sys::mkdirat(AT_FDCWD, staging.c_str(), 0700) | or_throw("creating '{}'", staging);
+  const auto fill = [&] { unpack(blob.get(), staging, image.diff_ids[number], options); };
+  if (range != nullptr) userns::run_in_namespace(range->user_ns.get(), fill);
+  else fill();
+}
+
 /// Gives the finished layer its name. Returns its directory.
 std::string publish(const Places& places, const std::string& staging, const std::string& hex) {
   const Json meta = parse_json(read_file(staging + "/meta.json"), "meta.json");
@@ -103,16 +118,18 @@ void require_present(const std::vector<std::string>& directories) {
 
 void ImageStore::unpack_layer(const Image& image, std::size_t number, const std::string& staging,
                               const userns::KeptNamespace* range) {
-  const std::vector<std::string> chain = chain_ids(image.diff_ids);
-  overlay::ApplyOptions options{.change_owner = range != nullptr};
-  for (std::size_t below = number; below > 0; --below) {
-    options.lower.push_back(find_unpacked(places_, chain[below - 1].substr(7), range != nullptr));
-  }
-  const Fd blob = open_blob(places_, image, image.layers.at(number).digest);
-  sys::mkdirat(AT_FDCWD, staging.c_str(), 0700) | or_throw("creating '{}'", staging);
-  const auto fill = [&] { unpack(blob.get(), staging, image.diff_ids[number], options); };
-  if (range != nullptr) userns::run_in_namespace(range->user_ns.get(), fill);
-  else fill();
+  unpack_one(places_, image, number, staging, range, -1);
+}
+
+void take_unpacked(const Places& places, const Image& image, const std::string& upper,
+                   const userns::KeptNamespace* range) {
+  const std::string hex = chain_ids(image.diff_ids).back().substr(7);
+  if (!find_unpacked(places, hex, range != nullptr).empty()) return;
+  prepare_store(places);
+  const Staged staging = ImageStore(places).stage();
+  const Fd content = sys::openat(AT_FDCWD, upper.c_str(), O_PATH | O_DIRECTORY) | or_throw("opening '{}'", upper);
+  unpack_one(places, image, image.layers.size() - 1, staging.path(), range, content.get());
+  (void)publish(places, staging.path(), hex);
 }
 
 std::vector<std::string> ImageStore::ensure_unpacked(const Image& image, const userns::KeptNamespace* range) {

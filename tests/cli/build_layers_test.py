@@ -1,5 +1,8 @@
-"""build: several layers as one, and cache mounts that begin with a stage's files."""
+"""build: layers made of a step's own files, several layers as one, and cache mounts that begin with a stage's files."""
 
+import glob
+import os
+import pathlib
 import tarfile
 import unittest
 
@@ -7,6 +10,26 @@ from build_case import BuildCase
 
 
 class Layers(BuildCase):
+    def unpacked(self, path):
+        """The file at `path` in an unpacked layer."""
+        [found] = glob.glob(f"{self.data}/layers/*/fs/{path}")
+        return found
+
+    def test_the_files_of_a_step_become_its_layer_as_they_are(self):
+        """The same inodes: nothing is written once more."""
+        self.build_ok("FROM busybox\n"
+                      "RUN mkdir -p /d/deep && echo content >/d/deep/file && ln /d/deep/file /d/link && chmod 444 /d/deep/file"
+                      " && echo '#!/bin/sh' >/d/run && chmod 4711 /d/run && ls -i /d/deep/file >/inode\n"
+                      "RUN cmp /d/deep/file /d/link && rm /d/deep/file\n")
+        inode = int(pathlib.Path(self.unpacked("inode")).read_text(encoding="utf-8").split()[0])
+        [first] = [path for path in glob.glob(f"{self.data}/layers/*/fs/d/deep/file") if os.path.isfile(path)]
+        self.assertEqual(os.stat(first).st_ino, inode)
+        self.assertEqual([name for name in os.listxattr(first) if name.startswith("user.overlay")], [])
+        layers = self.layers_of("made")
+        self.assertEqual((layers["d/run"].mode, layers["d/link"].mode), (0o4711, 0o444))
+        self.assertEqual(self.run_made("cat", "/d/link"), "content\n")
+        self.ok("system", "fsck")
+
     def test_new_layers_become_one(self):
         dockerfile = ("FROM busybox AS base\nRUN mkdir -p /old/kept && echo 1 >/old/a && echo 2 >/old/kept/b\n"
                       "FROM base AS more\nRUN echo new >/new && rm -r /old/a && echo gone >/tmp.file\n"

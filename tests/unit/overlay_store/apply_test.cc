@@ -49,3 +49,44 @@ TEST_CASE("plain, gzip and zstd archives of a real tree give the digest of the p
     CHECK(std::system(("diff -r --no-dereference /usr/share/doc/bash " + g.path("bash")).c_str()) == 0);
   }
 }
+
+TEST_CASE("files of the directory that an archive is of are moved, and look as if they had been written") {
+  const LayerFixture plain, moved;
+  const std::string upper = moved.scratch + "/upper";
+  for (const char* name : {"/etc", "/bin"}) make_directories(upper + name);
+  write_file_atomic(upper + "/etc/file", "content", false);
+  write_file_atomic(upper + "/bin/run", "#!/bin/sh", false);
+  write_file_atomic(upper + "/etc/other", "another size", false);
+  std::filesystem::create_symlink(moved.canary(), upper + "/link");
+  REQUIRE(::setxattr((upper + "/etc/file").c_str(), "user.overlay.origin", "x", 1, 0) == 0);
+  REQUIRE(::setxattr((upper + "/etc/file").c_str(), "user.left", "over", 4, 0) == 0);
+  std::filesystem::permissions(upper + "/etc/file", std::filesystem::perms::owner_read);
+  const auto inode = [&](const std::string& path) {
+    return (sys::fstatat(AT_FDCWD, path.c_str(), 0) | or_throw("'{}'", path)).st_ino;
+  };
+  const ino_t file = inode(upper + "/etc/file"), other = inode(upper + "/etc/other");
+  const std::string archive = TarWriter()
+                                  .directory("etc/")
+                                  .add({.name = "etc/file", .content = "content", .mode = 0640})
+                                  .file("etc/other", "its own")
+                                  .add({.name = "bin/run", .content = "#!/bin/sh", .mode = 04755})
+                                  .file("link/file", "alive")
+                                  .finish();
+  const overlay::AppliedLayer first = plain.apply(archive);
+  const Fd content = sys::openat(AT_FDCWD, upper.c_str(), O_PATH | O_DIRECTORY) | or_throw("upper");
+  const overlay::AppliedLayer second = moved.apply(archive, {.content = content.get()});
+  CHECK(moved.status("etc/file").st_ino == file);
+  CHECK(moved.status("etc/other").st_ino != other);
+  CHECK(moved.xattr("etc/file", "user.left").empty());
+  CHECK(moved.xattr("etc/file", "user.overlay.origin").empty());
+  CHECK(read_file(moved.canary() + "/file") == "alive");
+  for (const char* name : {"etc/file", "etc/other", "bin/run", "link/file"}) {
+    CAPTURE(name);
+    CHECK(moved.read(name) == plain.read(name));
+    CHECK(moved.status(name).st_mode == plain.status(name).st_mode);
+    CHECK(moved.status(name).st_mtim.tv_sec == plain.status(name).st_mtim.tv_sec);
+  }
+  CHECK(first.owners == second.owners);
+  CHECK(first.diff_id == second.diff_id);
+  CHECK(first.bytes == second.bytes);
+}
