@@ -9,8 +9,10 @@
 #include <exception>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string_view>
 
+#include "fuse-overlay/store/acl.h"
 #include "fuse-overlay/store/archive_library.h"
 #include "fuse-overlay/store/attributes.h"
 #include "fuse-overlay/store/entry_path.h"
@@ -66,11 +68,38 @@ std::uint32_t checked_id(std::int64_t id, const std::string& path) {
   return static_cast<std::uint32_t>(id);
 }
 
+/// libarchive (3.6 to 3.8, pax_time) takes the sign of a decimal time for its seconds alone: it reads -1.5 as -0.5. Below
+/// a second before 1970 nothing is left of the sign.
+timespec time_of(std::int64_t seconds, long nanoseconds) {
+  nanoseconds = std::clamp(nanoseconds, 0L, 999'999'999L);
+  if (seconds >= 0 || nanoseconds == 0) return {seconds, nanoseconds};
+  return {seconds - 1, 1'000'000'000L - nanoseconds};
+}
+
+std::optional<AclEntry::Tag> acl_tag(int tag) {
+  switch (tag) {
+    case ARCHIVE_ENTRY_ACL_USER_OBJ:
+      return AclEntry::Tag::user_obj;
+    case ARCHIVE_ENTRY_ACL_USER:
+      return AclEntry::Tag::user;
+    case ARCHIVE_ENTRY_ACL_GROUP_OBJ:
+      return AclEntry::Tag::group_obj;
+    case ARCHIVE_ENTRY_ACL_GROUP:
+      return AclEntry::Tag::group;
+    case ARCHIVE_ENTRY_ACL_MASK:
+      return AclEntry::Tag::mask;
+    case ARCHIVE_ENTRY_ACL_OTHER:
+      return AclEntry::Tag::other;
+    default:
+      return std::nullopt;  // of NFSv4's lists
+  }
+}
+
 class Applier {
  public:
   Applier(int archive_fd, int directory_fd, const ApplyOptions& options)
       : options_(options),
-        stream_(archive_fd, options.max_bytes),
+        stream_(archive_fd, options.max_bytes, options.growing),
         source_(stream_),
         tree_(directory_fd, options.change_owner),
         archive_(lib_.archive_read_new(), lib_.archive_read_free) {
@@ -87,8 +116,10 @@ class Applier {
       }
       apply(entry);
     }
-    LowerLayers lower(options_.lower, options_.change_owner);
-    result_.owners = tree_.finish(lower);
+    tree_.adopt_implied([this] {
+      return LowerLayers(options_.lower ? options_.lower() : std::vector<std::string>(), options_.change_owner);
+    });
+    result_.owners = tree_.finish();
     result_.other_owners = tree_.saw_other_owners();
     result_.diff_id = stream_.finish();
     return std::move(result_);
@@ -110,8 +141,7 @@ class Applier {
     metadata.gid = checked_id(lib_.archive_entry_gid(entry), path);
     metadata.mode = static_cast<std::uint32_t>(lib_.archive_entry_perm(entry)) & 07777U;
     if (lib_.archive_entry_mtime_is_set(entry) != 0) {
-      const long nanoseconds = lib_.archive_entry_mtime_nsec(entry);
-      metadata.mtime = timespec{lib_.archive_entry_mtime(entry), std::clamp(nanoseconds, 0L, 999'999'999L)};
+      metadata.mtime = time_of(lib_.archive_entry_mtime(entry), lib_.archive_entry_mtime_nsec(entry));
     }
     lib_.archive_entry_xattr_reset(entry);
     const char* name = nullptr;
@@ -121,10 +151,28 @@ class Applier {
       if (name == nullptr) continue;
       const std::string bytes(static_cast<const char*>(value), size);
       if (is_layer_attribute(name)) metadata.xattrs.emplace_back(name, bytes);
+      if (is_acl(name)) metadata.acls.emplace_back(name, bytes);
       if (name == std::string_view("security.capability")) metadata.capability = bytes;
       take_owner(metadata, name, bytes);
     }
+    take_acl(metadata, entry, ARCHIVE_ENTRY_ACL_TYPE_ACCESS, kAccessAcl);
+    take_acl(metadata, entry, ARCHIVE_ENTRY_ACL_TYPE_DEFAULT, kDefaultAcl);
     return metadata;
+  }
+
+  /// A list that the archive has as text (SCHILY.acl.access, SCHILY.acl.default). One that names users without their
+  /// numbers says nothing here.
+  void take_acl(EntryMetadata& metadata, archive_entry* entry, int kind, std::string_view attribute) const {
+    if (lib_.archive_entry_acl_reset(entry, kind) <= 0) return;
+    std::vector<AclEntry> list;
+    int type = 0, permissions = 0, tag = 0, id = 0;
+    const char* name = nullptr;
+    while (lib_.archive_entry_acl_next(entry, kind, &type, &permissions, &tag, &id, &name) == ARCHIVE_OK) {
+      const auto known = acl_tag(tag);
+      if (!known || ((*known == AclEntry::Tag::user || *known == AclEntry::Tag::group) && id == -1)) return;
+      list.push_back({*known, static_cast<std::uint16_t>(permissions & 07), static_cast<std::uint32_t>(id)});
+    }
+    metadata.acls.emplace_back(attribute, acl_value(std::move(list)));
   }
 
   /// An archive of a directory whose owners are in attributes (umoci, PRoot, containers/storage) has them there, too.

@@ -6,9 +6,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "fuse-overlay/store/layer_stream.h"
 #include "sandbox/base/json.h"
 
 namespace sandbox::overlay {
@@ -18,10 +20,12 @@ struct ApplyOptions {
   /// them all.
   bool change_owner = false;
   /// The fs/ directories of the layers below, top-most first: they describe directories that the archive only implies.
-  std::vector<std::string> lower = {};
+  /// Asked for when all else is done, and only if there are such directories.
+  std::function<std::vector<std::string>()> lower = {};
   /// A directory whose archive this is, on the same file system: its files are moved from there where that can be done,
   /// and not written anew. -1: none.
   int content = -1;
+  GrowingFile growing = {};               ///< Where the archive is still being written.
   std::uint64_t max_bytes = 64ULL << 30;  ///< Of the uncompressed archive.
   std::uint64_t max_entries = 10'000'000;
 };

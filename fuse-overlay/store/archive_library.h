@@ -41,6 +41,8 @@ struct ArchiveLibrary {
   X(archive_entry_mtime_is_set)        \
   X(archive_entry_rdevmajor)           \
   X(archive_entry_rdevminor)           \
+  X(archive_entry_acl_reset)           \
+  X(archive_entry_acl_next)            \
   X(archive_entry_xattr_reset)         \
   X(archive_entry_xattr_next)
 

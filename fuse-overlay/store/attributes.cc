@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "fuse-overlay/store/acl.h"
 #include "sandbox/base/sys.h"
 
 namespace sandbox::overlay {
@@ -41,10 +42,11 @@ std::vector<std::pair<std::string, std::string>> layer_attributes(int fd) {
     const std::string name(rest.substr(0, rest.find('\0')));
     rest.remove_prefix(std::min(name.size() + 1, rest.size()));
     const bool capability = name == "security.capability";
-    if (!capability && !is_layer_attribute(name)) continue;
+    if (!capability && !is_layer_attribute(name) && !is_acl(name)) continue;
     const auto count = sys::fgetxattr(fd, name.c_str(), value.data(), value.size());
     if (!count) continue;  // removed meanwhile
     std::string content = value.substr(0, *count);
+    if (is_acl(name) && !has_all_ids(content)) continue;  // of this machine: inherited from the store's own directory
     found.emplace_back(name, capability ? portable_capability(std::move(content)) : std::move(content));
   }
   std::ranges::sort(found);

@@ -1,8 +1,6 @@
 // See layer_stream.h. The method is chosen by the first bytes; media types of manifests lie.
 #include "fuse-overlay/store/layer_stream.h"
 
-#define ZLIB_CONST
-#include <zlib.h>
 #include <zstd.h>
 
 #include <algorithm>
@@ -24,44 +22,6 @@ class PlainDecoder final : public Decoder {
     return size;
   }
   bool complete() const override { return true; }
-};
-
-/// gzip (RFC 1952) with any number of members, as pigz, bgzip and eStargz write them.
-class GzipDecoder final : public Decoder {
- public:
-  GzipDecoder() {
-    constexpr int gzip_only = 15 + 16;
-    if (::inflateInit2(&stream_, gzip_only) != Z_OK) throw Error("starting zlib: out of memory");
-  }
-  ~GzipDecoder() override { ::inflateEnd(&stream_); }
-  GzipDecoder(const GzipDecoder&) = delete;
-  GzipDecoder& operator=(const GzipDecoder&) = delete;
-
-  std::size_t decode(std::span<const std::byte>& input, std::span<std::byte> output) override {
-    if (input.empty() && between_members_) return 0;
-    if (between_members_) {
-      ::inflateReset(&stream_);
-      between_members_ = false;
-    }
-    stream_.next_in = reinterpret_cast<const Bytef*>(input.data());
-    stream_.avail_in = static_cast<uInt>(input.size());
-    stream_.next_out = reinterpret_cast<Bytef*>(output.data());
-    stream_.avail_out = static_cast<uInt>(output.size());
-    const int status = ::inflate(&stream_, Z_NO_FLUSH);
-    input = input.last(stream_.avail_in);
-    if (status == Z_STREAM_END) {
-      between_members_ = true;
-    } else if (status != Z_OK && status != Z_BUF_ERROR) {
-      throw InvalidInput(fmt::format("layer archive: damaged gzip data: {}",
-                                     stream_.msg == nullptr ? "invalid stream" : stream_.msg));
-    }
-    return output.size() - stream_.avail_out;
-  }
-  bool complete() const override { return between_members_; }
-
- private:
-  z_stream stream_{};
-  bool between_members_ = false;
 };
 
 /// zstd (RFC 8878) with any number of frames, skippable ones too (zstd:chunked).
@@ -101,7 +61,7 @@ bool starts_with(std::span<const std::byte> data, std::initializer_list<unsigned
 }
 
 std::unique_ptr<Decoder> choose_decoder(std::span<const std::byte> start) {
-  if (starts_with(start, {0x1f, 0x8b})) return std::make_unique<GzipDecoder>();
+  if (starts_with(start, {0x1f, 0x8b})) return make_gzip_decoder();
   const bool skippable = start.size() >= 4 && (std::to_integer<unsigned>(start[0]) & 0xf0U) == 0x50 &&
                          starts_with(start.subspan(1), {0x2a, 0x4d, 0x18});
   if (skippable || starts_with(start, {0x28, 0xb5, 0x2f, 0xfd})) return std::make_unique<ZstdDecoder>();
@@ -112,23 +72,30 @@ std::unique_ptr<Decoder> choose_decoder(std::span<const std::byte> start) {
 
 }  // namespace
 
-LayerStream::LayerStream(int fd, std::uint64_t max_bytes)
-    : fd_(fd), max_bytes_(max_bytes), ahead_([this](std::span<std::byte> output) { return decode(output); }) {}
+LayerStream::LayerStream(int fd, std::uint64_t max_bytes, GrowingFile growing)
+    : fd_(fd),
+      max_bytes_(max_bytes),
+      growing_(std::move(growing)),
+      ahead_([this](std::span<std::byte> output, const std::stop_token& stop) { return decode(output, stop); }) {}
 
 /// Refills the whole input buffer, so that the first bytes are never split. Precondition: nothing is pending.
-void LayerStream::fill() {
+void LayerStream::fill(const std::stop_token& stop) {
   std::size_t size = 0;
   while (size < input_.size() && !end_of_input_) {
-    const std::size_t got = sys::read(fd_, input_.data() + size, input_.size() - size) | or_throw("reading the layer archive");
-    end_of_input_ = got == 0;
+    std::size_t wanted = input_.size() - size;
+    if (growing_) wanted = std::min<std::uint64_t>(wanted, growing_(position_, stop) - position_);
+    const std::size_t got = sys::read(fd_, input_.data() + size, wanted) | or_throw("reading the layer archive");
+    // A transfer that starts again empties the file; it will have these bytes once more.
+    end_of_input_ = got == 0 && (!growing_ || wanted == 0);
     size += got;
+    position_ += got;
   }
   pending_ = std::span(input_).first(size);
 }
 
-std::size_t LayerStream::decode(std::span<std::byte> output) {
+std::size_t LayerStream::decode(std::span<std::byte> output, const std::stop_token& stop) {
   for (;;) {
-    if (pending_.empty() && !end_of_input_) fill();
+    if (pending_.empty() && !end_of_input_) fill(stop);
     if (!decoder_) decoder_ = choose_decoder(pending_);
     const std::size_t before = pending_.size();
     const std::size_t size = decoder_->decode(pending_, output);
@@ -143,7 +110,7 @@ std::size_t LayerStream::decode(std::span<std::byte> output) {
       if (!decoder_->complete()) throw InvalidInput("layer archive: truncated compressed data");
       return 0;
     }
-    if (before != 0 && pending_.size() == before) throw InvalidInput("layer archive: damaged compressed data");
+    if (before != 0 && pending_.size() == before && !decoder_->complete()) throw InvalidInput("layer archive: damaged compressed data");
   }
 }
 

@@ -1,35 +1,33 @@
 // The pull side of a layer: a compressed archive read from a descriptor, handed on uncompressed, in blocks, while its
 // digest runs. A thread of its own reads and inflates, which takes as long as all that is done with the blocks. Memory
-// is bounded whatever the input (zstd windows to 128 MiB).
+// is bounded whatever the input (zstd windows to 128 MiB). The file may be one that is still being written.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 
+#include "fuse-overlay/store/decoder.h"
 #include "fuse-overlay/store/read_ahead.h"
 #include "sandbox/base/digest.h"
 
 namespace sandbox::overlay {
 
-/// One decompression method; also plain copying.
-class Decoder {
- public:
-  virtual ~Decoder() = default;
-  /// Moves bytes from the front of `input` (shrinking it) to `output`; the number written.
-  virtual std::size_t decode(std::span<const std::byte>& input, std::span<std::byte> output) = 0;
-  /// Whether the input may end here: false inside a gzip member or a zstd frame.
-  virtual bool complete() const = 0;
-};
+/// Of a file that grows: waits until it has more than `position` bytes and returns how many; when no more will come,
+/// `position`. Throws when nobody needs them any more (`stop`), or they will never come.
+using GrowingFile = std::function<std::uint64_t(std::uint64_t position, const std::stop_token& stop)>;
 
 class LayerStream {
  public:
   /// Borrows `fd`, a regular file that is read from its current position. The uncompressed stream may have at most
-  /// `max_bytes` bytes.
-  LayerStream(int fd, std::uint64_t max_bytes);
+  /// `max_bytes` bytes. Without `growing` the file is whole,
+  /// with it the position is its beginning.
+  LayerStream(int fd, std::uint64_t max_bytes, GrowingFile growing = {});
 
   /// The next uncompressed bytes, valid until the next call; empty at the end. Throws InvalidInput
   /// for damaged, truncated or too much data, SysError.
@@ -39,11 +37,13 @@ class LayerStream {
   std::string finish();
 
  private:
-  void fill();
-  std::size_t decode(std::span<std::byte> output);
+  void fill(const std::stop_token& stop);
+  std::size_t decode(std::span<std::byte> output, const std::stop_token& stop);
 
   int fd_;
   std::uint64_t max_bytes_, bytes_ = 0;
+  GrowingFile growing_;
+  std::uint64_t position_ = 0;  ///< What has been read of the file.
   bool end_of_input_ = false;
   std::array<std::byte, 64U << 10> input_;
   std::span<const std::byte> pending_;  ///< The part of input_ not decoded yet.

@@ -253,11 +253,19 @@ void LayerTree::set_owner_and_mode(int fd, const std::string& path, const EntryM
   // Set-ID bits never for an owner that isn't the entry's.
   if (!change_owner_ || !owner) mode = directory ? (mode & 01777U) | 0700U : (mode & 0777U) | 0600U;
   sys::fchmod(fd, mode) | or_throw("setting the mode of '{}'", printable(path));
+  set_acls(fd, metadata);  // after the mode, which would change their mask
   // File capabilities come last: a change of the owner drops them. They are the namespace's root's (capabilities(7)).
   const bool capability = change_owner_ && owner && !metadata.capability.empty() &&
                           ::fsetxattr(fd, "security.capability", metadata.capability.data(), metadata.capability.size(), 0) == 0;
   record(path, metadata, mode, owner && (metadata.capability.empty() || capability));
   if (!change_owner_ && !owner) note_owner(fd, metadata, directory);
+}
+
+/// With one id they would mean other users of this machine. Where the file system has none, or the namespace not all ids,
+/// the mode alone holds.
+void LayerTree::set_acls(int fd, const EntryMetadata& metadata) const {
+  if (!change_owner_) return;
+  for (const auto& [name, value] : metadata.acls) (void)sys::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0);
 }
 
 void LayerTree::set_xattrs(int fd, const std::string& path, const EntryMetadata& metadata) {
@@ -443,17 +451,18 @@ void LayerTree::make_whiteout(const std::string& path) {
   whiteouts_.insert(place.path);
 }
 
-void LayerTree::adopt_implied(LowerLayers& lower) {
+void LayerTree::adopt_implied(const std::function<LowerLayers()>& lower) {
+  if (implied_.empty()) return;
+  LowerLayers layers = lower();
   for (const std::string& path : std::set<std::string>(implied_)) {
-    const auto metadata = lower.directory(path);
+    const auto metadata = layers.directory(path);
     if (!metadata) continue;
     const Fd fd = open_directory(root_.get(), path, readable_directory) | or_throw("opening '{}'", printable(path));
     describe_directory(fd.get(), path, *metadata);
   }
 }
 
-Json LayerTree::finish(LowerLayers& lower) {
-  adopt_implied(lower);
+Json LayerTree::finish() {
   for (const auto& [path, mtime] : directory_times_) {
     const Fd fd = open_directory(root_.get(), path, readable_directory) | or_throw("opening '{}'", printable(path));
     const timespec times[2] = {mtime, mtime};

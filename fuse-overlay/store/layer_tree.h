@@ -5,6 +5,7 @@
 
 #include <ctime>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -23,6 +24,7 @@ struct EntryMetadata {
   std::optional<timespec> mtime;
   std::vector<std::pair<std::string, std::string>> xattrs;  ///< "user.*" to be set on disk.
   std::string capability;                                   ///< The value of "security.capability", or empty.
+  std::vector<std::pair<std::string, std::string>> acls;    ///< Attributes that name owners of this layer; see acl.h.
 };
 
 class LowerLayers;
@@ -51,9 +53,10 @@ class LayerTree {
   /// Hides what the layers below have in the directory `path`.
   void make_opaque(const std::string& path);
 
-  /// Gives directories that no entry described what `lower` knows of them, and all directories their times, last
-  /// because making entries changes them. Returns the records.
-  Json finish(LowerLayers& lower);
+  /// Gives directories that no entry described what the layers below know of them. `lower` is called if there are any.
+  void adopt_implied(const std::function<LowerLayers()>& lower);
+  /// Gives all directories their times, last because making entries changes them. Returns the records.
+  Json finish();
   bool saw_other_owners() const { return saw_other_owners_; }
 
  private:
@@ -65,7 +68,6 @@ class LayerTree {
   void open_parent(const std::string& path);
   Fd descend(const std::string& path);
   std::string true_path(int fd) const;
-  void adopt_implied(LowerLayers& lower);
   void ensure_directory(int parent, const std::string& path);
   void clear_way(const Place& place);
   void forget(const std::string& path);
@@ -75,6 +77,7 @@ class LayerTree {
   void set_owner_and_mode(int fd, const std::string& path, const EntryMetadata& metadata, bool directory);
   void set_times(int dir, const char* leaf, const std::string& path, const EntryMetadata& metadata);
   void set_xattrs(int fd, const std::string& path, const EntryMetadata& metadata);
+  void set_acls(int fd, const EntryMetadata& metadata) const;
   void record(const std::string& path, const EntryMetadata& metadata, std::uint32_t disk_mode, bool shown);
 
   Fd root_;

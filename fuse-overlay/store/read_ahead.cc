@@ -19,7 +19,7 @@ void ReadAhead::run(const std::stop_token& stop) {
     std::size_t size = 0;
     std::exception_ptr error;
     try {
-      size = produce_(block(made_));
+      size = produce_(block(made_), stop);
     } catch (...) {
       error = std::current_exception();
     }

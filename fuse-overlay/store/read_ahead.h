@@ -9,6 +9,7 @@
 #include <functional>
 #include <mutex>
 #include <span>
+#include <stop_token>
 #include <thread>
 #include <vector>
 
@@ -16,8 +17,9 @@ namespace sandbox::overlay {
 
 class ReadAhead {
  public:
-  /// Fills a block as far as it likes and tells how far; 0 at the end. Runs in the thread. What it throws, next() does.
-  using Produce = std::function<std::size_t(std::span<std::byte> block)>;
+  /// Fills a block as far as it likes and tells how far; 0 at the end. Runs in the thread, whose end `stop` asks for.
+  /// What it throws, next() does.
+  using Produce = std::function<std::size_t(std::span<std::byte> block, const std::stop_token& stop)>;
 
   explicit ReadAhead(Produce produce);
 

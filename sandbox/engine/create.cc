@@ -28,6 +28,7 @@
 #include "sandbox/engine/volumes.h"
 #include "sandbox/image/registry.h"
 #include "sandbox/image/registry_manifest.h"
+#include "sandbox/image/unpacking.h"
 #include "sandbox/ownership/ownership.h"
 
 namespace sandbox::engine {
@@ -47,9 +48,15 @@ void check_words(const RunRequest& request) {
   }
 }
 
-void pull_image(image::ImageStore& store, const RunRequest& request, const Notice& notice) {
+void pull_image(const Places& places, const RunRequest& request, const userns::KeptNamespace* range,
+                const Notice& notice) {
+  image::ImageStore store(places);
   image::LineProgress progress(notice);
-  image::pull_name(store, request.image, {.platform = request.platform, .progress = &progress});
+  const auto unpack = [&](const image::Image& image, const image::Unpacking::Arriving& arriving) {
+    return std::make_unique<image::Unpacking>(store, places, image, range, arriving);
+  };
+  const image::PullOptions options{.platform = request.platform, .progress = &progress, .unpack = unpack};
+  image::pull_name(store, request.image, options);
 }
 
 /// What the store has under that name, if it is for the platform that was asked for.
@@ -62,15 +69,17 @@ image::Image find_fitting(const image::ImageStore& store, const RunRequest& requ
                              request.image, own.text(), request.platform));
 }
 
-image::Image find_image(image::ImageStore& store, const RunRequest& request, const Notice& notice) {
-  if (request.pull == "always") pull_image(store, request, notice);
+image::Image find_image(const Places& places, const RunRequest& request, const userns::KeptNamespace* range,
+                        const Notice& notice) {
+  const image::ImageStore store(places);
+  if (request.pull == "always") pull_image(places, request, range, notice);
   try {
     return find_fitting(store, request);
   } catch (const NotFound&) {
     if (request.pull != "missing") throw;
   }
   notice(fmt::format("Unable to find image '{}' locally", image::parse_reference(request.image).familiar()));
-  pull_image(store, request, notice);
+  pull_image(places, request, range, notice);
   return find_fitting(store, request);
 }
 
@@ -139,8 +148,9 @@ std::vector<UserMount> read_inherited(const Places& places, const RunRequest& re
 }
 
 /// What is to be run: of an image, or of a directory (--rootfs).
-Decision decide_on(const Places& places, const RunRequest& request, const std::function<image::Image()>& find,
-                   const std::string& id, const Notice& notice, Stopwatch& watch) {
+Decision decide_on(const Places& places, const RunRequest& request,
+                   const std::function<image::Image(const userns::KeptNamespace* range)>& find, const std::string& id,
+                   const Notice& notice, Stopwatch& watch) {
   check_words(request);
   require_log(parse_log(request.log_driver, request.log_options));
   const GrantedLimits granted = decide_limits(request);
@@ -166,10 +176,11 @@ Decision decide_on(const Places& places, const RunRequest& request, const std::f
   input.env = read_environment(request.env, request.env_files);
   image::Image image;
   if (request.rootfs.empty()) {
-    image = find();
+    const userns::KeptNamespace* const kept = range.kept ? &*range.kept : nullptr;
+    image = find(kept);
     input.image = &image;
     watch.lap("image");
-    input.lower = image::ImageStore(places).ensure_unpacked(image, range.kept ? &*range.kept : nullptr);
+    input.lower = image::ImageStore(places).ensure_unpacked(image, kept);
   } else {
     locate_rootfs(input);
   }
@@ -193,9 +204,8 @@ Decision decide_on(const Places& places, const RunRequest& request, const std::f
 }  // namespace
 
 Decision decide(const Places& places, const RunRequest& request, const Notice& notice, Stopwatch& watch) {
-  const auto find = [&] {
-    image::ImageStore store(places);
-    return find_image(store, request, notice);
+  const auto find = [&](const userns::KeptNamespace* range) {
+    return find_image(places, request, range, notice);
   };
   return decide_on(places, request, find, random_hex(64), notice, watch);
 }
@@ -203,7 +213,7 @@ Decision decide(const Places& places, const RunRequest& request, const Notice& n
 Decision decide_for(const Places& places, const RunRequest& request, const image::Image& image,
                     const std::string& id, const Notice& notice) {
   Stopwatch watch;
-  return decide_on(places, request, [&] { return image; }, id, notice, watch);
+  return decide_on(places, request, [&](const userns::KeptNamespace*) { return image; }, id, notice, watch);
 }
 
 namespace {

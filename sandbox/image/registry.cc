@@ -1,14 +1,15 @@
 // Pull: see registry.h. Runs in the process of `sandbox pull` or `sandbox run`, with threads of its own that fetch
 // blobs.
 //
-// Invariants: nothing reaches the store's blobs/ before its digest and size were verified; the name is
-// recorded last, so a broken pull leaves the image that the name had.
+// Invariants: nothing reaches the store's blobs/ before its digest and size were verified, nothing its layers/ before
+// the image is recorded, which comes when all of it is there: a broken pull leaves the image that the name had.
 #include "sandbox/image/registry.h"
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "sandbox/base/digest.h"
 #include "sandbox/base/error.h"
@@ -21,6 +22,7 @@
 #include "sandbox/image/registry_client.h"
 #include "sandbox/image/registry_manifest.h"
 #include "sandbox/image/registry_search.h"
+#include "sandbox/image/unpacking.h"
 
 namespace sandbox::image {
 namespace {
@@ -36,8 +38,13 @@ constexpr std::size_t kTransfers = 4;  // At once.
 class IncomingBlob : public BodyReceiver {
  public:
   using Notice = std::function<void(std::uint64_t received)>;  ///< What it throws ends the transfer.
-  IncomingBlob(const ImageStore& store, const Descriptor& blob, Notice notice)
-      : blob_(blob), notice_(std::move(notice)), staged_(store.stage()) {
+  IncomingBlob(const ImageStore& store, const Descriptor& blob) : blob_(blob), staged_(store.stage()) {}
+
+  const Descriptor& blob() const { return blob_; }
+  const std::string& path() const { return staged_.path(); }
+
+  void begin(Notice notice) {
+    notice_ = std::move(notice);
     file_ = sys::openat(AT_FDCWD, path().c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644) |
             or_throw("creating '{}'", path());
   }
@@ -45,6 +52,7 @@ class IncomingBlob : public BodyReceiver {
   std::uint64_t received() const override { return received_; }
 
   void restart() override {
+    notice_(0);  // who reads the file meanwhile knows before it is empty
     sys::ftruncate(file_.get(), 0) | or_throw("emptying '{}'", path());
     if (::lseek(file_.get(), 0, SEEK_SET) < 0) throw SysError(Errno{errno}, fmt::format("emptying '{}'", path()));
     hash_ = Sha256();
@@ -55,13 +63,13 @@ class IncomingBlob : public BodyReceiver {
     if (data.size() > blob_.size - received_) {
       throw InvalidInput(fmt::format("blob {} is longer than the {} bytes of its descriptor", blob_.digest, blob_.size));
     }
-    received_ += data.size();
-    notice_(received_);
     hash_.update(data.data(), data.size());
     sys::write_all(file_.get(), data.data(), data.size()) | or_throw("writing '{}'", path());
+    received_ += data.size();
+    notice_(received_);
   }
 
-  void finish(ImageStore& store) {
+  void verify() {
     if (received_ != blob_.size) {
       throw InvalidInput(fmt::format("blob {} has {} bytes, not the {} of its descriptor", blob_.digest, received_,
                                      blob_.size));
@@ -69,14 +77,15 @@ class IncomingBlob : public BodyReceiver {
     if (const std::string actual = hash_.finish(); actual != blob_.digest) {
       throw InvalidInput(fmt::format("blob {} has the digest {}", blob_.digest, actual));
     }
+  }
+
+  void adopt(ImageStore& store) {
     file_.reset();
     store.adopt_blob(path(), blob_.digest);
   }
 
  private:
-  const std::string& path() const { return staged_.path(); }
-
-  const Descriptor& blob_;
+  const Descriptor blob_;
   Notice notice_;
   Staged staged_;
   Fd file_;
@@ -105,12 +114,20 @@ Fetched fetch_document(RegistryClient& client, const Reference& reference, const
   return fetched;
 }
 
-void fetch_blob(ImageStore& store, RegistryClient& client, const Reference& reference, const Descriptor& blob,
+void fetch_blob(RegistryClient& client, const Reference& reference, IncomingBlob& incoming,
                 const IncomingBlob::Notice& notice) {
-  IncomingBlob incoming(store, blob, notice);
-  const HttpResponse answer = client.get("blobs/" + blob.digest, {}, &incoming);
-  if (!answer.ok()) throw NotFound(fmt::format("blob {} not found in registry '{}'", blob.digest, reference.registry));
-  incoming.finish(store);
+  const std::string& digest = incoming.blob().digest;
+  incoming.begin(notice);
+  const HttpResponse answer = client.get("blobs/" + digest, {}, &incoming);
+  if (!answer.ok()) throw NotFound(fmt::format("blob {} not found in registry '{}'", digest, reference.registry));
+  incoming.verify();
+}
+
+/// The same into the store, which hasn't got it.
+void fetch_into(ImageStore& store, RegistryClient& client, const Reference& reference, const Descriptor& blob) {
+  IncomingBlob incoming(store, blob);
+  fetch_blob(client, reference, incoming, [](std::uint64_t) {});
+  incoming.adopt(store);
 }
 
 /// What `attempt` makes of the first one with which it succeeds; `note` hears of failures before the last one's.
@@ -149,12 +166,13 @@ class Puller {
       check_entry(entry, manifest);
     }
     const ManifestContent content = read_manifest(manifest.document);
-    fetch_config(content);
-    fetch_layers(content);
-
+    const std::vector<std::string> diff_ids = fetch_config(content);
     const bool known = is_known(manifest.descriptor.digest);
+    fetch_layers(content, diff_ids, !known && options_.unpack);
+
     store_.write_blob(manifest.body);
     store_.record(manifest.descriptor, reference_);
+    if (unpacking_) unpacking_->publish();
     say("Digest: " + shown_digest);
     say((known ? "Status: Image is up to date for " : "Status: Downloaded newer image for ") + reference_.familiar());
     return manifest.descriptor.digest;
@@ -171,13 +189,15 @@ class Puller {
     }
   }
 
-  void fetch_blob(const Descriptor& blob, const IncomingBlob::Notice& notice) {
-    image::fetch_blob(store_, client_, reference_, blob, notice);
+  /// Returns the diff ids.
+  std::vector<std::string> fetch_config(const ManifestContent& content) {
+    if (!store_.has_blob(content.config.digest)) fetch_into(store_, client_, reference_, content.config);
+    const std::string config = read_file(store_.blob_path(content.config.digest));
+    judge_platform(check_config(config, content));
+    return parse_json(config, "the image's config")["rootfs"]["diff_ids"].get<std::vector<std::string>>();
   }
 
-  void fetch_config(const ManifestContent& content) {
-    if (!store_.has_blob(content.config.digest)) fetch_blob(content.config, [](std::uint64_t) {});
-    const Platform offered = check_config(read_file(store_.blob_path(content.config.digest)), content);
+  void judge_platform(const Platform& offered) const {
     if (offered.architecture.empty() || platform_matches(offered, wanted_)) return;
     const std::string mismatch = fmt::format("the image's platform ({}) does not match the {} platform ({})",
                                              offered.text(), options_.platform.empty() ? "host's" : "specified",
@@ -186,26 +206,66 @@ class Puller {
     say("WARNING: " + mismatch);
   }
 
-  void fetch_layers(const ManifestContent& content) {
-    std::vector<const Descriptor*> missing;
+  void fetch_layers(const ManifestContent& content, const std::vector<std::string>& diff_ids, bool unpack) {
+    std::vector<std::unique_ptr<IncomingBlob>> missing;
     for (const Descriptor& layer : content.layers) {
-      const auto same = [&](const Descriptor* other) { return other->digest == layer.digest; };
+      const auto same = [&](const auto& other) { return other->blob().digest == layer.digest; };
       if (std::ranges::any_of(missing, same)) continue;  // one manifest may name a layer twice
       const bool present = store_.has_blob(layer.digest);
-      progress_.status(short_id(layer), present ? "Already exists" : "Pulling fs layer");
-      if (!present) missing.push_back(&layer);
+      progress_.status(short_id(layer.digest), present ? "Already exists" : "Pulling fs layer");
+      if (!present) missing.push_back(std::make_unique<IncomingBlob>(store_, layer));
     }
-    in_parallel(missing.size(), kTransfers, [&](std::size_t number, const std::stop_token& stop) {
-      const Descriptor& layer = *missing[number];
-      fetch_blob(layer, [&](std::uint64_t received) {
-        if (stop.stop_requested()) throw Error("the pull has been given up");
-        progress_.bytes(short_id(layer), "Downloading", received, layer.size);
+    if (unpack) start_unpacking(content, diff_ids, missing);
+    try {
+      in_parallel(missing.size(), kTransfers, [&](std::size_t number, const std::stop_token& stop) {
+        fetch_layer(*missing[number], stop);
       });
-      progress_.status(short_id(layer), "Pull complete");
+    } catch (const UnpackingEnded&) {
+      unpacking_->wait();
+      throw;
+    }
+    if (!unpacking_) return;
+    for (const auto& blob : missing) progress_.bytes(short_id(blob->blob().digest), "Extracting", 1, 1);
+    unpacking_->wait([&](const std::string& digest) {
+      const auto same = [&](const auto& other) { return other->blob().digest == digest; };
+      if (std::ranges::any_of(missing, same)) progress_.status(short_id(digest), "Pull complete");
     });
   }
 
-  static std::string short_id(const Descriptor& blob) { return blob.digest.substr(sizeof("sha256:") - 1, 12); }
+  struct UnpackingEnded : Error { using Error::Error; };
+
+  void start_unpacking(const ManifestContent& content, const std::vector<std::string>& diff_ids,
+                       const std::vector<std::unique_ptr<IncomingBlob>>& missing) {
+    Image image;
+    image.layers = content.layers;
+    image.diff_ids = diff_ids;
+    image.layout = store_.layout();
+    Unpacking::Arriving arriving;
+    for (const auto& blob : missing) arriving[blob->blob().digest] = blob->path();
+    unpacking_ = options_.unpack(image, arriving);
+  }
+
+  void fetch_layer(IncomingBlob& incoming, const std::stop_token& stop) {
+    constexpr std::uint64_t step = 256U << 10;
+    const Descriptor& layer = incoming.blob();
+    const std::string shown = short_id(layer.digest);
+    const auto require = [](bool unpacks) {
+      if (!unpacks) throw UnpackingEnded("the layers can't be unpacked");
+    };
+    std::uint64_t told = 0;
+    fetch_blob(client_, reference_, incoming, [&](std::uint64_t received) {
+      if (stop.stop_requested()) throw Error("the pull has been given up");
+      progress_.bytes(shown, "Downloading", received, layer.size);
+      if (!unpacking_ || (received >= told && received < told + step)) return;
+      told = received;
+      require(unpacking_->arrived(layer.digest, received));
+    });
+    if (unpacking_) require(unpacking_->verified(layer.digest));
+    incoming.adopt(store_);
+    progress_.status(shown, unpacking_ ? "Download complete" : "Pull complete");
+  }
+
+  static std::string short_id(const std::string& digest) { return digest.substr(sizeof("sha256:") - 1, 12); }
 
   bool is_known(const std::string& digest) const {
     try {
@@ -223,6 +283,7 @@ class Puller {
   Platform wanted_;
   RegistryClient client_;
   Staged work_;  ///< From now on what is found present stays; see staging.h.
+  std::unique_ptr<Unpacking> unpacking_;
 };
 
 }  // namespace
@@ -290,7 +351,7 @@ std::string RemoteRepository::manifest(const std::string& digest) {
 }
 
 void RemoteRepository::fetch(ImageStore& store, const Descriptor& blob) {
-  if (!store.has_blob(blob.digest)) fetch_blob(store, *client_, reference_, blob, [](std::uint64_t) {});
+  if (!store.has_blob(blob.digest)) fetch_into(store, *client_, reference_, blob);
 }
 
 }  // namespace sandbox::image

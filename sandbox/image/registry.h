@@ -1,6 +1,9 @@
 // Registry client: distribution-spec pull over libcurl (loaded when first needed).
 #pragma once
 
+#include <functional>
+#include <map>
+#include <memory>
 #include <string>
 
 #include "sandbox/image/image_store.h"
@@ -8,13 +11,19 @@
 
 namespace sandbox::image {
 
+class Unpacking;
+
 struct PullOptions {
   std::string platform;  ///< "linux/amd64"; empty: this host's.
   Progress* progress = nullptr;  ///< Borrowed; none: silence.
+  /// Starts to unpack the layers of a new image while their blobs come into the files `arriving`, by digest. Without
+  /// this function they are not unpacked.
+  std::function<std::unique_ptr<Unpacking>(const Image& image, const std::map<std::string, std::string>& arriving)>
+      unpack = {};
 };
 
 /// Fetches manifest, config and missing layers, several at once, verifies every digest and size while streaming,
-/// records the name. Returns the manifest digest. Mirrors are asked before the registry itself (registries_conf.h).
+/// unpacks meanwhile, records the name. Returns the manifest digest. Mirrors are asked before the registry itself (registries_conf.h).
 /// Throws NotFound, Error.
 std::string pull(ImageStore& store, const Reference& reference, const PullOptions& options);
 

@@ -6,16 +6,16 @@
 //
 // A layer is complete when its name exists: it is applied in tmp/, checked against the config's diff id, synced, and
 // renamed into place. Two processes may unpack the same layer; the second finds the name taken and drops its own.
+#include "sandbox/image/unpack.h"
+
 #include <errno.h>
 #include <unistd.h>
 
-#include <algorithm>
-
-#include "fuse-overlay/store/apply.h"
 #include "fuse-overlay/store/tree_digest.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/image/layout.h"
+#include "sandbox/image/unpacking.h"
 
 namespace sandbox::image {
 namespace {
@@ -29,7 +29,8 @@ bool is_own(const std::string& fs) {
   return status && status->st_uid == ::geteuid();
 }
 
-/// The unpacked layer's fs directory in the own or an additional store; empty when nowhere.
+}  // namespace
+
 std::string find_unpacked(const Places& places, const std::string& hex, bool range) {
   std::vector<std::string> stores = {places.data};
   stores.insert(stores.end(), places.additional_stores.begin(), places.additional_stores.end());
@@ -44,8 +45,7 @@ std::string find_unpacked(const Places& places, const std::string& hex, bool ran
   return {};
 }
 
-/// The layer's blob in the image's layout, or in the own one.
-Fd open_blob(const Places& places, const Image& image, const std::string& digest) {
+Fd open_layer_blob(const Places& places, const Image& image, const std::string& digest) {
   if (auto fd = sys::openat(AT_FDCWD, blob_in(own_layout(places), digest).c_str(), O_RDONLY)) return std::move(*fd);
   const std::string path = blob_in(image.layout, digest);
   auto fd = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY);
@@ -53,8 +53,7 @@ Fd open_blob(const Places& places, const Image& image, const std::string& digest
   return std::move(fd) | or_throw("opening layer '{}'", path);
 }
 
-/// Fills the new directory `staging`.
-void unpack(int blob, const std::string& staging, const std::string& diff_id, const overlay::ApplyOptions& options) {
+void fill_layer(int blob, const std::string& staging, const std::string& diff_id, const overlay::ApplyOptions& options) {
   const std::string fs = staging + "/fs";
   sys::mkdirat(AT_FDCWD, fs.c_str(), 0755) | or_throw("creating '{}'", fs);
   const Fd dir = sys::openat(AT_FDCWD, fs.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", fs);
@@ -76,39 +75,51 @@ void unpack(int blob, const std::string& staging, const std::string& diff_id, co
                       {"entries", applied.entries},
                       {"own_ids", own_ids},
                       {"tree", overlay::tree_digest(dir.get(), overlay::DigestOf::metadata, own_ids)}});
-  sys::syncfs(dir.get()) | or_throw("syncing '{}'", fs);
 }
+
+namespace {
 
 /// See ImageStore::unpack_layer. `content`: see overlay::ApplyOptions.
 void unpack_one(const Places& places, const Image& image, std::size_t number, const std::string& staging,
                 const userns::KeptNamespace* range, int content) {
-  const std::vector<std::string> chain = chain_ids(image.diff_ids);
-  overlay::ApplyOptions options{.change_owner = range != nullptr, .content = content};
-  for (std::size_t below = number; below > 0; --below) {
-    options.lower.push_back(find_unpacked(places, chain[below - 1].substr(7), range != nullptr));
-  }
-  const Fd blob = open_blob(places, image, image.layers.at(number).digest);
+  const auto lower = [&] {
+    const std::vector<std::string> chain = chain_ids(image.diff_ids);
+    std::vector<std::string> directories;
+    for (std::size_t below = number; below > 0; --below) {
+      directories.push_back(find_unpacked(places, chain[below - 1].substr(7), range != nullptr));
+    }
+    return directories;
+  };
+  const overlay::ApplyOptions options{.change_owner = range != nullptr, .lower = lower, .content = content};
+  const Fd blob = open_layer_blob(places, image, image.layers.at(number).digest);
   sys::mkdirat(AT_FDCWD, staging.c_str(), 0700) | or_throw("creating '{}'", staging);
-  const auto fill = [&] { unpack(blob.get(), staging, image.diff_ids[number], options); };
+  const auto fill = [&] { fill_layer(blob.get(), staging, image.diff_ids[number], options); };
   if (range != nullptr) userns::run_in_namespace(range->user_ns.get(), fill);
   else fill();
 }
 
-/// Gives the finished layer its name. Returns its directory.
-std::string publish(const Places& places, const std::string& staging, const std::string& hex) {
+}  // namespace
+
+std::string publish_layer(const Places& places, const std::string& staging, const std::string& hex) {
   const Json meta = parse_json(read_file(staging + "/meta.json"), "meta.json");
-  const std::string layers = places.data + "/layers";
-  const std::string target = fmt::format("{}/{}{}", layers, hex, meta.at("own_ids").get<bool>() ? ids_suffix : "");
+  const std::string target = fmt::format("{}/layers/{}{}", places.data, hex, meta.at("own_ids").get<bool>() ? ids_suffix : "");
   if (auto renamed = sys::renameat2(AT_FDCWD, staging.c_str(), AT_FDCWD, target.c_str()); !renamed) {
     if (renamed.error().value == EEXIST || renamed.error().value == ENOTEMPTY) return target;
     throw SysError(renamed.error(), fmt::format("moving a layer to '{}'", target));
   }
-  const Fd dir = sys::openat(AT_FDCWD, layers.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", layers);
-  sys::fsync(dir.get()) | or_throw("syncing '{}'", layers);
   return target;
 }
 
-}  // namespace
+void sync_files(const std::string& path) {
+  const Fd directory = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", path);
+  sys::syncfs(directory.get()) | or_throw("syncing '{}'", path);
+}
+
+void sync_names(const Places& places) {
+  const std::string layers = places.data + "/layers";
+  const Fd dir = sys::openat(AT_FDCWD, layers.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", layers);
+  sys::fsync(dir.get()) | or_throw("syncing '{}'", layers);
+}
 
 void require_present(const std::vector<std::string>& directories) {
   for (const std::string& directory : directories) {
@@ -129,30 +140,20 @@ void take_unpacked(const Places& places, const Image& image, const std::string& 
   const Staged staging = ImageStore(places).stage();
   const Fd content = sys::openat(AT_FDCWD, upper.c_str(), O_PATH | O_DIRECTORY) | or_throw("opening '{}'", upper);
   unpack_one(places, image, image.layers.size() - 1, staging.path(), range, content.get());
-  (void)publish(places, staging.path(), hex);
+  sync_files(staging.path());
+  (void)publish_layer(places, staging.path(), hex);
+  sync_names(places);
 }
 
 std::vector<std::string> ImageStore::ensure_unpacked(const Image& image, const userns::KeptNamespace* range) {
-  const std::vector<std::string> chain = chain_ids(image.diff_ids);
-  std::vector<std::string> directories;
-  for (std::size_t i = 0; i < chain.size(); ++i) {
-    const std::string hex = chain[i].substr(7);
-    std::string fs = find_unpacked(places_, hex, range != nullptr);
-    if (fs.empty()) {
-      prepare_store(places_);
-      const Staged staging = stage();
-      try {
-        unpack_layer(image, i, staging.path(), range);
-      } catch (const Error&) {
-        require_present(directories);  // those below it are looked at while it is applied
-        throw;
-      }
-      fs = publish(places_, staging.path(), hex) + "/fs";
-    }
-    directories.push_back(std::move(fs));
+  Unpacking unpacking(*this, places_, image, range);
+  try {
+    unpacking.wait();
+  } catch (const Error&) {
+    require_present(unpacking.found());  // those below are looked at while a layer is unpacked
+    throw;
   }
-  std::ranges::reverse(directories);
-  return directories;
+  return unpacking.publish();
 }
 
 }  // namespace sandbox::image

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import pathlib
 import subprocess
 import tarfile
@@ -13,6 +14,7 @@ import unittest
 import registry_server
 from image_archive import directory, entry, link, tools
 from registry_case import RegistryCase
+from sandbox_case import has_range
 
 OCI = "application/vnd.oci.image."
 NOBODY = b"\xff\xff\xff\xff"  # the id of an entry that has none (acl(5), as the kernel stores it)
@@ -28,6 +30,9 @@ KINDS = tools("stat") + [
     entry("d/\udcff\udcfe", "no UTF-8"), entry("d/other", "o", uid=2**31 + 7, gid=2**32 - 3),
     entry("d/tagged", "t", pax_headers={"SCHILY.xattr.user.tag": "a\nb"}),
     entry("d/listed", "l", pax_headers={"SCHILY.xattr.system.posix_acl_access": ACL}),
+    entry("d/half", "h", pax_headers={"mtime": "-1.5"}),
+    entry("d/kept", "k", uid=7, mode=0o640,
+          pax_headers={"SCHILY.acl.access": "user::rw-,user:1000:r--,group::r--,mask::r--,other::---"}),
     entry("d/able", "c", pax_headers={"SCHILY.xattr.security.capability": CAPABILITY}),
 ]
 GONE = [entry("d/.wh.listed"), directory("e"), entry("e/.wh..wh..opq")]
@@ -125,6 +130,28 @@ class Circle(CircleCase):
         for file in pathlib.Path(self.data).glob("layers/*/owners.json"):
             records.update(json.loads(file.read_text()))
         self.assertEqual(records["d/other"][:2], [2**31 + 7, 2**32 - 3])
+        half, = pathlib.Path(self.data).glob("layers/*/fs/d/half")
+        self.assertEqual(half.stat().st_mtime_ns, -1_500_000_000)
+
+    @unittest.skipUnless(has_range(), "with one id, lists would name other users of this machine")
+    def test_access_lists_are_on_disk_and_stay_with_what_a_container_changes(self):
+        self.make(packed(KINDS))
+        self.assertEqual(self.ok("pull", f"oci:{self.layout}:image"), "image:latest\n")
+        self.ok("run", "--name", "box", "image", "sh", "-c", "echo more >>/d/kept; echo more >>/d/listed")
+        fs, = pathlib.Path(self.data).glob("layers/*/fs")
+        self.assertEqual(os.listxattr(fs / "d/kept"), ["system.posix_acl_access"])
+        self.assertEqual(len(os.getxattr(fs / "d/listed", "system.posix_acl_access")), len(ACL.encode("utf-8", "surrogateescape")))
+        self.ok("commit", "box", "changed")
+        self.ok("push", "changed", f"oci:{self.home}/changed:image")
+        found = {}
+        for blob in pathlib.Path(self.home + "/changed/blobs/sha256").iterdir():
+            if blob.read_bytes()[:2] != b"\x1f\x8b":
+                continue
+            with tarfile.open(blob, errors="surrogateescape") as archive:
+                found.update({info.name: info.pax_headers for info in archive if "posix_acl" in str(info.pax_headers)})
+        key = "SCHILY.xattr.system.posix_acl_access"
+        for name in ("d/kept", "d/listed"):
+            self.assertEqual(found[name][key], ACL, name)
 
 
 if __name__ == "__main__":

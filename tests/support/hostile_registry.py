@@ -11,7 +11,7 @@ needs a password), redirect-loop, not-found, no-blob, search (Docker Hub's), end
 and of tags has a next one), token, token-elsewhere (realm is --realm), token-loop (no token is good enough),
 token-redirect (the token server sends to itself), endless-token, basic, both, bad-type, nested-index, slow,
 token-login (the token server wants "user" and "secret", or "refresh me"), flaky (every request fails twice with 503),
-artifact, inject (a token with a line break).
+artifact, inject (a token with a line break), wrong-diff-id (in the config).
 """
 import argparse
 import gzip
@@ -51,8 +51,9 @@ def make_image():
             info.size = 700000
             tar.addfile(info, io.BytesIO(random.Random(1).randbytes(info.size)))
     layer = gzip.compress(buffer.getvalue(), mtime=0)
+    plain = digest(b"something else" if args.mode == "wrong-diff-id" else buffer.getvalue())
     config = json.dumps({"architecture": "amd64", "os": "linux", "config": {},
-                         "rootfs": {"type": "layers", "diff_ids": [digest(buffer.getvalue())]}}).encode()
+                         "rootfs": {"type": "layers", "diff_ids": [plain]}}).encode()
     config_type = "application/vnd.helm.config.v1+json" if args.mode == "artifact" else OCI + "config.v1+json"
     manifest = {"schemaVersion": 2, "mediaType": OCI + "manifest.v1+json", "config": descriptor(config, config_type),
                 "layers": [descriptor(layer, OCI + "layer.v1.tar+gzip")]}

@@ -1,9 +1,13 @@
 // `pull`: an image from a registry.
+#include <optional>
+
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/transfer_progress.h"
+#include "sandbox/engine/id_range.h"
 #include "sandbox/image/place.h"
 #include "sandbox/image/registry.h"
+#include "sandbox/image/unpacking.h"
 
 namespace sandbox::cli {
 namespace {
@@ -27,7 +31,12 @@ int run(const Arguments& arguments) {
   image::ImageStore store(places);
   std::string text = arguments.positional[0];
   const auto progress = transfer_progress(arguments.flag("quiet"));
-  const image::PullOptions options{arguments.text("platform"), progress.get()};
+  std::optional<engine::FoundRange> range;  // of several images, found once
+  const auto unpack = [&](const image::Image& image, const image::Unpacking::Arriving& arriving) {
+    if (!range) range = engine::find_id_range(places);
+    return std::make_unique<image::Unpacking>(store, places, image, range->kept ? &*range->kept : nullptr, arriving);
+  };
+  const image::PullOptions options{arguments.text("platform"), progress.get(), unpack};
   if (const auto place = image::parse_place(text)) {
     text = place->name;
     if (place->kind != image::Place::Kind::registry) {

@@ -14,7 +14,7 @@ namespace {
 class Numbers {
  public:
   explicit Numbers(int end) : end_(end) {}
-  std::size_t operator()(std::span<std::byte> block) {
+  std::size_t operator()(std::span<std::byte> block, const std::stop_token& = {}) {
     if (next_ == end_) return 0;
     std::memcpy(block.data(), &next_, sizeof next_);
     ++next_;
@@ -40,7 +40,7 @@ TEST_CASE("blocks come in their order, and then the end, as often as it is asked
 }
 
 TEST_CASE("an error comes behind the blocks that were made before it") {
-  ReadAhead ahead([numbers = Numbers(10)](std::span<std::byte> block) mutable {
+  ReadAhead ahead([numbers = Numbers(10)](std::span<std::byte> block, const std::stop_token&) mutable {
     const std::size_t size = numbers(block);
     return size > 0 ? size : throw InvalidInput("damaged");
   });
@@ -52,12 +52,12 @@ TEST_CASE("an error comes behind the blocks that were made before it") {
 TEST_CASE("who leaves before the end ends the thread, which is never far ahead") {
   std::atomic<int> made = 0;
   {
-    ReadAhead ahead([&](std::span<std::byte>) -> std::size_t { return static_cast<std::size_t>(++made); });
+    ReadAhead ahead([&](std::span<std::byte>, const std::stop_token&) -> std::size_t { return static_cast<std::size_t>(++made); });
     for (std::size_t i = 1; i <= 100; ++i) CHECK(ahead.next().size() == i);
     CHECK(made <= 104);
   }
   CHECK(made >= 100);
-  ReadAhead unused([](std::span<std::byte>) -> std::size_t { return 1; });
+  ReadAhead unused([](std::span<std::byte>, const std::stop_token&) -> std::size_t { return 1; });
 }
 
 }  // namespace

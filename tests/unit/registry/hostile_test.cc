@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "registry_fixture.h"
 #include "sandbox/base/digest.h"
@@ -42,6 +43,33 @@ TEST_CASE("an image is pulled with docker's lines, and a second pull fetches no 
   CHECK(registry.lines[3] == "Status: Image is up to date for " + registry.reference.registry + "/x:latest");
 }
 
+TEST_CASE("a layer is unpacked while it comes, also after a cut, and has its name when the image has") {
+  for (const char* mode : {"ok", "cut"}) {
+    CAPTURE(mode);
+    Hostile registry(mode);
+    registry.unpacks = true;
+    registry.pull();
+    CHECK(registry.files_in_store() == 3);
+    REQUIRE(registry.lines.size() == 6);
+    CHECK(registry.lines[2].ends_with(": Download complete"));
+    CHECK(registry.lines[3].ends_with(": Pull complete"));
+    ImageStore store(testing::places_below(registry.dir.path()));
+    const Image image = store.find(registry.reference.canonical());
+    const std::string layer = registry.dir.path() + "/data/layers/" + image.diff_ids[0].substr(7);
+    CHECK(read_file(layer + "/fs/hello") == "hello");
+    CHECK(store.ensure_unpacked(image, nullptr).at(0) == layer + "/fs");
+  }
+}
+
+TEST_CASE("a layer that is not that of the config is refused, and nothing of it stays") {
+  Hostile registry("wrong-diff-id");
+  registry.unpacks = true;
+  has(registry.pull_error(), "a layer's content has digest");
+  CHECK(std::filesystem::is_empty(registry.dir.path() + "/data/layers"));
+  CHECK(std::filesystem::is_empty(registry.dir.path() + "/data/tmp"));
+  CHECK(ImageStore(testing::places_below(registry.dir.path())).list().empty());
+}
+
 TEST_CASE("a blob that is not what its descriptor says is refused and leaves no file") {
   struct Lie {
     const char* mode;
@@ -52,10 +80,14 @@ TEST_CASE("a blob that is not what its descriptor says is refused and leaves no 
                          Lie{"endless", "is longer than"}, Lie{"no-blob", "not found in registry"},
                          Lie{"huge", "bytes, not the"},
                          Lie{"redirect-loop", "more than 5 redirects"}}) {
-    CAPTURE(lie.mode);
-    Hostile registry(lie.mode);
-    has(registry.pull_error(), lie.message);
-    CHECK(registry.files_in_store() <= 1);  // The config was true.
+    for (const bool unpacks : {false, true}) {
+      CAPTURE(lie.mode);
+      Hostile registry(lie.mode);
+      registry.unpacks = unpacks;
+      has(registry.pull_error(), lie.message);
+      CHECK(registry.files_in_store() <= 1);  // The config was true.
+      CHECK(std::filesystem::is_empty(registry.dir.path() + "/data/layers"));
+    }
   }
 }
 

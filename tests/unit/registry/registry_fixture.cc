@@ -12,6 +12,7 @@
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
+#include "sandbox/image/unpacking.h"
 
 using namespace sandbox::image;
 
@@ -72,7 +73,13 @@ std::string Hostile::pull(const std::string& digest) {
   ImageStore store(places);
   reference.digest = digest;
   LineProgress progress([&](const std::string& line) { lines.push_back(line); });
-  return image::pull(store, reference, {"linux/amd64", &progress});
+  PullOptions options{"linux/amd64", &progress};
+  if (unpacks) {
+    options.unpack = [&](const Image& image, const Unpacking::Arriving& arriving) {
+      return std::make_unique<Unpacking>(store, places, image, nullptr, arriving);
+    };
+  }
+  return image::pull(store, reference, options);
 }
 
 std::string Hostile::pull_error(const std::string& digest) {

@@ -40,6 +40,7 @@ class Hostile {
   std::string port;
   image::Reference reference;
   std::vector<std::string> lines;  ///< Progress.
+  bool unpacks = false;
 
  private:
   Server server_;
