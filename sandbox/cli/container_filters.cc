@@ -1,4 +1,4 @@
-// See container_filters.h. Pure.
+// See container_filters.h. Pure, but for the last.
 #include "sandbox/cli/container_filters.h"
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 #include "sandbox/cli/container_listing.h"
 #include "sandbox/cli/mount_points.h"
 #include "sandbox/cli/table.h"
+#include "sandbox/container/restart_policy.h"
 #include "sandbox/engine/ports.h"
 
 namespace sandbox::cli {
@@ -120,6 +121,18 @@ bool has_health(const Container& one, const std::string& text) {
   return text == (health.empty() ? "none" : health);
 }
 
+std::string_view restart_word(const Container& one) {
+  return words_of(one.spec.restart.when)[static_cast<std::size_t>(one.spec.restart.when)];
+}
+
+bool starts_on_boot(const Container& one) { return container::should_start_on_boot(one.spec.restart, one.state); }
+
+bool is_yes(const std::string& name, const std::string& text) {
+  if (text == "true" || text == "1") return true;
+  if (text == "false" || text == "0") return false;
+  throw UsageError(fmt::format("invalid filter '{}={}'", name, text));
+}
+
 bool fits(const Filters& filters, const FilterContext& context, const Container& one) {
   const std::string slashed = "/" + one.spec.name;
   return filters.any("id", [&](const auto& value) { return begins(one.spec.id, value); }) &&
@@ -133,6 +146,9 @@ bool fits(const Filters& filters, const FilterContext& context, const Container&
          filters.any("volume", [&](const auto& value) { return has_mounted(one, value); }) &&
          filters.any("network", [&](const auto& value) { return is_on_network(one, value); }) &&
          filters.any("ancestor", [&](const auto& value) { return comes_from(context, one, value); }) &&
+         filters.any("restart-policy", [&](const auto& value) { return value == restart_word(one); }) &&
+         filters.any("should-start-on-boot",
+                     [&](const auto& value) { return is_yes("should-start-on-boot", value) == starts_on_boot(one); }) &&
          filters.any("health", [&](const auto& value) { return has_health(one, value); });
 }
 
@@ -152,6 +168,15 @@ std::vector<Container> filtered(const Filters& filters, const FilterContext& con
     if (fits(filters, context, context.all[i])) passed.push_back(context.all[i]);
   }
   return passed;
+}
+
+std::vector<Container> filtered(const Filters& filters, const Places& places) {
+  FilterContext context{container::ContainerStore(places).list_swept(), {}};
+  std::erase_if(context.all, [](const auto& one) { return one.spec.owner.pid != 0; });
+  if (!filters.values("ancestor").empty() || !filters.values("expose").empty()) {
+    context.images = image::ImageStore(places).list();
+  }
+  return filtered(filters, context);
 }
 
 }  // namespace sandbox::cli

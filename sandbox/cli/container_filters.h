@@ -10,8 +10,8 @@
 namespace sandbox::cli {
 
 inline constexpr std::string_view kContainerFilters[] = {
-    "ancestor", "before",  "exited",  "expose", "health", "id",    "label",
-    "name",     "network", "publish", "since",  "status", "volume"};
+    "ancestor", "before",  "exited",         "expose", "health",               "id",     "label",
+    "name",     "network", "publish", "restart-policy", "should-start-on-boot", "since", "status", "volume"};
 
 /// What the filters need to know besides the containers.
 struct FilterContext {
@@ -25,5 +25,8 @@ bool asks_for_all(const Filters& filters);
 /// Those of `context.all` that pass, in their order. Throws UsageError for a value that the filter can't have, NotFound
 /// for a container that "before" or "since" names.
 std::vector<container::Container> filtered(const Filters& filters, const FilterContext& context);
+
+/// Those of the store that pass, newest first, without the steps of builds. Reads what the filters look at.
+std::vector<container::Container> filtered(const Filters& filters, const Places& places);
 
 }  // namespace sandbox::cli

@@ -33,4 +33,10 @@ std::optional<std::chrono::milliseconds> Restarts::after(const RestartPolicy& po
   return pause_;
 }
 
+bool should_start_on_boot(const RestartPolicy& policy, const State& state) {
+  if (is_up(state) || state.started == 0) return false;
+  if (policy.when == RestartWhen::unless_stopped) return !state.stop_asked;
+  return policy.when == RestartWhen::always;
+}
+
 }  // namespace sandbox::container

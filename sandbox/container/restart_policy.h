@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "sandbox/container/spec.h"
+#include "sandbox/container/state.h"
 
 namespace sandbox::container {
 
@@ -20,5 +21,9 @@ class Restarts {
   std::chrono::milliseconds pause_{};
   int count_ = 0;
 };
+
+/// Whether the policy has a container that has been up start when the machine has been restarted: always, or if nobody
+/// had stopped it.
+bool should_start_on_boot(const RestartPolicy& policy, const State& state);
 
 }  // namespace sandbox::container

@@ -12,7 +12,7 @@
 namespace sandbox::container {
 namespace {
 
-constexpr int kVersion = 2;
+constexpr int kVersion = 3;
 
 }  // namespace
 
@@ -43,6 +43,7 @@ void describe(A& field, Described<State> auto& state) {
   field.since(2, "restart_count", state.restart_count);
   field.since(2, "boot", state.boot);
   field.since(2, "health", state.health);
+  field.since(3, "stop_asked", state.stop_asked);
 }
 
 void answer_for(State& state) {

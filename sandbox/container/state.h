@@ -29,6 +29,7 @@ struct State {
   bool paused = false;                 ///< Running, but frozen.
   int restart_count = 0;               ///< Since somebody has started it.
   Health health = Health::none;        ///< By its last checks.
+  bool stop_asked = false;             ///< Somebody has had it end, so a restarted machine doesn't start it.
   std::string boot;                    ///< boot_id (random(4)) of the machine when it was started; empty: not known.
 };
 

@@ -80,7 +80,7 @@ void Supervisor::handle(const std::shared_ptr<Connection>& client, const Frame& 
 /// As Docker: who is asked to end must be able to, and does not come back.
 void Supervisor::end_asked(int signal) {
   if (signal != SIGKILL && signal != container_.spec.stop_signal) return;
-  stopped_ = true;
+  stopped_ = state_.stop_asked = true;
   if (state_.paused) freeze(false);
 }
 

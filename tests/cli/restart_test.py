@@ -106,6 +106,43 @@ class Restart(SandboxCase):
         with open(path, "w", encoding="utf-8") as file:
             json.dump(state, file)
 
+    def test_after_a_restart_of_the_machine_those_are_started_that_should_be(self):
+        policies = {"always": "always", "stopped-always": "always", "unless": "unless-stopped",
+                    "stopped-unless": "unless-stopped", "failure": "on-failure", "none": "no"}
+        for name, policy in policies.items():
+            self.ok("run", "-d", "--name", name, *WORDS, "--restart", policy, "busybox", "sleep", "1000")
+        self.ok("create", "--name", "new", "--restart", "always", "busybox", "sleep", "1000")
+        self.ok("stop", "-t", "0", "stopped-always", "stopped-unless")
+        for pid in self.helpers("sbx:supervisor"):
+            os.kill(pid, signal.SIGKILL)
+        self.assertTrue(eventually(lambda: not self.descendants()))
+        for name in os.listdir(self.data + "/containers"):
+            path = f"{self.data}/containers/{name}/state.json"
+            if os.path.exists(path):
+                with open(path, encoding="utf-8") as file:
+                    state = json.load(file)
+                with open(path, "w", encoding="utf-8") as file:
+                    json.dump(dict(state, boot="another"), file)
+        self.assertEqual(self.ok("ps", "-q"), "")
+        started = self.ok("start", "--all", "--filter", "should-start-on-boot=true").split()
+        self.assertEqual(sorted(started), ["always", "stopped-always", "unless"])
+        self.assertEqual(sorted(self.ok("ps", "--format", "{{.Names}}").split()), sorted(started))
+        self.assertEqual(self.ok("start", "--all", "--filter", "should-start-on-boot=true"), "")
+        self.assertEqual(self.ok("start", "--all", "--filter", "restart-policy=on-failure"), "failure\n")
+        for words, message in ((("--all", "box"), "either start all"), (("--filter", "id=1"), "--filter needs --all"),
+                               (("--all", "-a"), "in the background"), ((), "requires at least 1 argument"),
+                               (("--all", "--filter", "should-start-on-boot=x"), "invalid filter")):
+            self.assertIn(message, self.sandbox("start", *words).stderr)
+
+    def test_one_that_a_signal_to_its_supervisor_has_ended_is_started_again(self):
+        """A machine that goes down in order has all processes end; that is nobody's wish about this container."""
+        self.start("--restart", "unless-stopped", script="trap 'exit 0' TERM; echo run; while :; do sleep 0.1; done")
+        self.assertTrue(eventually(lambda: self.runs() == 1))
+        for pid in self.helpers("sbx:supervisor"):
+            os.kill(pid, signal.SIGTERM)
+        self.assertTrue(eventually(lambda: self.status() == "exited"))
+        self.assertEqual(self.ok("start", "--all", "--filter", "should-start-on-boot=true"), "box\n")
+
     def test_words(self):
         for words, message in ((("--restart", "often"), "invalid restart policy: unknown policy 'often'"),
                                (("--restart", "always:3"), "maximum retry count can only be used with 'on-failure'"),

@@ -57,12 +57,7 @@ std::string format_of(const Arguments& arguments) {
 
 std::vector<container::Container> selected(const Places& places, const Arguments& arguments) {
   const Filters filters(arguments, kContainerFilters);
-  FilterContext context{container::ContainerStore(places).list_swept(), {}};
-  std::erase_if(context.all, [](const auto& one) { return one.spec.owner.pid != 0; });  // a step of a build
-  if (!filters.values("ancestor").empty() || !filters.values("expose").empty()) {
-    context.images = image::ImageStore(places).list();
-  }
-  auto containers = filtered(filters, context);
+  auto containers = filtered(filters, places);
   const int count = newest(arguments);
   if (!arguments.flag("all") && count < 0 && !asks_for_all(filters)) {
     std::erase_if(containers, [](const auto& one) { return !container::is_up(one.state); });

@@ -34,6 +34,20 @@ TEST_CASE("pauses double to a minute, and begin anew after a good run") {
   CHECK(restarts.after(policy, 1, 0s, false) == 60s);
 }
 
+TEST_CASE("a restarted machine starts what is always to run, and what nobody had stopped") {
+  const State cut_off{.status = Status::exited, .started = 1}, stopped{.status = Status::exited, .started = 1, .stop_asked = true};
+  const State never_started{.status = Status::created}, up{.status = Status::running, .started = 1};
+  const auto should = [](RestartWhen when, const State& state) { return should_start_on_boot({when, 0}, state); };
+  CHECK(should(RestartWhen::always, cut_off));
+  CHECK(should(RestartWhen::always, stopped));
+  CHECK(should(RestartWhen::unless_stopped, cut_off));
+  CHECK_FALSE(should(RestartWhen::unless_stopped, stopped));
+  CHECK_FALSE(should(RestartWhen::on_failure, cut_off));
+  CHECK_FALSE(should(RestartWhen::no, cut_off));
+  CHECK_FALSE(should(RestartWhen::always, never_started));
+  CHECK_FALSE(should(RestartWhen::always, up));
+}
+
 TEST_CASE("who was asked to end does not come back") {
   for (const RestartWhen when : {RestartWhen::always, RestartWhen::unless_stopped, RestartWhen::on_failure}) {
     const RestartPolicy policy{when, 0};
