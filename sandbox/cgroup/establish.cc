@@ -74,9 +74,9 @@ std::vector<Setting> applicable(const std::vector<Setting>& settings, const Choi
 }
 
 ContainerCgroup make(std::string_view id, const std::string& base, const std::vector<Setting>& settings,
-                     const std::function<void(const std::string&)>& record) {
+                     const std::vector<std::string>& controllers, const std::function<void(const std::string&)>& record) {
   const std::string path = base + "/" + cgroup_name(id);
-  if (!settings.empty()) enable_controllers(base, controllers_of(settings));
+  if (!controllers.empty()) enable_controllers(base, controllers);
   record(path);
   ContainerCgroup made(path, settings);
   // Below the root of a threaded subtree no process can start (cgroups(7), "Thread mode").
@@ -87,20 +87,25 @@ ContainerCgroup make(std::string_view id, const std::string& base, const std::ve
   return made;
 }
 
-Established climb_and_make(std::string_view id, const std::vector<Setting>& settings, bool best_effort,
+Established climb_and_make(std::string_view id, const std::vector<Setting>& settings, bool best_effort, Own own,
                            const std::function<void(const std::string&)>& record) {
   Established result;
   Surroundings surroundings = survey();
-  const Choice first = choose(surroundings, settings);
+  const Choice first = choose(surroundings, settings, own);
   if (first.rung != Rung::none) surroundings = climb(first, std::move(surroundings), id);
-  const Choice choice = choose(surroundings, settings);
+  const Choice choice = choose(surroundings, settings, own);
+  if (own == Own::needed && choice.rung == Rung::none) {
+    throw Unsupported(fmt::format("--systemd: {}", choice.reason), choice.hint);
+  }
   if (!choice.missing.empty() && !best_effort) throw Unsupported(choice.reason, choice.hint);
   for (const Setting& setting : choice.missing) {
     if (!setting.optional)
       result.warnings.push_back(fmt::format("{} is not applied: {}", setting.option, choice.reason));
   }
-  if (choice.rung != Rung::none)
-    result.cgroup.emplace(make(id, surroundings.directory, applicable(settings, choice), record));
+  if (choice.rung == Rung::none) return result;
+  const std::vector<Setting> applied = applicable(settings, choice);
+  const auto controllers = own == Own::needed ? surroundings.controllers : controllers_of(applied);
+  result.cgroup.emplace(make(id, surroundings.directory, applied, controllers, record));
   return result;
 }
 
@@ -131,12 +136,14 @@ void enable_controllers(const std::string& base, const std::vector<std::string>&
   std::move(enabled) | or_throw("enabling '{}' in '{}'", words, base + kSubtreeControl);
 }
 
-Established establish(std::string_view id, const Limits& limits, bool best_effort,
+Established establish(std::string_view id, const Limits& limits, bool best_effort, Own own,
                       const std::function<void(const std::string&)>& record) {
   const std::vector<Setting> settings = plan_settings(limits);
-  if (!settings.empty() && !best_effort) return climb_and_make(id, settings, false, record);
+  if (own == Own::needed || (!settings.empty() && !best_effort)) {
+    return climb_and_make(id, settings, best_effort, own, record);
+  }
   try {
-    return climb_and_make(id, settings, best_effort, record);
+    return climb_and_make(id, settings, best_effort, own, record);
   } catch (const Error& error) {
     // Nothing was asked for, or not at any price: the container shares our cgroup.
     Established result;

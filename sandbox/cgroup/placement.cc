@@ -81,12 +81,12 @@ void explain_controllers(Choice& choice) {
 
 }  // namespace
 
-Choice choose(const Surroundings& surroundings, const std::vector<Setting>& settings) {
+Choice choose(const Surroundings& surroundings, const std::vector<Setting>& settings, Own own) {
   Choice choice;
   if (surroundings.writable) choice = {Rung::delegated, missing_with(surroundings.controllers, settings), {}, {}};
   const bool scope =
       surroundings.layout == Layout::unified && !surroundings.manager_bus.empty() && surroundings.batch_job.empty();
-  if (scope && !settings.empty()) {
+  if (scope && (own == Own::needed || !settings.empty())) {
     auto missing = missing_with(surroundings.manager_controllers, settings);
     if (choice.rung == Rung::none || missing.size() <= choice.missing.size()) {
       choice = {Rung::scope, std::move(missing), {}, {}};

@@ -38,8 +38,12 @@ struct Choice {
   std::string reason, hint;      ///< Of the missing ones, or of rung none.
 };
 
-/// The best rung for `settings`. Without any only a delegated subtree is used, as it costs nothing.
-Choice choose(const Surroundings& surroundings, const std::vector<Setting>& settings);
+/// Whether a container has to have a cgroup of its own even without limits.
+enum class Own { welcome, needed };
+
+/// The best rung for `settings`. Without any, and where none is needed, only a delegated subtree is used, as it costs
+/// nothing.
+Choice choose(const Surroundings& surroundings, const std::vector<Setting>& settings, Own own = Own::welcome);
 
 /// The path behind "0::" of proc_pid_cgroup(5); none: no cgroup v2.
 std::optional<std::string> unified_path(std::string_view proc_cgroup);

@@ -55,12 +55,33 @@ Supervisor::Supervisor(const Places& places, Container container, const std::sha
       log_(log_sink(container_)),
       clients_(first) {}
 
+namespace {
+
+/// Whether those in there may write to the cgroup that they are in: it must not be ours.
+bool divides_cgroup(const userns::LaunchPlan& plan) {
+  return std::ranges::any_of(plan.mounts, [](const userns::MountOp& mount) {
+    return mount.kind == userns::MountKind::cgroup2 && !mount.read_only;
+  });
+}
+
+}  // namespace
+
 void Supervisor::enter_cgroup() {
   const Spec& spec = container_.spec;
-  auto established = cgroup::establish(spec.id, spec.limits, spec.limits_best_effort,
+  const auto own = divides_cgroup(spec.plan) ? cgroup::Own::needed : cgroup::Own::welcome;
+  auto established = cgroup::establish(spec.id, spec.limits, spec.limits_best_effort, own,
                                        [&](const std::string& path) { record_cgroup(container_, path); });
   for (const auto& warning : established.warnings) clients_.first()->queue(FrameType::stderr_data, "WARNING: " + warning + "\n");
   if (established.cgroup) cgroup_.emplace(std::move(*established.cgroup));
+}
+
+std::optional<cgroup::Directory> Supervisor::cgroup_beside() const {
+  if (!cgroup_) return {};
+  const auto path = cgroup::unified_path(read_file(fmt::format("/proc/{}/cgroup", main_->pid())));
+  const std::string own = "/" + cgroup::cgroup_name(container_.spec.id);
+  const auto found = path ? path->rfind(own) : std::string::npos;
+  if (found == std::string::npos) return {};
+  return cgroup::Directory::find(cgroup_->path() + path->substr(found + own.size()));
 }
 
 void Supervisor::leave_cgroup() {

@@ -49,7 +49,8 @@ void Supervisor::start_check(Clock::time_point now) {
     process.argv = container_.spec.health.argv;
     process.terminal = false;
     process.init = false;
-    auto launched = userns::join(main_->launched().pidfd(), process, stdio.child(), {cgroup_fd(), {}});
+    const auto beside = cgroup_beside();
+    auto launched = userns::join(main_->launched().pidfd(), process, stdio.child(), {beside ? beside->fd() : -1, {}});
     launched.start(take_listener(process));
     check_->process = std::make_unique<Process>(std::move(launched), std::move(stdio));
   } catch (const Error& error) {

@@ -12,6 +12,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/identifier.h"
+#include "sandbox/cgroup/survey.h"
 #include "sandbox/container/actions.h"
 #include "sandbox/container/log_sink.h"
 #include "sandbox/container/supervisor.h"
@@ -25,6 +26,7 @@
 #include "sandbox/engine/plan_container.h"
 #include "sandbox/engine/process_options.h"
 #include "sandbox/engine/security.h"
+#include "sandbox/engine/system_container.h"
 #include "sandbox/engine/volumes.h"
 #include "sandbox/image/registry.h"
 #include "sandbox/image/registry_manifest.h"
@@ -147,6 +149,19 @@ std::vector<UserMount> read_inherited(const Places& places, const RunRequest& re
   return inherited;
 }
 
+/// Whether a system is booted. Where that is not said but seen, a machine that can't do it is worth a warning.
+bool decide_system(const PlanInput& input, const Notice& notice) {
+  const SystemMode mode = parse_system_mode(input.request.systemd);
+  if (mode == SystemMode::never || input.request.cgroupns == "host") return false;
+  const std::string program = planned_argv(input).front();
+  if (mode == SystemMode::automatic && !is_init(program)) return false;
+  const cgroup::Choice choice = cgroup::choose(cgroup::survey(), {}, cgroup::Own::needed);
+  if (choice.rung != cgroup::Rung::none) return true;
+  if (mode == SystemMode::always) throw Unsupported(fmt::format("--systemd=always: {}", choice.reason), choice.hint);
+  notice(fmt::format("WARNING: {} gets no cgroup of its own to divide, as systemd needs it: {}", program, choice.reason));
+  return false;
+}
+
 /// What is to be run: of an image, or of a directory (--rootfs).
 Decision decide_on(const Places& places, const RunRequest& request,
                    const std::function<image::Image(const userns::KeptNamespace* range)>& find, const std::string& id,
@@ -196,6 +211,7 @@ Decision decide_on(const Places& places, const RunRequest& request,
       seccomp_filter(security_of(request), planned_capabilities(request), places.data);
   watch.lap("seccomp filter");
   input.inherited = read_inherited(places, request);
+  input.boots_system = decide_system(input, notice);
   std::vector<UserMount> mounts = planned_mounts(input);
   warn_of_devices(mounts, notice);
   return {plan(input), std::move(mounts)};

@@ -14,6 +14,7 @@
 #include "sandbox/engine/process_options.h"
 #include "sandbox/engine/security.h"
 #include "sandbox/engine/storage.h"
+#include "sandbox/engine/system_container.h"
 #include "sandbox/engine/units.h"
 
 namespace sandbox::engine {
@@ -61,27 +62,13 @@ std::vector<std::string> plan_env(const PlanInput& input, const std::string& hos
   std::vector<std::string> env{kPath, "HOSTNAME=" + hostname};
   if (input.request.terminal) env.emplace_back("TERM=xterm");
   env.push_back("HOME=" + input.user.home);
+  if (input.boots_system) std::ranges::move(system_environment(input.id), std::back_inserter(env));
   // The image is a stranger: entries that are no assignments are left out.
   for (const auto& entry : config_strings(input.image, "Env")) {
     if (is_assignment(entry)) set_environment(env, entry);
   }
   for (const auto& entry : input.env) set_environment(env, entry);
   return env;
-}
-
-std::vector<std::string> plan_argv(const PlanInput& input) {
-  const RunRequest& request = input.request;
-  std::vector<std::string> argv, command = request.command;
-  if (request.entrypoint) {
-    // Docker: --entrypoint also drops the image's command, and an empty one drops the entrypoint.
-    if (!request.entrypoint->empty()) argv.push_back(*request.entrypoint);
-  } else {
-    argv = config_strings(input.image, "Entrypoint");
-    if (command.empty()) command = config_strings(input.image, "Cmd");
-  }
-  argv.insert(argv.end(), command.begin(), command.end());
-  if (argv.empty()) throw UsageError("no command specified");
-  return argv;
 }
 
 userns::RootPlan plan_root(const PlanInput& input, const std::string& directory) {
@@ -107,6 +94,10 @@ std::vector<userns::MountOp> plan_mounts(const PlanInput& input, const userns::N
   const RunRequest& request = input.request;
   const auto shm_size = request.shm_size.empty() ? kShmSize : parse_size(request.shm_size);
   auto mounts = default_mounts(namespaces, shm_size);
+  if (input.boots_system) {
+    for (auto& mount : mounts) mount.read_only &= mount.kind != userns::MountKind::cgroup2;
+    std::ranges::move(system_mounts(), std::back_inserter(mounts));
+  }
   for (const char* name : {"resolv.conf", "hostname", "hosts"}) {
     userns::MountOp op;
     op.source = directory + "/" + name;
@@ -123,7 +114,7 @@ std::vector<userns::MountOp> plan_mounts(const PlanInput& input, const userns::N
 userns::ProcessPlan plan_process(const PlanInput& input, const std::string& hostname) {
   const RunRequest& request = input.request;
   userns::ProcessPlan process;
-  process.argv = plan_argv(input);
+  process.argv = planned_argv(input);
   process.env = plan_env(input, hostname);
   process.cwd = request.workdir.empty() ? config_string(input.image, "WorkingDir") : request.workdir;
   if (process.cwd.empty()) process.cwd = "/";
@@ -185,6 +176,21 @@ container::OwnConfig own_config(const PlanInput& input) {
 
 }  // namespace
 
+std::vector<std::string> planned_argv(const PlanInput& input) {
+  const RunRequest& request = input.request;
+  std::vector<std::string> argv, command = request.command;
+  if (request.entrypoint) {
+    // Docker: --entrypoint also drops the image's command, and an empty one drops the entrypoint.
+    if (!request.entrypoint->empty()) argv.push_back(*request.entrypoint);
+  } else {
+    argv = config_strings(input.image, "Entrypoint");
+    if (command.empty()) command = config_strings(input.image, "Cmd");
+  }
+  argv.insert(argv.end(), command.begin(), command.end());
+  if (argv.empty()) throw UsageError("no command specified");
+  return argv;
+}
+
 std::string config_string(const image::Image* image, const char* key) {
   const Json* value = config_value(image, key);
   return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
@@ -209,6 +215,9 @@ void check_request(const RunRequest& request) {
   }
   if ((!request.publish.empty() || request.publish_all) && request.network != "private") {
     throw UsageError(fmt::format("published ports need the private network, not '{}'", request.network));
+  }
+  if (parse_system_mode(request.systemd) == SystemMode::always && request.cgroupns == "host") {
+    throw UsageError("conflicting options: --systemd=always needs a cgroup namespace, and --cgroupns is 'host'");
   }
   parse_storage(request);
   if (!request.limits.empty() && request.limits != "best-effort" && request.limits != "strict") {
@@ -252,6 +261,7 @@ container::Spec plan(const PlanInput& input) {
   spec.auto_remove = request.auto_remove;
   spec.open_stdin = request.interactive;
   std::string signal = request.stop_signal.empty() ? config_string(input.image, "StopSignal") : request.stop_signal;
+  if (input.boots_system) spec.stop_signal = kSystemStopSignal;
   if (!signal.empty()) spec.stop_signal = parse_signal(signal);
   spec.own_config = own_config(input);
   spec.restart = parse_restart_policy(request.restart);

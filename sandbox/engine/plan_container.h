@@ -30,8 +30,12 @@ struct PlanInput {
   cgroup::Limits limits;                ///< What the machine grants.
   std::vector<UserMount> inherited;     ///< Of --volumes-from.
   std::vector<userns::DevicePlan> devices;
+  bool boots_system = false;            ///< See system_container.h.
   bool keeps_groups = false;            ///< The process is in the caller's groups.
 };
+
+/// What is executed. Throws UsageError when there is nothing.
+std::vector<std::string> planned_argv(const PlanInput& input);
 
 /// The image's own words, "" or null when absent or of the wrong type.
 std::string config_string(const image::Image* image, const char* key);

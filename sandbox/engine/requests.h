@@ -42,6 +42,7 @@ struct RunRequest {
   std::vector<std::string> storage_options;  ///< size=10g, inodes=N
   std::string id_emulation;           ///< off, record or full; empty: what the range of ids leaves to do.
   std::string memory, memory_swap, memory_reservation, cpus, cpu_shares, cpuset_cpus, cpuset_mems, pids_limit;
+  std::string systemd;                ///< auto (also empty), always or false
   std::string limits;                 ///< "strict" (also empty) or "best-effort"
   bool read_only = false, init = false, auto_remove = false, detach = false, interactive = false, terminal = false;
   bool print_plan = false, timings = false;

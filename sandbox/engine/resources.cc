@@ -26,7 +26,8 @@ const char* name_of(cgroup::Rung rung) {
 
 /// What is wrong with a cgroup that has limits; empty when nothing is.
 std::string try_limits() {
-  const auto made = cgroup::establish("doctor-" + random_hex(12), kProbe, true, [](const std::string&) {});
+  const auto made = cgroup::establish("doctor-" + random_hex(12), kProbe, true, cgroup::Own::welcome,
+                                      [](const std::string&) {});
   return made.warnings.empty() ? "" : made.warnings.front();
 }
 

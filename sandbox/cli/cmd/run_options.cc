@@ -109,6 +109,7 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.cidfile = arguments.text("cidfile");
   request.pull = arguments.text("pull", "missing");
   read_limits(arguments, request);
+  request.systemd = arguments.text("systemd");
   request.limits = arguments.text("limits");
   request.read_only = arguments.flag("read-only");
   request.init = arguments.flag("init");

@@ -79,6 +79,7 @@ inline constexpr Option kRunOptions[] = {
     {"storage-driver", '\0', "string", "Who merges the image's layers: overlay (the kernel), fuse, or auto"},
     {"storage-opt", '\0', "list", "Storage driver options for the container (size=10g, inodes=N)"},
     {"sysctl", '\0', "map", "Sysctl options"},
+    {"systemd", '\0', "string", "Whether the container boots a system that divides its own cgroup (auto|always|false)"},
     {"timings", '\0', nullptr, "Print on standard error where the time of the start went"},
     {"tmpfs", '\0', "list", "Mount a tmpfs directory"},
     {"tty", 't', nullptr, "Allocate a pseudo-TTY"},

@@ -90,7 +90,7 @@ TEST_CASE("a stale cgroup is killed and removed with its children, but only unde
 TEST_CASE("without limits a container gets its cgroup, recorded before it exists") {
   const std::string id = random_hex(64);
   std::string recorded;
-  const Established made = establish(id, {}, false, [&](const std::string& path) {
+  const Established made = establish(id, {}, false, Own::welcome, [&](const std::string& path) {
     recorded = path;
     CHECK_FALSE(path_exists(path));
   });

@@ -34,6 +34,15 @@ TEST_CASE("with limits the user's systemd is asked for a scope; without, nobody 
   CHECK(choose(desktop(), {}).rung == Rung::none);
 }
 
+TEST_CASE("a container that has to have a cgroup of its own asks for a scope without limits, too") {
+  CHECK(choose(desktop(), {}, Own::needed).rung == Rung::scope);
+  CHECK(choose(delegated(), {}, Own::needed).rung == Rung::delegated);
+  Surroundings neither = desktop();
+  neither.manager_bus.clear();
+  CHECK(choose(neither, {}, Own::needed).rung == Rung::none);
+  CHECK_FALSE(choose(neither, {}, Own::needed).reason.empty());
+}
+
 TEST_CASE("a delegated subtree serves with and without limits") {
   CHECK(choose(delegated(), memory()).rung == Rung::delegated);
   CHECK(choose(delegated(), {}).rung == Rung::delegated);

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "sandbox/base/error.h"
+#include "sandbox/engine/system_container.h"
 
 namespace sandbox::engine {
 namespace {
@@ -187,6 +188,42 @@ TEST_CASE("a root directory is used as it is, or as a lower layer") {
   CHECK(plan(c.input).plan.root.upper.empty());
   CHECK(parse_rootfs("/roots/a:O").overlay);
   CHECK(parse_rootfs("/roots/a:O").directory == "/roots/a");
+}
+
+TEST_CASE("a system gets its part of the cgroups, /run and /tmp in memory, and is asked to halt") {
+  Case c;
+  c.input.boots_system = true;
+  c.input.env = {"container=mine"};
+  c.image.config_document["config"].erase("StopSignal");
+  auto spec = plan(c.input);
+  CHECK_FALSE(mount_at(spec, "/sys/fs/cgroup")->read_only);
+  CHECK(mount_at(spec, "/run")->copy_up);
+  CHECK(mount_at(spec, "/tmp")->data == "mode=1777");
+  CHECK(spec.stop_signal == 37);
+  const auto has = [&](const std::string& word) { return std::ranges::count(spec.plan.process.env, word) == 1; };
+  CHECK(has("container=mine"));
+  CHECK(has("container_uuid=cccccccc-cccc-cccc-cccc-cccccccccccc"));
+  c.input.request.volumes = {"/srv:/run"};
+  c.input.request.stop_signal = "TERM";
+  spec = plan(c.input);
+  CHECK(mount_at(spec, "/run")->source == "/srv");
+  CHECK(spec.stop_signal == 15);
+  c.input.boots_system = false;
+  CHECK(mount_at(plan(c.input), "/sys/fs/cgroup")->read_only);
+}
+
+TEST_CASE("what boots a system is known by its path, or said") {
+  CHECK(is_init("/sbin/init"));
+  CHECK(is_init("/lib/systemd/systemd"));
+  CHECK_FALSE(is_init("/bin/init"));
+  CHECK(parse_system_mode("") == SystemMode::automatic);
+  CHECK(parse_system_mode("always") == SystemMode::always);
+  CHECK(parse_system_mode("false") == SystemMode::never);
+  CHECK_THROWS_AS(parse_system_mode("perhaps"), UsageError);
+  RunRequest request;
+  request.systemd = "always";
+  request.cgroupns = "host";
+  CHECK_THROWS_AS(check_request(request), UsageError);
 }
 
 TEST_CASE("published ports need the private network") {
