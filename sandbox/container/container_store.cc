@@ -161,6 +161,18 @@ void write_container(const std::string& directory, const Spec& spec, const State
   write_file_atomic(directory + "/container.json", dump(to_json(spec)), false);
 }
 
+/// Half-made or half-removed containers. The latter are out of sight: several may be at it, without a lock.
+void remove_leftovers(const std::string& root, std::string_view prefix) {
+  for (const auto& name : list_directory(root)) {
+    if (!name.starts_with(prefix)) continue;
+    try {
+      userns::remove_tree_of_all_ids(root + "/" + name);
+    } catch (const Error&) {
+      // What cannot be removed now must not keep new containers from being made.
+    }
+  }
+}
+
 /// Anonymous volumes of containers that are gone.
 void remove_volumes(const VolumeStore& volumes, const VolumeStore::Held& held, const std::vector<Spec>& gone) {
   for (const Spec& spec : gone) volumes.remove_unused_anonymous(held, volumes.volumes_of(spec));
@@ -183,7 +195,7 @@ Container ContainerStore::create(Spec spec, bool starts_at_once) {
   spec.filtered = !spec.plan.process.seccomp.empty();
   spec_from_json(to_json(spec));  // what could not be read back is refused now
   make_directories(root());
-  const FileLock lock(root() + "/.lock");
+  std::optional<FileLock> lock(root() + "/.lock");
   std::vector<Spec> gone;  // with volumes that stay: our caller has their lock
   for (const auto& other : sweep_locked(&gone)) {
     if (other.spec.name == spec.name || other.spec.id == spec.id) refuse_name(other);
@@ -200,6 +212,8 @@ Container ContainerStore::create(Spec spec, bool starts_at_once) {
     userns::remove_tree_of_all_ids(temporary);
     throw;
   }
+  lock.reset();
+  remove_leftovers(root(), removed_prefix);
   record_container_event(places_, spec, "create");
   return {std::move(spec), state, directory};
 }
@@ -383,14 +397,7 @@ std::vector<Container> ContainerStore::sweep_locked(std::vector<Spec>* gone) con
       kept.push_back(std::move(container));  // its supervisor has just been started, and will see to it
     }
   }
-  for (const auto& name : list_directory(root())) {
-    if (!name.starts_with(unfinished_prefix) && !name.starts_with(removed_prefix)) continue;
-    try {
-      userns::remove_tree_of_all_ids(root() + "/" + name);
-    } catch (const Error&) {
-      // out of sight already; what cannot be removed now must not keep new containers from being made
-    }
-  }
+  remove_leftovers(root(), unfinished_prefix);  // who makes one has this lock
   return kept;
 }
 
@@ -398,9 +405,12 @@ void ContainerStore::sweep() const {
   if (!path_exists(root())) return;
   const VolumeStore volumes(places_);
   const auto held = volumes.has_any() ? volumes.hold_if_free() : std::nullopt;
-  const FileLock lock(root() + "/.lock");
   std::vector<Spec> gone;
-  (void)sweep_locked(held || !volumes.has_any() ? &gone : nullptr);
+  {
+    const FileLock lock(root() + "/.lock");
+    (void)sweep_locked(held || !volumes.has_any() ? &gone : nullptr);
+  }
+  remove_leftovers(root(), removed_prefix);
   if (held) remove_volumes(volumes, *held, gone);
 }
 
@@ -410,10 +420,12 @@ std::vector<Container> ContainerStore::list_swept() const {
   const VolumeStore volumes(places_);
   const auto held = volumes.has_any() ? volumes.hold_if_free() : std::nullopt;
   if (!held && volumes.has_any()) return containers;
-  const auto lock = FileLock::if_free(root() + "/.lock");
+  auto lock = FileLock::if_free(root() + "/.lock");
   if (!lock) return containers;
   std::vector<Spec> gone;
   std::vector<Container> kept = sweep_locked(&gone);
+  lock.reset();
+  remove_leftovers(root(), removed_prefix);
   if (held) remove_volumes(volumes, *held, gone);
   return kept;
 }
