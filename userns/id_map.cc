@@ -101,4 +101,22 @@ void write_id_maps(pid_t pid, const IdentityPlan& identity) {
   groups.finish();
 }
 
+Fd make_own_namespace() {
+  const IdentityPlan identity{.uid_map = {{0, ::geteuid(), 1}}, .gid_map = {{0, ::getegid(), 1}}};
+  sys::Pair gate = sys::pipe() | or_throw("making a pipe");
+  const sys::Cloned child = sys::clone3(CLONE_NEWUSER) | or_throw("making a user namespace");
+  if (child.pid == 0) {
+    gate.second.reset();
+    char byte = 0;
+    (void)sys::read(gate.first.get(), &byte, 1);
+    ::_exit(0);
+  }
+  write_id_maps(child.pid, identity);
+  Fd made = sys::openat(AT_FDCWD, fmt::format("/proc/{}/ns/user", child.pid).c_str(), O_RDONLY) |
+            or_throw("opening a user namespace");
+  gate.second.reset();
+  (void)sys::wait_pidfd(child.pidfd.get());
+  return made;
+}
+
 }  // namespace sandbox::userns

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include "sandbox/base/fd.h"
 #include "userns/launch_plan.h"
 
 namespace sandbox::userns {
@@ -14,5 +15,9 @@ void write_id_maps(pid_t pid, const IdentityPlan& identity);
 
 /// Those of the calling process, in its new namespace. Precondition: the maps hold one line, the ids that it had.
 void write_own_id_maps(const IdentityPlan& identity);
+
+/// A user namespace with the caller's own ids alone, which are root's in there; for a helper to join (setns(2)).
+/// Precondition: one thread.
+Fd make_own_namespace();
 
 }  // namespace sandbox::userns

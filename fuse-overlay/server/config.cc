@@ -13,6 +13,7 @@ Json to_json(const ServerConfig& config) {
                 {"most_objects", config.most_objects},
                 {"whiteout_files", config.whiteout_files},
                 {"lower_may_change", config.lower_may_change},
+                {"on_host", config.on_host},
                 {"squash", nullptr}};
   if (config.squash) document["squash"] = {config.squash->uid, config.squash->gid};
   return document;
@@ -28,6 +29,7 @@ ServerConfig config_from_json(const Json& document) {
     config.most_objects = document.at("most_objects").get<std::uint64_t>();
     config.whiteout_files = document.at("whiteout_files").get<bool>();
     config.lower_may_change = document.at("lower_may_change").get<bool>();
+    config.on_host = document.at("on_host").get<bool>();
     if (const Json& ids = document.at("squash"); !ids.is_null()) {
       config.squash = {ids.at(0).get<uid_t>(), ids.at(1).get<gid_t>()};
     }

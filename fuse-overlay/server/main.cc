@@ -54,7 +54,7 @@ int processors() {
   return ::sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
 }
 
-/// A clone's opener must be of the mount's user namespace (fuse_dev_ioctl_clone in fs/fuse/dev.c), as we are now.
+/// A clone's opener must be of the mount's user namespace (fuse_dev_ioctl_clone in fs/fuse/dev.c).
 std::vector<Fd> open_channels(Fd device) {
   const unsigned count = std::clamp(2 * std::thread::hardware_concurrency(), kLeastThreads, kMostThreads);
   std::vector<Fd> channels;
@@ -131,9 +131,12 @@ void serve(const ServerConfig& config, Fd& ready, const Fd& lifetime, Fd device,
   settings.quota = {config.most_bytes, config.most_objects};
   settings.whiteout_files = config.whiteout_files;
   settings.open_capacity = std::clamp<std::size_t>(raise_file_limit() / 4, 64, 8192);
+  std::vector<Fd> channels;
+  if (config.on_host) channels = open_channels(std::move(device));
   join(user_namespace);
   user_namespace.reset();
-  Workers workers(open_channels(std::move(device)), processors());
+  if (!config.on_host) channels = open_channels(std::move(device));
+  Workers workers(std::move(channels), processors());
   settings.before_waiting = [&workers] { workers.before_waiting(); };
   ::umask(0);
   confine_files(readable, writable);

@@ -52,21 +52,48 @@ std::string runtime_directory() {
   return fmt::format("/tmp/sandbox-{}", ::getuid());
 }
 
-std::vector<std::string> additional_stores() {
-  std::vector<std::string> stores;
-  const std::string listed = from_environment("SANDBOX_ADDITIONAL_STORES");
-  for (std::string_view rest = listed; !rest.empty();) {
-    const auto colon = rest.find(':');
-    if (colon != 0) stores.emplace_back(rest.substr(0, colon));
-    rest = colon == std::string_view::npos ? std::string_view{} : rest.substr(colon + 1);
+/// Paths in a list; what begins with '#' is a comment.
+void add_paths(std::string_view list, char separator, std::vector<std::string>& paths) {
+  while (!list.empty()) {
+    const auto end = std::min(list.find(separator), list.size());
+    if (end > 0 && list[0] != '#') paths.emplace_back(list.substr(0, end));
+    list.remove_prefix(std::min(end + 1, list.size()));
   }
+}
+
+/// Those that somebody has named on purpose, whoever owns them.
+std::vector<std::string> listed_stores() {
+  std::vector<std::string> stores;
+  if (const char* listed = ::getenv("SANDBOX_ADDITIONAL_STORES"); listed != nullptr) {
+    add_paths(listed, ':', stores);
+    return stores;
+  }
+  std::vector<std::string> directories = {"/etc/sandbox"};
+  try {
+    directories.insert(directories.begin(), config_directory());
+  } catch (const Error&) {
+    // Who has no home has no files there.
+  }
+  for (const std::string& directory : directories) {
+    const std::string file = directory + "/additional-stores";
+    if (path_exists(file)) add_paths(read_file(file), '\n', stores);
+  }
+  return stores;
+}
+
+/// The one that ships with the program, or why it is not used.
+std::string shipped_store(std::string& refusal) {
   // A store that somebody else has put beside the program would run their images under our names. Whoever owns the
   // program is trusted with more than that: on a cluster, often the colleague who has installed it for all.
   const std::string executable = executable_path();
   const std::string shipped = executable.substr(0, executable.find_last_of('/')) + "/../share/sandbox/store";
   const auto program = sys::fstatat(AT_FDCWD, executable.c_str(), 0);
-  if (program && is_safe_from_others(shipped, {::getuid(), 0, program->st_uid})) stores.push_back(shipped);
-  return stores;
+  if (program && is_safe_from_others(shipped, {::getuid(), 0, program->st_uid})) return shipped;
+  if (path_exists(shipped)) {
+    refusal = fmt::format("the store '{}' is not used: others may write to it, or it belongs to another user than the "
+                          "program, you and root", shipped);
+  }
+  return {};
 }
 
 }  // namespace
@@ -79,7 +106,13 @@ std::string home_directory() {
 
 std::string config_directory() { return own_directory("XDG_CONFIG_HOME", ".config"); }
 
-Places find_places() { return {data_directory(), runtime_directory(), additional_stores()}; }
+Places find_places() {
+  Places places{data_directory(), runtime_directory(), listed_stores()};
+  if (std::string shipped = shipped_store(places.ignored_store); !shipped.empty()) {
+    places.additional_stores.push_back(std::move(shipped));
+  }
+  return places;
+}
 
 void make_places(const Places& places) {
   make_directories(places.data);

@@ -10,11 +10,12 @@ struct Places {
   std::string data;                            ///< $XDG_DATA_HOME/sandbox, default ~/.local/share/sandbox
   std::string runtime;                         ///< $XDG_RUNTIME_DIR/sandbox, or /tmp/sandbox-<uid>
   std::vector<std::string> additional_stores;  ///< read-only: OCI layouts with layers/ beside them
+  std::string ignored_store = {};              ///< Why the store beside the program is none of them; empty: it is.
 };
 
-/// Decides the places from the environment, without touching the file system but for the owner
-/// check of the runtime directory. SANDBOX_STORE_DIR, SANDBOX_RUNTIME_DIR and
-/// SANDBOX_ADDITIONAL_STORES (colon separated) override.
+/// Decides the places from the environment and makes nothing. SANDBOX_STORE_DIR and SANDBOX_RUNTIME_DIR override.
+/// Additional stores are those of SANDBOX_ADDITIONAL_STORES (colon separated), or where it is not set, those that the
+/// user's and the machine's files "additional-stores" list, a line each; and the one beside the program.
 Places find_places();
 
 /// Makes the data and runtime directories (0700). Throws Error when the runtime directory belongs

@@ -33,6 +33,7 @@ constexpr Column<ImageRow> kColumns[] = {
     {"VirtualSize", "SIZE", size_cell},
     {"SharedSize", "SHARED SIZE", usage_cell<&image::ImageUsage::shared>},
     {"UniqueSize", "UNIQUE SIZE", usage_cell<&image::ImageUsage::unique>},
+    {"ReadOnly", "R/O", [](const ImageRow& row) { return std::string(row.read_only ? "true" : "false"); }},
     {"Containers", "CONTAINERS",
      [](const ImageRow& row) { return row.usage != nullptr ? fmt::format("{}", row.usage->containers) : "N/A"; }},
 };

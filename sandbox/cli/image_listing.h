@@ -17,6 +17,7 @@ struct ImageRow {
   bool digests = false;     ///< Asked for with --digests.
   /// Of `system df`, which has counted what is unpacked, too.
   const image::ImageUsage* usage = nullptr;
+  bool read_only = false;  ///< Of an additional store.
 };
 
 extern const Listing<ImageRow> kImageListing;

@@ -80,6 +80,7 @@ image::Image find_image(const Places& places, const RunRequest& request, const u
   } catch (const NotFound&) {
     if (request.pull != "missing") throw;
   }
+  if (!places.ignored_store.empty()) notice("WARNING: " + places.ignored_store);
   notice(fmt::format("Unable to find image '{}' locally", image::parse_reference(request.image).familiar()));
   pull_image(places, request, range, notice);
   return find_fitting(store, request);

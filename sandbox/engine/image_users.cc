@@ -8,6 +8,7 @@
 #include "sandbox/base/file.h"
 #include "sandbox/base/identifier.h"
 #include "sandbox/container/container_store.h"
+#include "sandbox/engine/image_mount.h"
 
 namespace sandbox::engine {
 namespace {
@@ -51,6 +52,9 @@ std::vector<image::ImageUser> image_users(const Places& places) {
     known.insert(found.spec.id);
     users.push_back({found.spec.id.substr(0, 12), found.spec.image_id, container::is_up(found.state),
                      found.spec.plan.root.lower});
+  }
+  for (ImageMount& mount : image_mounts(places)) {
+    users.push_back({{}, mount.image_id, true, std::move(mount.layers), mount.path});
   }
   for (const std::string& name : list_directory(places.data + "/containers")) {
     if (is_hex(name, kDigits) && !known.contains(name)) users.push_back(read_by_text(places, name));

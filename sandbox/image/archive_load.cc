@@ -121,7 +121,7 @@ void verify_layers(const Image& image) {
       throw InvalidInput(fmt::format("layer {} has {} bytes instead of {}", image.layers[i].digest, status->st_size,
                                      image.layers[i].size));
     }
-    if (image.layers[i].digest == image.diff_ids[i]) continue;
+    if (!image.artifact_type.empty() || image.layers[i].digest == image.diff_ids[i]) continue;
     const std::string digest = uncompressed_digest(path);
     if (digest != image.diff_ids[i]) {
       throw InvalidInput(fmt::format("layer {} has diff id {} instead of {}", image.layers[i].digest, digest, image.diff_ids[i]));
@@ -182,19 +182,23 @@ std::vector<Loaded> stage_directory(const std::string& layout, const Members& me
   });
 }
 
-std::vector<Loaded> stage_oci_archive(const std::string& layout, const Members& members) {
+std::vector<Loaded> stage_oci_archive(const std::string& layout, const Members& members, const std::string& only) {
   stage_blobs(layout, members);
   const std::map<std::string, std::vector<std::string>> docker = docker_names(members);
   return reading_document("index.json", [&] {
     std::vector<Loaded> all;
     const Json document = document_of(members, "index.json");
-    for (const Json& entry : document.at("manifests")) {
+    const Json& entries = document.at("manifests");
+    const auto is_named = [&](const Json& entry) { return layout_names(entry, only); };
+    const bool listed = !only.empty() && std::ranges::any_of(entries, is_named);
+    for (const Json& entry : entries) {
+      if (listed && !is_named(entry)) continue;
       const Descriptor described = parse_descriptor(entry, "index.json");
       Loaded loaded{read_image(layout, {"", described}), described, {}};
       verify_layers(loaded.image);
       if (!is_whole(layout, described, 0)) loaded.manifest = loaded.image.manifest;
       const Json annotations = entry.value("annotations", Json::object());
-      std::string name = annotations.value("io.containerd.image.name", "");
+      std::string name = annotations.value(annotation_containerd, "");
       loaded.annotation = annotations.value(annotation_name, "");
       const auto tags = docker.find(loaded.image.config.digest);
       if (name.empty() && tags != docker.end()) {
@@ -246,13 +250,13 @@ std::vector<std::string> ImageStore::load(int archive_fd, const std::string& onl
   make_directories(layout + "/blobs/sha256");
   const auto status = sys::fstat(archive_fd) | or_throw("looking at the archive");
   const bool directory = S_ISDIR(status.st_mode);
-  const Members members = directory ? copy_layout(archive_fd, files) : extract_members(archive_fd, files);
+  const Members members = directory ? copy_layout(archive_fd, files, only) : extract_members(archive_fd, files);
   const bool is_oci = members.contains("oci-layout") && members.contains("index.json");
   require_accepted(is_oci ? directory ? "oci" : "oci-archive" : directory ? "dir" : "docker-archive", "");
   std::vector<Loaded> all;
   // Where an archive is both, the layout has the manifests, and with them the digests.
   if (is_oci) {
-    all = stage_oci_archive(layout, members);
+    all = stage_oci_archive(layout, members, only);
   } else if (members.contains("manifest.json")) {
     all = directory ? stage_directory(layout, members) : stage_docker_archive(layout, members);
   } else {

@@ -3,7 +3,10 @@
 // The archive is a stranger's: no member name ever becomes a path, and members, bytes and name lengths are bounded.
 #include "sandbox/image/archive_reader.h"
 
+#include <algorithm>
+#include <functional>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "fuse-overlay/store/archive_library.h"
@@ -109,7 +112,48 @@ Member copy_member(Reader& reader, int out, std::uint64_t& total) {
   return copy_content([&](std::vector<char>& buffer) { return reader.read(buffer); }, out, total);
 }
 
+/// Calls `copy` for all blobs that the entries of this name reach; it returns what a document may be in. A name that is
+/// no annotation of the index may be one of a docker-archive within the layout: then for what all entries reach.
+void copy_reached(const std::string& index, const std::string& only,
+                  const std::function<std::string(const std::string& digest)>& copy) {
+  constexpr int deepest = 4;
+  std::set<std::string> seen;
+  const std::function<void(const Json&, int)> follow = [&](const Json& json, int depth) {
+    const Descriptor descriptor = parse_descriptor(json, "the layout");
+    if (!seen.insert(descriptor.digest).second) return;
+    const std::string text = copy(descriptor.digest);
+    const std::string& type = descriptor.media_type;
+    if (depth > deepest || text.empty() || !(type.empty() || type.contains("manifest") || type.contains("index"))) return;
+    const Json document = parse_json(text, "manifest " + descriptor.digest);
+    if (!document.is_object()) return;
+    if (document.contains("config")) (void)copy(parse_descriptor(document.at("config"), "the layout").digest);
+    for (const char* list : {"layers", "manifests"}) {
+      for (const Json& child : document.value(list, Json::array())) follow(child, depth + 1);
+    }
+  };
+  reading_document("index.json", [&] {
+    const Json document = parse_json(index, "index.json");
+    const auto is_named = [&](const Json& entry) { return layout_names(entry, only); };
+    const Json& entries = document.at("manifests");
+    const bool listed = std::ranges::any_of(entries, is_named);
+    for (const Json& entry : entries) {
+      if (!listed || is_named(entry)) follow(entry, 0);
+    }
+  });
+}
+
 }  // namespace
+
+bool layout_names(const Json& entry, const std::string& name) {
+  const Json annotations = entry.value("annotations", Json::object());
+  if (annotations.value(annotation_name, "") == name) return true;
+  const auto wanted = try_parse_reference(name);
+  for (const char* key : {annotation_name, annotation_containerd}) {
+    const auto listed = try_parse_reference(annotations.value(key, ""));
+    if (wanted && listed && listed->canonical() == wanted->canonical()) return true;
+  }
+  return false;
+}
 
 std::map<std::string, Member> extract_members(int fd, const std::string& staging) {
   std::map<std::string, Member> members;
@@ -138,7 +182,7 @@ std::map<std::string, Member> extract_members(int fd, const std::string& staging
   return members;
 }
 
-std::map<std::string, Member> copy_layout(int directory, const std::string& staging) {
+std::map<std::string, Member> copy_layout(int directory, const std::string& staging, const std::string& only) {
   std::map<std::string, Member> members;
   std::uint64_t total = 0;
   const auto copy = [&](const std::string& name, const std::string& key) {
@@ -166,7 +210,19 @@ std::map<std::string, Member> copy_layout(int directory, const std::string& stag
       if (is_valid_digest("sha256:" + name)) copy(fmt::format("{}/{}", place, name), "blobs/sha256/" + name);
     }
   };
-  copy_all(members.contains("oci-layout") ? "blobs/sha256" : ".");
+  if (!members.contains("oci-layout")) {
+    copy_all(".");
+  } else if (!only.empty() && members.contains("index.json")) {
+    copy_reached(read_file(members.at("index.json").path, max_document), only, [&](const std::string& digest) {
+      const std::string name = "blobs/sha256/" + digest.substr(sizeof("sha256:") - 1);
+      if (!members.contains(name)) copy(name, name);
+      const auto member = members.find(name);
+      return member == members.end() || member->second.size > max_document ? std::string()
+                                                                           : read_file(member->second.path, max_document);
+    });
+  } else {
+    copy_all("blobs/sha256");
+  }
   return members;
 }
 

@@ -6,6 +6,8 @@
 #include <map>
 #include <string>
 
+#include "sandbox/base/json_fwd.h"
+
 namespace sandbox::image {
 
 /// A regular member of an archive, written to a file.
@@ -22,8 +24,11 @@ struct Member {
 std::map<std::string, Member> extract_members(int fd, const std::string& staging);
 
 /// The same for an OCI layout, or a directory as skopeo writes it: the regular files that it is made of, blobs with the
-/// names that they have in a layout. No link is followed.
-std::map<std::string, Member> copy_layout(int directory, const std::string& staging);
+/// names that they have in a layout. No link is followed. `only`: of a layout, what its index names so alone.
+std::map<std::string, Member> copy_layout(int directory, const std::string& staging, const std::string& only = {});
+
+/// Whether the entry of a layout's index.json has this name, as it is there or as a reference.
+bool layout_names(const Json& entry, const std::string& name);
 
 /// Digest of the uncompressed content of the file at `path`; also written to `copy` when that isn't empty.
 std::string uncompressed_digest(const std::string& path, const std::string& copy = {});

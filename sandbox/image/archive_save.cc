@@ -12,8 +12,6 @@
 namespace sandbox::image {
 namespace {
 
-constexpr const char* annotation_containerd = "io.containerd.image.name";
-
 std::string member_of(const std::string& digest) { return "blobs/sha256/" + digest.substr(sizeof("sha256:") - 1); }
 
 Json index_document(const std::vector<NamedManifest>& images) {
@@ -36,6 +34,7 @@ struct DockerDocuments {
 };
 
 void add_image(DockerDocuments& documents, const Image& image) {
+  if (!image.artifact_type.empty()) return;
   const std::string config = member_of(image.config.digest);
   const auto same = [&](const Json& entry) { return entry.at("Config") == config; };
   auto entry = std::ranges::find_if(documents.manifest, same);

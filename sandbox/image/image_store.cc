@@ -29,6 +29,16 @@ std::vector<std::string> layouts(const Places& places) {
   return all;
 }
 
+/// What the index of a layout names. One of another store that can't be read hides nothing but its own.
+std::vector<IndexEntry> entries_of(const Places& places, const std::string& layout) {
+  try {
+    return read_index(layout);
+  } catch (const Error&) {
+    if (layout == own_layout(places)) throw;
+    return {};
+  }
+}
+
 /// True when `entry` is what `reference` names; a digest names a manifest of the same repository.
 bool matches(const IndexEntry& entry, const Reference& reference) {
   if (entry.name == reference.canonical()) return true;
@@ -39,7 +49,7 @@ bool matches(const IndexEntry& entry, const Reference& reference) {
 
 std::optional<NamedManifest> named_by(const Places& places, const Reference& name) {
   for (const std::string& layout : layouts(places)) {
-    for (IndexEntry& entry : read_index(layout)) {
+    for (IndexEntry& entry : entries_of(places, layout)) {
       if (matches(entry, name)) return NamedManifest{layout, std::move(entry.name), std::move(entry.manifest)};
     }
   }
@@ -47,9 +57,9 @@ std::optional<NamedManifest> named_by(const Places& places, const Reference& nam
 }
 
 /// Images whose id starts with `prefix`, one for each entry. Unreadable images have no id and match nothing.
-std::vector<Image> images_by_id(const std::string& layout, std::string_view prefix) {
+std::vector<Image> images_by_id(const Places& places, const std::string& layout, std::string_view prefix) {
   std::vector<Image> found;
-  for (const IndexEntry& entry : read_index(layout)) {
+  for (const IndexEntry& entry : entries_of(places, layout)) {
     try {
       Image image = read_image(layout, entry);
       if (std::string_view(image.id()).substr(7).starts_with(prefix)) found.push_back(std::move(image));
@@ -104,6 +114,10 @@ void check_removal(const Removal& removal, const std::string& reference, const I
   const std::string id = image.id().substr(7, 12);
   for (const ImageUser& user : users) {
     if (user.image_id != image.id() || (removal.by_name && (force || !removal.last))) continue;
+    if (!user.mount.empty()) {
+      throw Conflict(fmt::format("conflict: unable to remove {} - image is mounted at '{}'", reference, user.mount),
+                     "unmount it: sandbox image unmount " + id);
+    }
     if (removal.by_name) {
       throw Conflict(fmt::format("conflict: unable to remove repository reference \"{}\" (must force) - container {} is "
                                  "using its referenced image {}", reference, user.name, id));
@@ -157,7 +171,7 @@ Image find_meaning(const Places& places, const std::string& reference) {
 }  // namespace
 
 void copy_verified(const std::string& from, const std::string& to, const std::string& digest) {
-  const Fd in = sys::openat(AT_FDCWD, from.c_str(), O_RDONLY) | or_throw("opening '{}'", from);
+  const Fd in = open_regular(from);
   const Fd out = sys::openat(AT_FDCWD, to.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0644) | or_throw("creating '{}'", to);
   Sha256 hash;
   std::vector<char> buffer(1U << 17);
@@ -236,7 +250,7 @@ Image ImageStore::find_now(const std::string& reference) const {
     return find_meaning(places_, reference);
   }
   for (const std::string& layout : layouts(places_)) {
-    std::vector<Image> found = images_by_id(layout, prefix);
+    std::vector<Image> found = images_by_id(places_, layout, prefix);
     if (found.empty()) continue;
     for (const Image& image : found) {
       if (image.id() != found.front().id()) throw Conflict(fmt::format("image id '{}' is ambiguous", reference));
@@ -249,7 +263,7 @@ Image ImageStore::find_now(const std::string& reference) const {
 std::vector<NamedManifest> ImageStore::names() const {
   std::vector<NamedManifest> all;
   for (const std::string& layout : layouts(places_)) {
-    for (IndexEntry& entry : read_index(layout)) {
+    for (IndexEntry& entry : entries_of(places_, layout)) {
       const bool hidden = !entry.name.empty() && std::ranges::any_of(all, [&](const NamedManifest& named) {
         return named.name == entry.name && named.layout != layout;
       });

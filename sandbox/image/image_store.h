@@ -32,7 +32,10 @@ struct Image {
   std::vector<std::string> diff_ids;
   Json config_document;  ///< image-spec config.md: .config.Env, .Cmd, .Entrypoint, .User, .WorkingDir …
   std::string layout;    ///< Directory of the OCI layout that holds it.
-  std::string id() const { return config.digest; }
+  /// Of an artifact, which is stored and copied, but is no container image and has no diff ids (image-spec manifest.md,
+  /// "Guidelines for Artifact Usage"). Empty otherwise.
+  std::string artifact_type;
+  std::string id() const { return artifact_type.empty() ? config.digest : manifest.digest; }
 };
 
 /// One line of a layout's index: a manifest, an image's or an index of several, and its name.
@@ -42,12 +45,13 @@ struct NamedManifest {
   Descriptor manifest;
 };
 
-/// A container as this room needs to know it: what must not be taken away from under it.
+/// A container, or a mount, as this room needs to know it: what must not be taken away from under it.
 struct ImageUser {
   std::string name;  ///< As shown in a refusal.
   std::string image_id;
   bool running = false;
   std::vector<std::string> layers;  ///< The directories that ensure_unpacked() gave.
+  std::string mount = {};           ///< No container: the image's files are mounted there.
 };
 /// A layer that has been written as a gzip file.
 struct PackedLayer {
@@ -122,7 +126,8 @@ class ImageStore {
   /// is out of the way of other objects.
   std::vector<Finding> check(const CheckOptions& options);
 
-  /// Directories for RootPlan::lower, top-most first; unpacks what is missing (staging, syncfs, rename). With `range`
+  /// Directories for RootPlan::lower, top-most first; unpacks what is missing, several layers at once (staging, syncfs,
+  /// rename). With `range`
   /// files have their true owners on disk, without they are the user's and meta.json records the owners.
   std::vector<std::string> ensure_unpacked(const Image& image, const userns::KeptNamespace* range);
 
@@ -142,6 +147,7 @@ class ImageStore {
   void adopt_blob(const std::string& path, const std::string& digest);
   std::string write_blob(const std::string& content);              ///< Returns the digest.
   std::string layout() const { return places_.data + "/images"; }  ///< The own one's directory.
+  bool is_read_only(const Image& image) const { return image.layout != layout(); }
   Staged stage() const;  ///< A place for unfinished work, on the store's file system; see layout.h.
   /// Records `manifest` under `name` (an empty Reference: untagged) in index.json, durable when it returns.
   void record(const Descriptor& manifest, const Reference& name);

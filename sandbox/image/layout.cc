@@ -7,6 +7,8 @@
 #include "sandbox/base/directory.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/identifier.h"
+#include "sandbox/base/sys.h"
+#include "sandbox/image/registry_manifest.h"
 #include "userns/kept_namespace.h"
 
 namespace sandbox::image {
@@ -81,11 +83,18 @@ Json descriptor_json(const Descriptor& descriptor) {
   return {{"mediaType", descriptor.media_type}, {"digest", descriptor.digest}, {"size", descriptor.size}};
 }
 
+Fd open_regular(const std::string& path) {
+  Fd file = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY | O_NONBLOCK) | or_throw("opening '{}'", path);
+  const auto status = sys::fstat(file.get()) | or_throw("reading '{}'", path);
+  if (!S_ISREG(status.st_mode)) throw InvalidInput(fmt::format("'{}' is not a regular file", path));
+  return file;
+}
+
 std::vector<IndexEntry> read_index(const std::string& layout) {
   const std::string path = layout + "/index.json";
   if (!path_exists(path)) return {};
   return reading_document(path, [&] {
-    const Json document = parse_json(read_file(path, max_document), path);
+    const Json document = parse_json(read_to_end(open_regular(path).get(), path, max_document), path);
     std::vector<IndexEntry> entries;
     for (const Json& entry : document.at("manifests")) {
       const Json annotations = entry.value("annotations", Json::object());
@@ -111,7 +120,7 @@ void write_index(const std::string& layout, const std::vector<IndexEntry>& entri
 
 std::string read_verified(const std::string& layout, const Descriptor& descriptor, std::string_view what) {
   if (descriptor.size > max_document) throw InvalidInput(fmt::format("{} is larger than 4 MiB", what));
-  std::string content = read_file(blob_in(layout, descriptor.digest), max_document);
+  std::string content = read_to_end(open_regular(blob_in(layout, descriptor.digest)).get(), what, max_document);
   if (content.size() != descriptor.size) {
     throw InvalidInput(fmt::format("{} has {} bytes instead of {}", what, content.size(), descriptor.size));
   }
@@ -131,6 +140,11 @@ Image read_image(const std::string& layout, const IndexEntry& entry) {
     const std::string what = fmt::format("manifest {}", image.manifest.digest);
     image.config = parse_descriptor(manifest.at("config"), what);
     for (const Json& layer : manifest.at("layers")) image.layers.push_back(parse_descriptor(layer, what));
+    if (!is_image_config(image.config.media_type)) {
+      image.artifact_type = manifest.value("artifactType", image.config.media_type);
+      image.config_document = Json::object();
+      return image;
+    }
     const std::string config = fmt::format("image config {}", image.config.digest);
     image.config_document = read_json_blob(layout, image.config, config);
     image.diff_ids = image.config_document.at("rootfs").at("diff_ids").get<std::vector<std::string>>();

@@ -21,6 +21,7 @@ inline constexpr const char* media_manifest = "application/vnd.oci.image.manifes
 inline constexpr const char* media_config = "application/vnd.oci.image.config.v1+json";
 inline constexpr const char* media_layer = "application/vnd.oci.image.layer.v1.tar";
 inline constexpr const char* annotation_name = "org.opencontainers.image.ref.name";
+inline constexpr const char* annotation_containerd = "io.containerd.image.name";
 
 /// One line of index.json.
 struct IndexEntry {
@@ -30,6 +31,10 @@ struct IndexEntry {
 
 /// The path of a blob. Throws InvalidInput for a digest that isn't one.
 std::string blob_in(const std::string& layout, const std::string& digest);
+
+/// A file of a layout, which may be a stranger's: nothing but a regular file is opened, so that nothing makes the caller
+/// wait. Throws SysError, InvalidInput.
+Fd open_regular(const std::string& path);
 
 /// The entries of index.json; none when the layout doesn't exist.
 std::vector<IndexEntry> read_index(const std::string& layout);

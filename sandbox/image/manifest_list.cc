@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "sandbox/image/layout.h"
+#include "sandbox/image/registry_manifest.h"
 
 namespace sandbox::image {
 namespace {
@@ -22,6 +23,10 @@ Json entry_of(const NamedManifest& named, const Json& document) {
   Json entry = descriptor_json(named.manifest);
   if (named.manifest.media_type.empty()) entry["mediaType"] = document.value("mediaType", media_manifest);
   const Descriptor config = parse_descriptor(document.at("config"), "the manifest's config");
+  if (!is_image_config(config.media_type)) {
+    entry["artifactType"] = document.value("artifactType", config.media_type);
+    return entry;
+  }
   const Json values = parse_json(read_verified(named.layout, config, "the image's config"), "the image's config");
   Json platform = Json::object();
   for (const char* key : {"architecture", "os", "os.version", "os.features", "variant"}) {
@@ -31,22 +36,36 @@ Json entry_of(const NamedManifest& named, const Json& document) {
   return entry;
 }
 
-Descriptor record_list(ImageStore& store, const Reference& name, Json entries) {
+/// `index`: a document whose list is to be kept with all that it says.
+Descriptor record_list(ImageStore& store, const Reference& name, Json index) {
+  const Json& entries = index.at("manifests");
   const bool all_docker =
       std::ranges::all_of(entries, [](const Json& entry) { return entry.value("mediaType", "") == docker_manifest; });
-  const std::string type = all_docker && !entries.empty() ? docker_list : media_index;
-  const std::string text = Json{{"schemaVersion", 2}, {"mediaType", type}, {"manifests", std::move(entries)}}.dump();
+  const bool annotated = index.contains("annotations") ||
+                         std::ranges::any_of(entries, [](const Json& entry) { return entry.contains("annotations"); });
+  // Docker's list has no annotations.
+  const std::string type = all_docker && !entries.empty() && !annotated ? docker_list : media_index;
+  index["schemaVersion"] = 2;
+  index["mediaType"] = type;
+  const std::string text = index.dump();
   if (text.size() > max_document)
     throw InvalidInput(fmt::format("the index '{}' would grow beyond 4 MiB", name.familiar()));
-  const Descriptor index{type, store.write_blob(text), text.size()};
-  store.record(index, name);
-  return index;
+  const Descriptor recorded{type, store.write_blob(text), text.size()};
+  store.record(recorded, name);
+  return recorded;
 }
 
-Json entries_named(const ImageStore& store, const Reference& name) {
+/// The document of an index, whose entries are checked.
+Json index_named(const ImageStore& store, const Reference& name) {
   const NamedManifest list = store.find_manifest(name);
-  if (!is_list(list)) throw InvalidInput(fmt::format("'{}' is no index of images", name.familiar()));
-  return list_entries(list);
+  Json document = document_of(list);
+  if (!document.contains("manifests")) throw InvalidInput(fmt::format("'{}' is no index of images", name.familiar()));
+  document["manifests"] = list_entries(list);
+  return document;
+}
+
+void add_annotations(Json& object, const std::map<std::string, std::string>& annotations) {
+  for (const auto& [key, value] : annotations) object["annotations"][key] = value;
 }
 
 }  // namespace
@@ -109,14 +128,15 @@ Json list_entries(const NamedManifest& named) {
 Descriptor create_list(ImageStore& store, const Reference& name, const std::vector<NamedManifest>& members,
                        bool amend) {
   const Staged work = store.stage();  // what is found present stays
-  Json entries = Json::array();
+  Json index = {{"manifests", Json::array()}};
   const auto known = store.names();
   if (std::ranges::any_of(known, [&](const NamedManifest& other) { return other.name == name.canonical(); })) {
     if (!amend)
       throw Conflict(
           fmt::format("refusing to amend an existing manifest list '{}' with no --amend flag", name.familiar()));
-    entries = entries_named(store, name);
+    index = index_named(store, name);
   }
+  Json& entries = index["manifests"];
   for (const NamedManifest& member : members) {
     for (Json& entry : list_entries(member)) {
       const auto same = [&](const Json& other) { return other.at("digest") == entry.at("digest"); };
@@ -126,26 +146,31 @@ Descriptor create_list(ImageStore& store, const Reference& name, const std::vect
     for (const std::string& digest : reachable_blobs(member.layout, member.manifest))
       copy_blob(store, member.layout, digest);
   }
-  return record_list(store, name, std::move(entries));
+  return record_list(store, name, std::move(index));
 }
 
 Descriptor annotate_list(ImageStore& store, const Reference& name, const std::string& digest,
                          const PlatformWords& words) {
   const Staged work = store.stage();
-  Json entries = entries_named(store, name);
+  Json index = index_named(store, name);
+  if (digest.empty()) {
+    add_annotations(index, words.annotations);
+    return record_list(store, name, std::move(index));
+  }
+  Json& entries = index["manifests"];
   const auto entry = std::ranges::find_if(entries, [&](const Json& one) { return one.at("digest") == digest; });
   if (entry == entries.end())
     throw NotFound(fmt::format("manifest {} is not in the index '{}'", digest, name.familiar()));
-  Json& platform = (*entry)["platform"];
   const auto set = [&](const char* key, const std::optional<std::string>& word) {
-    if (word) platform[key] = *word;
+    if (word) (*entry)["platform"][key] = *word;
   };
   set("os", words.os);
   set("architecture", words.architecture);
   set("variant", words.variant);
   set("os.version", words.os_version);
-  if (!words.os_features.empty()) platform["os.features"] = words.os_features;
-  return record_list(store, name, std::move(entries));
+  if (!words.os_features.empty()) (*entry)["platform"]["os.features"] = words.os_features;
+  add_annotations(*entry, words.annotations);
+  return record_list(store, name, std::move(index));
 }
 
 }  // namespace sandbox::image

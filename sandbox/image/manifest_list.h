@@ -1,6 +1,7 @@
 // Indexes of images for several platforms (image-spec image-index.md), made in the store out of what is there.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,10 +10,11 @@
 
 namespace sandbox::image {
 
-/// What an index says about the machine that an image is for; none: as it is.
+/// What an index says about an image and the machine that it is for; none: as it is.
 struct PlatformWords {
   std::optional<std::string> os, architecture, variant, os_version;
   std::vector<std::string> os_features;
+  std::map<std::string, std::string> annotations;
 };
 
 /// Records an index of the images `members` as `name`, those of an index one by one, each with the platform that its
@@ -20,8 +22,8 @@ struct PlatformWords {
 /// taken, NotFound for a member whose manifest is missing.
 Descriptor create_list(ImageStore& store, const Reference& name, const std::vector<NamedManifest>& members, bool amend);
 
-/// Changes what the index `name` says of the manifest `digest`. Throws NotFound when it isn't in there, InvalidInput
-/// when the name is no index's.
+/// Changes what the index `name` says of the manifest `digest`; of itself, when that is empty: annotations. Throws
+/// NotFound when it isn't in there, InvalidInput when the name is no index's.
 Descriptor annotate_list(ImageStore& store, const Reference& name, const std::string& digest,
                          const PlatformWords& words);
 

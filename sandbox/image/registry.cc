@@ -21,6 +21,7 @@
 #include "sandbox/image/registries_conf.h"
 #include "sandbox/image/registry_client.h"
 #include "sandbox/image/registry_manifest.h"
+#include "sandbox/image/registry_referrers.h"
 #include "sandbox/image/registry_search.h"
 #include "sandbox/image/unpacking.h"
 
@@ -168,7 +169,7 @@ class Puller {
     const ManifestContent content = read_manifest(manifest.document);
     const std::vector<std::string> diff_ids = fetch_config(content);
     const bool known = is_known(manifest.descriptor.digest);
-    fetch_layers(content, diff_ids, !known && options_.unpack);
+    fetch_layers(content, diff_ids, content.is_image && !known && options_.unpack);
 
     store_.write_blob(manifest.body);
     store_.record(manifest.descriptor, reference_);
@@ -189,9 +190,10 @@ class Puller {
     }
   }
 
-  /// Returns the diff ids.
+  /// Returns the diff ids, if it is an image's.
   std::vector<std::string> fetch_config(const ManifestContent& content) {
     if (!store_.has_blob(content.config.digest)) fetch_into(store_, client_, reference_, content.config);
+    if (!content.is_image) return {};
     const std::string config = read_file(store_.blob_path(content.config.digest));
     judge_platform(check_config(config, content));
     return parse_json(config, "the image's config")["rootfs"]["diff_ids"].get<std::vector<std::string>>();
@@ -324,18 +326,33 @@ std::string pull_all_tags(ImageStore& store, const std::string& text, const Pull
   return repository;
 }
 
-std::string fetch_manifest(const std::string& text) {
+namespace {
+
+/// What `ask` makes of the manifest or index behind a name, wherever it is.
+auto ask_about(const std::string& text, const auto& ask) {
   const RegistriesConf conf = load_registries_conf();
   const auto silent = [](const auto&, const Error&) {};
   const auto attempt = [&](const Reference& candidate) {
     const std::string& name = candidate.digest.empty() ? candidate.tag : candidate.digest;
-    const auto ask = [&](const Endpoint& endpoint) {
+    const auto ask_there = [&](const Endpoint& endpoint) {
       RegistryClient client(endpoint);
-      return fetch_document(client, candidate, name).body;
+      return ask(client, fetch_document(client, candidate, name));
     };
-    return first_of(endpoints_of(conf, candidate), ask, silent);
+    return first_of(endpoints_of(conf, candidate), ask_there, silent);
   };
   return first_of(candidates_of(conf, text), attempt, silent);
+}
+
+}  // namespace
+
+std::string fetch_manifest(const std::string& text) {
+  return ask_about(text, [](RegistryClient&, Fetched fetched) { return std::move(fetched.body); });
+}
+
+Json fetch_referrers(const std::string& text, const std::string& artifact_type) {
+  return ask_about(text, [&](RegistryClient& client, const Fetched& fetched) {
+    return list_referrers(client, fetched.descriptor.digest, artifact_type);
+  });
 }
 
 RemoteRepository::RemoteRepository(Reference reference) : reference_(std::move(reference)) {

@@ -37,6 +37,9 @@ std::string pull_all_tags(ImageStore& store, const std::string& text, const Pull
 /// The manifest or index that the registry has under the name `text`, as it is. Throws as pull_name() does.
 std::string fetch_manifest(const std::string& text);
 
+/// The index of what refers to it (registry_referrers.h).
+Json fetch_referrers(const std::string& text, const std::string& artifact_type);
+
 class RegistryClient;
 
 /// A repository of a registry, for what need not be an image.

@@ -182,20 +182,21 @@ Descriptor choose_manifest(const RegistryDocument& index, const Platform& wanted
   return descriptor;
 }
 
+bool is_image_config(std::string_view media_type) {
+  return media_type.empty() || std::find(kConfigTypes.begin(), kConfigTypes.end(), media_type) != kConfigTypes.end();
+}
+
 ManifestContent read_manifest(const RegistryDocument& manifest) {
   const auto config = manifest.json.find("config");
   if (config == manifest.json.end()) throw InvalidInput("the manifest has no 'config'");
-  ManifestContent content{read_descriptor(*config, "the manifest's config"), {}};
-  if (std::find(kConfigTypes.begin(), kConfigTypes.end(), content.config.media_type) == kConfigTypes.end()) {
-    throw Unsupported(fmt::format("not a container image: its config has type '{}'",
-                                  printable(content.config.media_type)));
-  }
-  if (content.config.size > kLargestDocument) throw InvalidInput("the image's config is longer than 4 MiB");
+  ManifestContent content{true, read_descriptor(*config, "the manifest's config"), {}};
+  content.is_image = is_image_config(content.config.media_type);
+  if (content.is_image && content.config.size > kLargestDocument) throw InvalidInput("the image's config is longer than 4 MiB");
   const Json& layers = manifest.json["layers"];
   if (layers.size() > kMostLayers) throw InvalidInput(fmt::format("more than {} layers", kMostLayers));
   for (const Json& layer : layers) {
     Descriptor descriptor = read_descriptor(layer, fmt::format("layer {}", content.layers.size()));
-    if (std::find(kLayerTypes.begin(), kLayerTypes.end(), descriptor.media_type) == kLayerTypes.end() &&
+    if (content.is_image && std::find(kLayerTypes.begin(), kLayerTypes.end(), descriptor.media_type) == kLayerTypes.end() &&
         descriptor.media_type != kForeignLayer) {
       throw Unsupported(fmt::format("layer {} has type '{}'", content.layers.size(), printable(descriptor.media_type)));
     }

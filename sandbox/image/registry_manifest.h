@@ -33,12 +33,16 @@ RegistryDocument parse_registry_document(const std::string& body, const std::str
 /// The entry of an index for `wanted`. Throws NotFound listing what there is; `name` is for the message.
 Descriptor choose_manifest(const RegistryDocument& index, const Platform& wanted, std::string_view name);
 
+/// Whether a config of this type makes its manifest a container image's; one that tells no type does.
+bool is_image_config(std::string_view media_type);
+
 struct ManifestContent {
+  bool is_image = true;  ///< No artifact, whose config and layers can be anything.
   Descriptor config;
   std::vector<Descriptor> layers;
 };
 
-/// Throws InvalidInput; Unsupported for artifacts that are not container images. `urls` of layers are
+/// Throws InvalidInput; Unsupported for images with layers of another type. `urls` of layers are
 /// ignored: blobs come from the registry that was named.
 ManifestContent read_manifest(const RegistryDocument& manifest);
 

@@ -10,6 +10,7 @@
 #include "sandbox/base/file.h"
 #include "sandbox/image/layout.h"
 #include "sandbox/image/parallel.h"
+#include "sandbox/image/registry_referrers.h"
 #include "sandbox/image/registry_upload.h"
 
 namespace sandbox::image {
@@ -140,9 +141,11 @@ class Pusher {
         {"PUT", client_.url_of("manifests/" + name), {"Content-Type: " + document.manifest.media_type}, &body});
     if (!answer.ok()) client_.refuse(answer);
     const std::string stored = answer.header("docker-content-digest");
-    if (stored.empty() || stored == document.manifest.digest) return;
-    throw InvalidInput(
-        fmt::format("registry '{}' has stored {} as something else", target_.registry, document.manifest.digest));
+    if (!stored.empty() && stored != document.manifest.digest) {
+      throw InvalidInput(
+          fmt::format("registry '{}' has stored {} as something else", target_.registry, document.manifest.digest));
+    }
+    enter_referrer(client_, answer, document.manifest, parse_json(document.body, "the manifest"));
   }
 
   static std::string short_id(const Descriptor& blob) { return blob.digest.substr(sizeof("sha256:") - 1, 12); }

@@ -48,9 +48,12 @@ std::string find_unpacked(const Places& places, const std::string& hex, bool ran
 Fd open_layer_blob(const Places& places, const Image& image, const std::string& digest) {
   if (auto fd = sys::openat(AT_FDCWD, blob_in(own_layout(places), digest).c_str(), O_RDONLY)) return std::move(*fd);
   const std::string path = blob_in(image.layout, digest);
-  auto fd = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY);
-  if (!fd && fd.error().value == ENOENT) throw NotFound(fmt::format("layer '{}' was removed meanwhile", path));
-  return std::move(fd) | or_throw("opening layer '{}'", path);
+  try {
+    return open_regular(path);
+  } catch (const SysError& error) {
+    if (error.code() != ENOENT) throw;
+    throw NotFound(fmt::format("layer '{}' was removed meanwhile", path));
+  }
 }
 
 void fill_layer(int blob, const std::string& staging, const std::string& diff_id, const overlay::ApplyOptions& options) {
@@ -146,6 +149,10 @@ void take_unpacked(const Places& places, const Image& image, const std::string& 
 }
 
 std::vector<std::string> ImageStore::ensure_unpacked(const Image& image, const userns::KeptNamespace* range) {
+  if (!image.artifact_type.empty()) {
+    throw Unsupported(fmt::format("'{}' is no container image but an artifact of the type {}",
+                                  image.name.empty() ? image.id() : image.name, image.artifact_type));
+  }
   Unpacking unpacking(*this, places_, image, range);
   try {
     unpacking.wait();

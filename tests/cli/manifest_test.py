@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import pathlib
 import subprocess
 import sys
 import unittest
@@ -11,6 +12,7 @@ import registry_server
 from image_archive import docker_archive, entry, tools
 from registry_case import SUPPORT, RegistryCase
 
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 
 
@@ -24,8 +26,8 @@ class ManifestCase(RegistryCase):
         command = ["skopeo", "--insecure-policy", *words]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
-    def fetch(self, name, tag):
-        request = urllib.request.Request(f"http://{self.server}/v2/{name}/manifests/{tag}", headers={"Accept": INDEX})
+    def fetch(self, name, tag, kind=INDEX):
+        request = urllib.request.Request(f"http://{self.server}/v2/{name}/manifests/{tag}", headers={"Accept": kind})
         with urllib.request.urlopen(request, timeout=20) as answer:
             return answer.read()
 
@@ -142,6 +144,84 @@ class Places(ManifestCase):
         self.assertIn("holds no image 'nonesuch'", self.sandbox("pull", f"oci:{self.home}/mixed:nonesuch").stderr)
         self.assertIn("No such file", self.sandbox("pull", f"oci:{self.home}/nowhere").stderr)
         self.assertIn("names no path", self.sandbox("pull", "oci:").stderr)
+
+
+class Artifacts(ManifestCase):
+    """What is no container image: a signature of one, that nobody here knows the type of."""
+
+    def blob(self, data):
+        place = pathlib.Path(self.home + "/layout/blobs/sha256")
+        place.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256(data).hexdigest()
+        (place / digest).write_bytes(data)
+        return {"digest": "sha256:" + digest, "size": len(data)}
+
+    def make_artifact(self, subject):
+        """A layout with the artifact "sig" and another entry that has lost its blobs; the digest of "sig"."""
+        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "application/x-signature",
+                    "config": {"mediaType": "application/vnd.oci.empty.v1+json", **self.blob(b"{}")},
+                    "layers": [{"mediaType": "text/plain", **self.blob(b"signed")}],
+                    "subject": subject, "annotations": {"by": "us"}}
+        entries = [{"mediaType": MANIFEST, **self.blob(json.dumps(manifest, indent=2).encode()),
+                    "annotations": {"org.opencontainers.image.ref.name": "sig"}},
+                   {"mediaType": MANIFEST, "digest": "sha256:" + "0" * 64, "size": 2,
+                    "annotations": {"org.opencontainers.image.ref.name": "lost"}}]
+        layout = pathlib.Path(self.home + "/layout")
+        (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+        (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": entries}))
+        return entries[0]["digest"]
+
+    def referrers(self, *words):
+        return json.loads(self.ok("manifest", "inspect", "--referrers", *words, f"{self.server}/x:1"))["manifests"]
+
+    def test_an_artifact_goes_round_and_is_found_by_what_it_refers_to(self):
+        self.make("x", [entry("a", "1")])
+        self.ok("push", "-q", "x", f"{self.server}/x:1")
+        body = self.fetch("x", "1", MANIFEST)
+        subject = {"mediaType": MANIFEST, "digest": "sha256:" + hashlib.sha256(body).hexdigest(), "size": len(body)}
+        digest = self.make_artifact(subject)
+        self.assertEqual(self.sandbox("pull", f"oci:{self.home}/layout:lost").returncode, 1)
+        self.assertEqual(self.ok("pull", f"oci:{self.home}/layout:sig"), "sig:latest\n")
+        self.assertIn(digest, self.ok("images", "--no-trunc"))
+        refused = self.sandbox("run", "--rm", "sig")
+        self.assertEqual(refused.returncode, 125)
+        self.assertIn("an artifact of the type application/x-signature", refused.stderr)
+        self.assertEqual(self.referrers(), [])
+        for _ in range(2):
+            self.ok("push", "-q", "sig", f"{self.server}/x:sig")
+        self.assertEqual(self.referrers(), [{"mediaType": MANIFEST, "digest": digest, "size": self.size_of(digest),
+                                             "artifactType": "application/x-signature", "annotations": {"by": "us"}}])
+        self.assertEqual(len(self.referrers("--artifact-type", "application/x-signature")), 1)
+        self.assertEqual(self.referrers("--artifact-type", "application/x-other"), [])
+        self.assertEqual(self.ok("system", "fsck", "--full"), "")
+        self.ok("rmi", "sig")
+        self.ok("pull", "-q", f"{self.server}/x:sig")
+        self.ok("save", "-o", self.home + "/saved.tar", f"{self.server}/x:sig")
+        self.ok("rmi", f"{self.server}/x:sig")
+        self.ok("load", "-q", "-i", self.home + "/saved.tar")
+        self.ok("push", f"{self.server}/x:sig", f"oci:{self.home}/back:sig")
+        blobs = lambda root: {file.name: file.read_bytes() for file in pathlib.Path(root).glob("blobs/sha256/*")}
+        self.assertEqual(blobs(self.home + "/back"), blobs(self.home + "/layout"))
+        self.ok("rmi", f"{self.server}/x:sig", "x")
+        self.assertEqual(blobs(self.data + "/images"), {})
+
+    def size_of(self, digest):
+        return pathlib.Path(self.home, "layout/blobs/sha256", digest[7:]).stat().st_size
+
+    def test_annotations_are_kept_and_added(self):
+        self.make("one:1", [entry("a", "1")])
+        self.ok("manifest", "create", "both", "one:1")
+        self.ok("manifest", "annotate", "--annotation", "a=b=c", "--annotation", "d=", "both", "one:1")
+        self.ok("manifest", "annotate", "--index", "--annotation", "of=all", "both")
+        self.ok("manifest", "create", "--amend", "both", "one:1")
+        shown = json.loads(self.ok("manifest", "inspect", "both"))
+        self.assertEqual(shown["annotations"], {"of": "all"})
+        self.ok("manifest", "annotate", "--annotation", "a=b=c", "--annotation", "d=", "both", "one:1")
+        shown = json.loads(self.ok("manifest", "inspect", "both"))
+        self.assertEqual(shown["manifests"][0]["annotations"], {"a": "b=c", "d": ""})
+        for words in (("both",), ("--index", "both", "one:1"), ("--annotation", "=x", "both", "one:1"),
+                      ("--index", "--arch", "arm64", "both")):
+            self.assertEqual(self.sandbox("manifest", "annotate", *words).returncode, 1, words)
 
 
 if __name__ == "__main__":

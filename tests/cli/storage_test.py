@@ -89,5 +89,47 @@ class StorageDriver(SandboxCase):
         self.assertIn("server was killed by signal 9", self.sandbox("logs", "box").stderr)
 
 
+class MountedImage(SandboxCase):
+    """`image mount`: files of an image in the host's tree, through fusermount3(1)."""
+
+    def mount(self, *words):
+        done = self.sandbox("image", "mount", *words)
+        if "mount failed: Operation not permitted" in done.stderr:
+            self.skipTest("fusermount3 may not mount here")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.rstrip("\n")
+
+    def test_an_image_is_read_where_it_is_mounted_and_stays_while_it_is(self):
+        self.ok("tag", "busybox", "mine")
+        place = self.mount("mine")
+        self.addCleanup(subprocess.run, ["fusermount3", "-quz", place], check=False, stderr=subprocess.DEVNULL)
+        self.assertEqual(self.mount("mine"), place)
+        self.assertIn("busybox", os.listdir(place + "/bin"))
+        done = subprocess.run([place + "/bin/busybox", "echo", "hi"], capture_output=True, text=True, check=True)
+        self.assertEqual(done.stdout, "hi\n")
+        self.assertEqual({os.stat(f"{place}/{name}").st_uid for name in os.listdir(place)}, {os.getuid()})
+        with self.assertRaises(OSError):
+            os.mkdir(place + "/new")
+        self.assertIn(place, self.ok("image", "mount"))
+        refused = self.sandbox("rmi", "mine")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("image is mounted at", refused.stderr)
+        self.ok("image", "unmount", "mine")
+        self.assertEqual(self.ok("image", "mount"), "")
+        self.assertIn("is not mounted", self.sandbox("image", "unmount", "mine").stderr)
+        self.ok("rmi", "mine")
+
+    def test_a_mount_whose_server_was_killed_is_made_anew(self):
+        place = self.mount("busybox")
+        self.addCleanup(subprocess.run, ["fusermount3", "-quz", place], check=False, stderr=subprocess.DEVNULL)
+        server, = self.helpers("sbx:overlay")
+        os.kill(server, signal.SIGKILL)
+        self.assertTrue(eventually(lambda: not self.helpers("sbx:overlay")))
+        self.assertEqual(self.mount("busybox"), place)
+        self.assertIn("bin", os.listdir(place))
+        self.ok("image", "unmount", "--all")
+        self.assertTrue(eventually(lambda: not self.helpers("sbx:overlay")))
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import random
 import re
 import shutil
@@ -220,6 +221,32 @@ class Fsck(Store):
         os.unlink(self.blob("two", "layers"))
         self.repairs("copied from an additional store")
         self.assertEqual(self.ok("run", "--rm", "--network", "none", "two", "cat", "/file"), "2")
+
+    def test_a_store_of_somebody_else_is_read_and_never_written_and_can_do_no_harm(self):
+        site = self.home + "/site"
+        shutil.copytree(self.data + "/images", site + "/images")
+        self.ok("rmi", "two")
+        config = pathlib.Path(self.home + "/config/sandbox")
+        config.mkdir(parents=True)
+        (config / "additional-stores").write_text(f"# those of this site\n{site}\n/nowhere\n")
+        self.env["XDG_CONFIG_HOME"] = str(config.parent)
+        before = {path: path.lstat().st_mtime_ns for path in pathlib.Path(site).rglob("*")}
+        listed = lambda: self.ok("images", "--filter", "readonly=true", "--format", "{{.Repository}} {{.ReadOnly}}").split("\n")
+        self.assertIn("two true", listed())
+        self.assertEqual(self.ok("run", "--rm", "--network", "none", "two", "cat", "/file"), "2")
+        self.assertIn("read-only store", self.sandbox("rmi", "two").stderr)
+        self.assertEqual({path: path.lstat().st_mtime_ns for path in pathlib.Path(site).rglob("*")}, before)
+        for file in pathlib.Path(site).glob("images/blobs/sha256/*"):
+            file.unlink()
+            os.mkfifo(file)
+        self.assertNotIn("two true", listed())
+        self.assertEqual(self.ok("start", "-a", "box"), "")
+        index = pathlib.Path(site + "/images/index.json")
+        for make in (lambda: os.mkfifo(index), lambda: index.mkdir(), lambda: index.write_text('{"manifests": [')):
+            index.rmdir() if index.is_dir() else index.unlink()
+            make()
+            self.assertNotIn("two true", listed())
+            self.assertEqual(self.ok("start", "-a", "box"), "")
 
     def test_an_index_that_is_none_is_made_again(self):
         with open(self.data + "/images/index.json", "w", encoding="utf-8") as index:

@@ -23,7 +23,7 @@ constexpr Option kOptions[] = {
     {"quiet", 'q', nullptr, "Only show image IDs"},
 };
 
-constexpr std::string_view kFilters[] = {"before", "dangling", "label", "reference", "since"};
+constexpr std::string_view kFilters[] = {"before", "dangling", "label", "readonly", "reference", "since"};
 
 constexpr std::string_view kTable = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
 constexpr std::string_view kTableWithDigests =
@@ -32,10 +32,10 @@ constexpr std::string_view kRaw =
     "repository: {{.Repository}}\ntag: {{.Tag}}\nimage_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\nvirtual_size: "
     "{{.Size}}\n";
 
-bool is_true(const std::string& text) {
+bool is_true(const char* filter, const std::string& text) {
   if (text == "true" || text == "1") return true;
   if (text == "false" || text == "0") return false;
-  throw UsageError(fmt::format("invalid filter 'dangling={}'", text));
+  throw UsageError(fmt::format("invalid filter '{}={}'", filter, text));
 }
 
 /// A pattern of file names (glob(7)), for the repository or for repository and tag.
@@ -49,9 +49,8 @@ bool matches(const image::Image& image, const std::string& pattern) {
          fits(image.name.substr(0, image.name.rfind(':')));
 }
 
-std::vector<image::Image> selected(const Arguments& arguments) {
+std::vector<image::Image> selected(const image::ImageStore& store, const Arguments& arguments) {
   const Filters filters(arguments, kFilters);
-  const image::ImageStore store(find_places());
   auto images = store.list();
   std::ranges::stable_sort(images, std::greater{}, created_of);
   for (const auto& reference : filters.values("before")) {
@@ -63,7 +62,10 @@ std::vector<image::Image> selected(const Arguments& arguments) {
     std::erase_if(images, [&](const auto& image) { return created_of(image) <= created; });
   }
   std::erase_if(images, [&](const image::Image& image) {
-    return !filters.any("dangling", [&](const auto& value) { return is_true(value) == image.name.empty(); }) ||
+    const auto differs = [&](const char* filter, bool fact) {
+      return !filters.any(filter, [&](const auto& value) { return is_true(filter, value) == fact; });
+    };
+    return differs("dangling", image.name.empty()) || differs("readonly", store.is_read_only(image)) ||
            !filters.any("reference", [&](const auto& value) { return matches(image, value); }) ||
            !filters.labels_fit(labels_of(image)) ||
            (!arguments.positional.empty() && !matches(image, arguments.positional[0]));
@@ -72,7 +74,8 @@ std::vector<image::Image> selected(const Arguments& arguments) {
 }
 
 int run(const Arguments& arguments) {
-  const auto images = selected(arguments);
+  const image::ImageStore store(find_places());
+  const auto images = selected(store, arguments);
   const bool digests = arguments.flag("digests");
   std::string format = arguments.text("format");
   if (format.empty() && !arguments.flag("quiet")) format = docker_config("imagesFormat");
@@ -80,7 +83,8 @@ int run(const Arguments& arguments) {
   std::vector<ImageRow> rows;
   for (const auto& image : images) {
     rows.push_back(
-        {&image, ::time(nullptr), arguments.flag("no-trunc"), digests || format.find(".Digest") != format.npos});
+        {&image, ::time(nullptr), arguments.flag("no-trunc"), digests || format.find(".Digest") != format.npos,
+         nullptr, store.is_read_only(image)});
   }
   print(render_listing(kImageListing, format, rows));
   return 0;

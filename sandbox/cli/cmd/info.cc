@@ -159,6 +159,7 @@ int run(const Arguments& arguments) {
       "Resource limits: {} ({})\n", resources.rung,
       resources.reason.empty() ? fmt::format("{}", fmt::join(resources.controllers, " ")) : resources.reason));
   for (const auto& store : facts.places.additional_stores) print(fmt::format("Additional store: {}\n", store));
+  if (!facts.places.ignored_store.empty()) print(fmt::format("WARNING: {}\n", facts.places.ignored_store));
   return 0;
 }
 

@@ -2,6 +2,8 @@
 // the store; nothing is sent before `push`.
 #include "sandbox/cli/cmd/manifest.h"
 
+#include <map>
+
 #include "sandbox/base/error.h"
 #include "sandbox/base/json.h"
 #include "sandbox/cli/table.h"
@@ -16,11 +18,17 @@ namespace {
 
 constexpr Option kCreateOptions[] = {{"amend", 'a', nullptr, "Amend an existing manifest list"}};
 constexpr Option kAnnotateOptions[] = {
+    {"annotation", '\0', "key=value", "Set an annotation"},
     {"arch", '\0', "string", "Set architecture"},
+    {"index", '\0', nullptr, "Set annotations of the list itself"},
     {"os", '\0', "string", "Set operating system"},
     {"os-features", '\0', "strings", "Set operating system feature"},
     {"os-version", '\0', "string", "Set operating system version"},
     {"variant", '\0', "string", "Set architecture variant"},
+};
+constexpr Option kInspectOptions[] = {
+    {"artifact-type", '\0', "string", "Only list what is of this type"},
+    {"referrers", '\0', nullptr, "List what refers to it in its registry"},
 };
 constexpr Option kPushOptions[] = {{"purge", 'p', nullptr, "Remove the local manifest list after push"}};
 
@@ -53,11 +61,26 @@ std::string digest_of(const image::ImageStore& store, const std::string& member)
   return image::find_manifest(store, member).manifest.digest;
 }
 
+std::map<std::string, std::string> annotations_in(const Arguments& arguments) {
+  std::map<std::string, std::string> annotations;
+  for (const std::string& word : arguments.all("annotation")) {
+    const auto equals = word.find('=');
+    if (equals == 0 || equals == word.npos) throw UsageError(fmt::format("invalid annotation '{}': must be key=value", word));
+    annotations[word.substr(0, equals)] = word.substr(equals + 1);
+  }
+  return annotations;
+}
+
 int annotate(const Arguments& arguments) {
   image::ImageStore store(find_places());
-  const std::string digest = digest_of(store, arguments.positional[1]);
   const image::PlatformWords words{arguments.last("os"), arguments.last("arch"), arguments.last("variant"),
-                             arguments.last("os-version"), arguments.all("os-features")};
+                                   arguments.last("os-version"), arguments.all("os-features"),
+                                   annotations_in(arguments)};
+  const bool of_list = arguments.flag("index");
+  if (of_list != (arguments.positional.size() == 1)) throw UsageError("name a manifest of the list, or give --index");
+  const bool for_machine = words.os || words.architecture || words.variant || words.os_version || !words.os_features.empty();
+  if (of_list && for_machine) throw UsageError("with --index, nothing but annotations can be set");
+  const std::string digest = of_list ? std::string() : digest_of(store, arguments.positional[1]);
   image::annotate_list(store, image::parse_reference(arguments.positional[0]), digest, words);
   return 0;
 }
@@ -75,6 +98,12 @@ std::string text_of(const std::string& name) {
 }
 
 int inspect(const Arguments& arguments) {
+  const bool typed = arguments.last("artifact-type").has_value();
+  if (typed && !arguments.flag("referrers")) throw UsageError("--artifact-type goes with --referrers");
+  if (arguments.flag("referrers")) {
+    print(json_for_terminals(image::fetch_referrers(arguments.positional[0], arguments.text("artifact-type"))) + "\n");
+    return 0;
+  }
   print(json_for_terminals(parse_json(text_of(arguments.positional[0]), "the manifest")) + "\n");
   return 0;
 }
@@ -108,14 +137,15 @@ const Command kManifestCreate{"manifest create",
                               create,
                               2};
 const Command kManifestAnnotate{"manifest annotate",
-                                "manifest annotate [OPTIONS] MANIFEST_LIST MANIFEST",
+                                "manifest annotate [OPTIONS] MANIFEST_LIST [MANIFEST]",
                                 "Add additional information to a local image manifest",
                                 kAnnotateOptions,
                                 annotate,
-                                2,
+                                1,
                                 2};
 const Command kManifestInspect{
-    "manifest inspect", "manifest inspect MANIFEST", "Display an image manifest, or manifest list", {}, inspect, 1, 1};
+    "manifest inspect", "manifest inspect [OPTIONS] MANIFEST", "Display an image manifest, or manifest list", kInspectOptions,
+    inspect, 1, 1};
 const Command kManifestPush{"manifest push",
                             "manifest push [OPTIONS] MANIFEST_LIST [DESTINATION]",
                             "Push a manifest list to a repository",

@@ -3,6 +3,7 @@
 
 #include "sandbox/base/error.h"
 #include "sandbox/image/registry_manifest.h"
+#include "sandbox/image/registry_referrers.h"
 
 using namespace sandbox;
 using namespace sandbox::image;
@@ -84,4 +85,18 @@ TEST_CASE("a config must list one valid diff id for each layer") {
   const Platform platform =
       check_config(R"({"os":"linux","architecture":"arm64","rootfs":{"diff_ids":[")" + digest_of('c') + R"("]}})", content);
   CHECK(platform.text() == "linux/arm64");
+}
+
+TEST_CASE("what refers to an image is listed with its type and annotations") {
+  CHECK(referrers_tag(digest_of('a')) == "sha256-" + std::string(64, 'a'));
+  const Descriptor pushed{kManifest, digest_of('b'), 7};
+  const Json plain = {{"mediaType", kManifest}, {"digest", digest_of('b')}, {"size", 7}};
+  Json typed = plain;
+  typed["artifactType"] = "text/x";
+  CHECK(referrer_entry(pushed, Json::object()) == plain);
+  CHECK(referrer_entry(pushed, {{"config", {{"mediaType", "text/x"}}}}) == typed);
+  const Json entry = referrer_entry(
+      pushed, {{"artifactType", "text/x"}, {"config", {{"mediaType", "text/y"}}}, {"annotations", {{"a", "b"}}}});
+  typed["annotations"] = {{"a", "b"}};
+  CHECK(entry == typed);
 }
