@@ -63,7 +63,7 @@ TEST_CASE("ps has Docker's further fields") {
   CHECK(
       listed(
           "{{.Names}} {{.State}} {{.Networks}} {{.LocalVolumes}} {{.Mounts}} {{.Label \"env\"}}{{.Label \"none\"}}.") ==
-      "web running private 1 data,/home/me/a-lon… web.\nold exited none 0  old.\nnew created none 0  new.\n");
+      "web running bridge 1 data,/home/me/a-lon… web.\nold exited none 0  old.\nnew created none 0  new.\n");
   CHECK(listed("{{if eq .State \"exited\"}}{{.ID}} {{.Labels}}{{end}}", true) ==
         "\n" + std::string(64, 'b') + " com.example.tier=front,env=old\n\n");
   CHECK(listed("table {{.Names}}\t{{.Label \"com.example.tier\"}}") ==
