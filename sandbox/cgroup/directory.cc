@@ -197,10 +197,12 @@ void Directory::freeze(bool on) const {
 bool Directory::is_frozen() const { return value_of(text("cgroup.events"), "frozen") == 1; }
 
 std::string Directory::text(const std::string& file) const {
+  const auto opened = sys::openat(fd(), file.c_str(), O_RDONLY);
+  if (!opened) return {};  // the controller is not enabled here, or the kernel is older: an everyday case
   try {
-    return read_file_at(fd(), file);
+    return read_to_end(opened->get(), file);
   } catch (const SysError&) {
-    return {};  // the controller is not enabled here, or the kernel is older
+    return {};  // the cgroup has gone
   }
 }
 
