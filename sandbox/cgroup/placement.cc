@@ -111,6 +111,15 @@ std::optional<std::string> unified_path(std::string_view proc_cgroup) {
   return std::nullopt;
 }
 
+std::optional<std::string> path_below(std::string_view path, std::string_view name) {
+  for (std::size_t begin = 0; begin < path.size();) {
+    const std::size_t end = std::min(path.find('/', begin + 1), path.size());
+    if (path.substr(begin + 1, end - begin - 1) == name) return std::string(path.substr(end));
+    begin = end;
+  }
+  return std::nullopt;
+}
+
 bool has_legacy_controllers(std::string_view proc_cgroup) {
   return std::ranges::any_of(lines_of(proc_cgroup), [](std::string_view line) {
     const auto begin = line.find(':');

@@ -47,6 +47,9 @@ Choice choose(const Surroundings& surroundings, const std::vector<Setting>& sett
 
 /// The path behind "0::" of proc_pid_cgroup(5); none: no cgroup v2.
 std::optional<std::string> unified_path(std::string_view proc_cgroup);
+/// What follows the first component `name` of a cgroup's path: "" or "/init.scope"; none: it has no such component.
+/// What follows may have any names: those who are in there choose them.
+std::optional<std::string> path_below(std::string_view path, std::string_view name);
 /// From proc_pid_cgroup(5): whether any controller belongs to a v1 hierarchy.
 bool has_legacy_controllers(std::string_view proc_cgroup);
 

@@ -65,8 +65,11 @@ class Supervisor {
   std::vector<Watch> watches(Clock::time_point now);
   void enter_cgroup();
   int cgroup_fd() const { return cgroup_ ? cgroup_->fd() : -1; }
-  /// Where a further process goes: beside the first one, which a system moves out of the cgroup that it divides.
+  /// Where a further process goes instead of the container's cgroup, when a system divides that: beside the first one.
+  /// Throws Conflict, SysError.
   std::optional<cgroup::Directory> cgroup_beside() const;
+  /// A further process in the container, with its limits.
+  userns::Launched join(const userns::ProcessPlan& process, const Stdio& stdio) const;
   void leave_cgroup();
   void watch_process(std::vector<Watch>& list, Process& process, const std::shared_ptr<Connection>& client, bool main);
   int timeout(Clock::time_point now) const;

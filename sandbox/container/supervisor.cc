@@ -71,17 +71,24 @@ void Supervisor::enter_cgroup() {
   const auto own = divides_cgroup(spec.plan) ? cgroup::Own::needed : cgroup::Own::welcome;
   auto established = cgroup::establish(spec.id, spec.limits, spec.limits_best_effort, own,
                                        [&](const std::string& path) { record_cgroup(container_, path); });
-  for (const auto& warning : established.warnings) clients_.first()->queue(FrameType::stderr_data, "WARNING: " + warning + "\n");
+  for (const auto& warning : established.warnings)
+    clients_.first()->queue(FrameType::stderr_data, "WARNING: " + warning + "\n");
   if (established.cgroup) cgroup_.emplace(std::move(*established.cgroup));
 }
 
 std::optional<cgroup::Directory> Supervisor::cgroup_beside() const {
-  if (!cgroup_) return {};
+  if (!cgroup_ || !divides_cgroup(container_.spec.plan)) return {};
   const auto path = cgroup::unified_path(read_file(fmt::format("/proc/{}/cgroup", main_->pid())));
-  const std::string own = "/" + cgroup::cgroup_name(container_.spec.id);
-  const auto found = path ? path->rfind(own) : std::string::npos;
-  if (found == std::string::npos) return {};
-  return cgroup::Directory::find(cgroup_->path() + path->substr(found + own.size()));
+  const auto below = path ? cgroup::path_below(*path, cgroup::cgroup_name(container_.spec.id)) : std::nullopt;
+  auto beside = below ? cgroup::Directory::find(cgroup_->path() + *below) : std::nullopt;
+  // Rather no process than one without the container's limits.
+  if (!beside) throw Conflict("the cgroup of the container's first process is not to be found");
+  return beside;
+}
+
+userns::Launched Supervisor::join(const userns::ProcessPlan& process, const Stdio& stdio) const {
+  const auto beside = cgroup_beside();
+  return userns::join(main_->launched().pidfd(), process, stdio.child(), {beside ? beside->fd() : cgroup_fd(), {}});
 }
 
 void Supervisor::leave_cgroup() {
@@ -107,7 +114,8 @@ void Supervisor::start() {
         ownership::notifying_filter(spec.plan.process.capabilities, emulation == userns::IdEmulation::full);
     watch_.lap("spawning the owner helper");
   }
-  auto launched = userns::Launched::begin(spec.plan, stdio.child(), launch_hooks(spec.plan, overlay_), {cgroup_fd(), {}});
+  auto launched =
+      userns::Launched::begin(spec.plan, stdio.child(), launch_hooks(spec.plan, overlay_), {cgroup_fd(), {}});
   main_ = std::make_unique<Process>(std::move(launched), std::move(stdio));
   watch_.lap("namespaces and mounts");
   if (owner_) owner_->connect(main_->launched().take_user_namespace(), main_->launched().take_root());
@@ -332,7 +340,8 @@ void Supervisor::read_changes() {
 bool Supervisor::start_again() {
   read_changes();
   const auto ran = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_);
-  const auto pause = failure_.empty() ? restarts_.after(container_.spec.restart, main_->exit_code(), ran, stopped_) : std::nullopt;
+  const auto pause =
+      failure_.empty() ? restarts_.after(container_.spec.restart, main_->exit_code(), ran, stopped_) : std::nullopt;
   if (!pause) return false;
   be_between_runs(Clock::now() + *pause);
   if (stopped_) return false;

@@ -106,8 +106,7 @@ void Supervisor::start_exec(const std::shared_ptr<Connection>& client, const Fra
     Stdio stdio = make_stdio(request.open_stdin);
     userns::ProcessPlan process = request.process;
     process.notifying = container_.spec.plan.process.notifying;
-    const auto beside = cgroup_beside();
-    auto launched = userns::join(main_->launched().pidfd(), process, stdio.child(), {beside ? beside->fd() : -1, {}});
+    auto launched = join(process, stdio);
     std::string words, id = random_hex(64);
     for (const auto& word : process.argv) words += " " + word;
     launched.start(take_listener(process));

@@ -49,8 +49,7 @@ void Supervisor::start_check(Clock::time_point now) {
     process.argv = container_.spec.health.argv;
     process.terminal = false;
     process.init = false;
-    const auto beside = cgroup_beside();
-    auto launched = userns::join(main_->launched().pidfd(), process, stdio.child(), {beside ? beside->fd() : -1, {}});
+    auto launched = join(process, stdio);
     launched.start(take_listener(process));
     check_->process = std::make_unique<Process>(std::move(launched), std::move(stdio));
   } catch (const Error& error) {
@@ -80,7 +79,8 @@ void Supervisor::end_check(Clock::time_point now, int exit_code) {
   const bool changed = state_.health != health_->status();
   state_.health = health_->status();
   try {
-    write_file_atomic(health_path(container_), to_json(checks_).dump(-1, ' ', false, Json::error_handler_t::replace), false);
+    write_file_atomic(health_path(container_), to_json(checks_).dump(-1, ' ', false, Json::error_handler_t::replace),
+                      false);
     if (changed) ContainerStore(places_).write_state(container_, state_);
   } catch (const Error&) {
     // A full disk: what is written next tells it, too.

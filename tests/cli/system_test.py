@@ -1,5 +1,5 @@
-"""Containers that boot a system (--systemd): what they find, and what is said where no cgroup can be delegated. That
-systemd itself boots is shown in the test machine."""
+"""Containers that boot a system (--systemd), an init that does to its cgroup what systemd does: what they find, and what
+is said where no cgroup can be delegated."""
 
 import json
 import os
@@ -52,6 +52,14 @@ class System(SandboxCase):
         self.ok("stop", "-t", "20", "box")
         self.assertEqual(self.ok("logs", "box"), "up\nhalted\n")
         self.assertEqual(self.ok("inspect", "-f", "{{.State.ExitCode}}", "box"), "0\n")
+
+    @unittest.skipUnless(DELEGATED, "needs a cgroup that is delegated to this user")
+    def test_no_name_inside_leads_a_further_process_out_of_the_limits(self):
+        self.boot()
+        name = "sandbox-" + self.ok("inspect", "-f", "{{.Id}}", "box").strip()
+        inner = f"/sys/fs/cgroup/{name}/x"
+        self.ok("exec", "box", "sh", "-c", f"mkdir -p {inner}; echo 1 >{inner}/cgroup.procs")
+        self.assertEqual(self.ok("exec", "box", "cat", "/proc/self/cgroup").splitlines()[-1], f"0::/{name}/x")
 
     @unittest.skipIf(DELEGATED, "a cgroup is delegated to this user")
     def test_without_a_cgroup_to_divide_it_is_refused_or_started_with_a_warning(self):

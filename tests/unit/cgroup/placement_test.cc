@@ -101,6 +101,15 @@ TEST_CASE("the own cgroup is the line without a hierarchy number") {
   CHECK_FALSE(unified_path(""));
 }
 
+TEST_CASE("a path below a cgroup begins behind the first one of its name") {
+  CHECK(path_below("/user.slice/box", "box") == "");
+  CHECK(path_below("/user.slice/box/init.scope", "box") == "/init.scope");
+  CHECK(path_below("/user.slice/box/box/x", "box") == "/box/x");
+  CHECK_FALSE(path_below("/user.slice/box2/x", "box"));
+  CHECK_FALSE(path_below("/user.slice/abox", "box"));
+  CHECK_FALSE(path_below("/", "box"));
+}
+
 TEST_CASE("a v1 hierarchy counts when it has controllers") {
   CHECK(has_legacy_controllers("4:memory:/a\n0::/\n"));
   CHECK(has_legacy_controllers("2:cpu,cpuacct:/\n"));
