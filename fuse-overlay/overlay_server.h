@@ -25,8 +25,8 @@ struct ServerConfig {
   std::optional<Ids> squash;       ///< Ids in the user namespace, shown for everything where it maps only one.
   std::uint64_t most_bytes = 0, most_objects = 0;  ///< In the upper directory; 0: no limit.
   bool whiteout_files = false;     ///< Whiteouts in lower directories may be files (tree/format.h).
-  /// The mount is the host's, made by fusermount3(1): it belongs to the user namespace that the server starts in, whichever
-  /// it joins for the owners of files.
+  /// The mount is the host's, made by fusermount3(1): it belongs to the user namespace that the server starts in,
+  /// whichever it joins for the owners of files.
   bool on_host = false;
   bool lower_may_change = false;   ///< Somebody else writes to the lower directories: the kernel caches briefly.
 };

@@ -323,7 +323,8 @@ std::vector<Verdict> without_repetitions(std::vector<Verdict> verdicts) {
     for (const scmp_arg_cmp& arg : verdict.args) comparisons.emplace_back(arg.arg, arg.op, arg.datum_a, arg.datum_b);
     return !seen.emplace(verdict.number, verdict.action, std::move(comparisons)).second;
   });
-  if (std::ranges::count_if(verdicts, [](const Verdict& verdict) { return !verdict.args.empty(); }) > most_conditional) {
+  if (std::ranges::count_if(verdicts, [](const Verdict& verdict) { return !verdict.args.empty(); }) >
+      most_conditional) {
     fail("syscalls", fmt::format("more than {} different rules have conditions", most_conditional));
   }
   return verdicts;
@@ -422,7 +423,8 @@ void append_exported(scmp_filter_ctx filter, std::vector<sock_filter>& program) 
 
 std::vector<std::byte> bytes_of(const std::vector<sock_filter>& program) {
   if (program.size() > BPF_MAXINSNS) {
-    fail("syscalls", fmt::format("it takes {} instructions, and the kernel's limit is {}", program.size(), BPF_MAXINSNS));
+    fail("syscalls",
+         fmt::format("it takes {} instructions, and the kernel's limit is {}", program.size(), BPF_MAXINSNS));
   }
   const auto bytes = std::as_bytes(std::span(program));
   return {bytes.begin(), bytes.end()};

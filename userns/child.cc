@@ -150,7 +150,8 @@ void forward_signal(int number) {
   ::close(channel);
   init_child = child;
   ::close_range(3, ~0U, 0);
-  for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT}) ::signal(number, forward_signal);
+  for (const int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT})
+    ::signal(number, forward_signal);
   for (;;) {
     int status = 0;
     const pid_t ended = ::waitpid(-1, &status, 0);

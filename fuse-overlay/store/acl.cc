@@ -16,10 +16,13 @@ struct Stored {
 static_assert(sizeof(Stored) == 8 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the attribute is little-endian");
 
 bool is_named(std::uint16_t tag) {
-  return tag == static_cast<std::uint16_t>(AclEntry::Tag::user) || tag == static_cast<std::uint16_t>(AclEntry::Tag::group);
+  return tag == static_cast<std::uint16_t>(AclEntry::Tag::user) ||
+         tag == static_cast<std::uint16_t>(AclEntry::Tag::group);
 }
 
-void append(std::string& value, const auto& field) { value.append(reinterpret_cast<const char*>(&field), sizeof field); }
+void append(std::string& value, const auto& field) {
+  value.append(reinterpret_cast<const char*>(&field), sizeof field);
+}
 
 }  // namespace
 

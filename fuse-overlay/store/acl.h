@@ -1,5 +1,5 @@
-// POSIX access control lists of layers' files, as the kernel has them in extended attributes (acl(5); xattr(7), "Extended
-// system attributes"; linux/posix_acl_xattr.h).
+// POSIX access control lists of layers' files, as the kernel has them in extended attributes (acl(5); xattr(7),
+// "Extended system attributes"; linux/posix_acl_xattr.h).
 #pragma once
 
 #include <cstdint>

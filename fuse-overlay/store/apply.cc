@@ -68,8 +68,8 @@ std::uint32_t checked_id(std::int64_t id, const std::string& path) {
   return static_cast<std::uint32_t>(id);
 }
 
-/// libarchive (3.6 to 3.8, pax_time) takes the sign of a decimal time for its seconds alone: it reads -1.5 as -0.5. Below
-/// a second before 1970 nothing is left of the sign.
+/// libarchive (3.6 to 3.8, pax_time) takes the sign of a decimal time for its seconds alone: it reads -1.5 as -0.5.
+/// Below a second before 1970 nothing is left of the sign.
 timespec time_of(std::int64_t seconds, long nanoseconds) {
   nanoseconds = std::clamp(nanoseconds, 0L, 999'999'999L);
   if (seconds >= 0 || nanoseconds == 0) return {seconds, nanoseconds};

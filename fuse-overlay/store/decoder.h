@@ -17,8 +17,8 @@ class Decoder {
   virtual bool complete() const = 0;
 };
 
-/// gzip (RFC 1952) with any number of members, as pigz, bgzip and eStargz write them. By ISA-L's igzip, which takes less
-/// than half of zlib's time, where its library (libisal.so.2) is installed.
+/// gzip (RFC 1952) with any number of members, as pigz, bgzip and eStargz write them. By ISA-L's igzip, which takes
+/// less than half of zlib's time, where its library (libisal.so.2) is installed.
 std::unique_ptr<Decoder> make_gzip_decoder();
 std::unique_ptr<Decoder> make_zlib_decoder();  ///< The same by zlib.
 

@@ -66,7 +66,8 @@ std::unique_ptr<Decoder> choose_decoder(std::span<const std::byte> start) {
                          starts_with(start.subspan(1), {0x2a, 0x4d, 0x18});
   if (skippable || starts_with(start, {0x28, 0xb5, 0x2f, 0xfd})) return std::make_unique<ZstdDecoder>();
   if (starts_with(start, {'B', 'Z', 'h'})) throw InvalidInput("layer archive: bzip2 compression isn't supported");
-  if (starts_with(start, {0xfd, '7', 'z', 'X', 'Z'})) throw InvalidInput("layer archive: xz compression isn't supported");
+  if (starts_with(start, {0xfd, '7', 'z', 'X', 'Z'}))
+    throw InvalidInput("layer archive: xz compression isn't supported");
   return std::make_unique<PlainDecoder>();
 }
 
@@ -110,7 +111,8 @@ std::size_t LayerStream::decode(std::span<std::byte> output, const std::stop_tok
       if (!decoder_->complete()) throw InvalidInput("layer archive: truncated compressed data");
       return 0;
     }
-    if (before != 0 && pending_.size() == before && !decoder_->complete()) throw InvalidInput("layer archive: damaged compressed data");
+    if (before != 0 && pending_.size() == before && !decoder_->complete())
+      throw InvalidInput("layer archive: damaged compressed data");
   }
 }
 

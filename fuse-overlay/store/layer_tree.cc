@@ -42,8 +42,9 @@ std::string join(std::string_view directory, std::string_view leaf) {
 /// Sets an attribute that overlayfs reads: failing to is an error.
 void set_overlay_xattr(int fd, const char* name, std::string_view value, const std::string& path) {
   if (::fsetxattr(fd, name, value.data(), value.size(), 0) == 0) return;
-  throw SysError(Errno{errno}, fmt::format("setting {} on layer directory '{}'", name, printable(path)),
-                 "the store's file system must hold user.* extended attributes (ext4, xfs, btrfs; tmpfs since Linux 6.6)");
+  throw SysError(
+      Errno{errno}, fmt::format("setting {} on layer directory '{}'", name, printable(path)),
+      "the store's file system must hold user.* extended attributes (ext4, xfs, btrfs; tmpfs since Linux 6.6)");
 }
 
 /// Removes the files of directory `path` below `root` and appends its subdirectories to `found`.
@@ -196,7 +197,8 @@ std::string LayerTree::true_path(int fd) const {
            or_throw("naming a layer directory");
   };
   const std::string root = link(root_.get()), found = link(fd);
-  if (found != root && !found.starts_with(root + "/")) throw InvalidInput("layer archive: a parent lies outside the layer");
+  if (found != root && !found.starts_with(root + "/"))
+    throw InvalidInput("layer archive: a parent lies outside the layer");
   return found == root ? std::string() : normalize_entry_path(found.substr(root.size()));
 }
 
@@ -232,7 +234,8 @@ bool LayerTree::give_owner(int dir, const char* leaf, int flags, const std::stri
   if (!change_owner_) return !other;
   const auto given = sys::fchownat(dir, leaf, metadata.uid, metadata.gid, flags);
   if (!given && given.error().value != EINVAL) {
-    throw SysError(given.error(), fmt::format("giving '{}' its owner {}:{}", printable(path), metadata.uid, metadata.gid));
+    throw SysError(given.error(),
+                   fmt::format("giving '{}' its owner {}:{}", printable(path), metadata.uid, metadata.gid));
   }
   return given.has_value();
 }
@@ -255,14 +258,15 @@ void LayerTree::set_owner_and_mode(int fd, const std::string& path, const EntryM
   sys::fchmod(fd, mode) | or_throw("setting the mode of '{}'", printable(path));
   set_acls(fd, metadata);  // after the mode, which would change their mask
   // File capabilities come last: a change of the owner drops them. They are the namespace's root's (capabilities(7)).
-  const bool capability = change_owner_ && owner && !metadata.capability.empty() &&
-                          ::fsetxattr(fd, "security.capability", metadata.capability.data(), metadata.capability.size(), 0) == 0;
+  const bool capability =
+      change_owner_ && owner && !metadata.capability.empty() &&
+      ::fsetxattr(fd, "security.capability", metadata.capability.data(), metadata.capability.size(), 0) == 0;
   record(path, metadata, mode, owner && (metadata.capability.empty() || capability));
   if (!change_owner_ && !owner) note_owner(fd, metadata, directory);
 }
 
-/// With one id they would mean other users of this machine. Where the file system has none, or the namespace not all ids,
-/// the mode alone holds.
+/// With one id they would mean other users of this machine. Where the file system has none, or the namespace not all
+/// ids, the mode alone holds.
 void LayerTree::set_acls(int fd, const EntryMetadata& metadata) const {
   if (!change_owner_) return;
   for (const auto& [name, value] : metadata.acls) (void)sys::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0);
@@ -335,11 +339,13 @@ void LayerTree::finish_file(int fd, const std::string& path, const EntryMetadata
 void LayerTree::set_times(int dir, const char* leaf, const std::string& path, const EntryMetadata& metadata) {
   if (!metadata.mtime) return;
   const timespec times[2] = {*metadata.mtime, *metadata.mtime};
-  result_of(::utimensat(dir, leaf, times, AT_SYMLINK_NOFOLLOW)) | or_throw("setting the times of '{}'", printable(path));
+  result_of(::utimensat(dir, leaf, times, AT_SYMLINK_NOFOLLOW)) |
+      or_throw("setting the times of '{}'", printable(path));
 }
 
 void LayerTree::make_symlink(const std::string& path, const std::string& target, const EntryMetadata& metadata) {
-  if (target.empty()) throw InvalidInput(fmt::format("layer archive: symbolic link '{}' has no target", printable(path)));
+  if (target.empty())
+    throw InvalidInput(fmt::format("layer archive: symbolic link '{}' has no target", printable(path)));
   const Place place = locate(path);
   clear_way(place);
   const char* leaf = place.leaf.c_str();
@@ -352,7 +358,8 @@ void LayerTree::make_symlink(const std::string& path, const std::string& target,
 void LayerTree::make_hard_link(const std::string& path, const std::string& target) {
   const Place from = locate(target);
   const auto refuse = [&](const char* reason) {
-    throw InvalidInput(fmt::format("layer archive: hard link '{}' to '{}': {}", printable(path), printable(target), reason));
+    throw InvalidInput(
+        fmt::format("layer archive: hard link '{}' to '{}': {}", printable(path), printable(target), reason));
   };
   const auto found = sys::fstatat(from.parent, from.leaf.c_str(), AT_SYMLINK_NOFOLLOW);
   const auto known = records_.find(from.path);

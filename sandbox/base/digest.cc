@@ -44,7 +44,8 @@ bool is_valid_digest(std::string_view digest) {
   constexpr std::string_view prefix = "sha256:";
   if (!digest.starts_with(prefix) || digest.size() != prefix.size() + 64) return false;
   digest.remove_prefix(prefix.size());
-  return std::all_of(digest.begin(), digest.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  return std::all_of(digest.begin(), digest.end(),
+                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 }  // namespace sandbox

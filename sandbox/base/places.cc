@@ -35,8 +35,8 @@ bool is_private_directory_of_user(const std::string& path) {
   return status && S_ISDIR(status->st_mode) && status->st_uid == ::getuid() && (status->st_mode & 0077) == 0;
 }
 
-/// Belongs to one of `owners`, and nobody else may write to it. What our primary group may do is what our umask gives it:
-/// on many systems that group is the user's alone, and the umask 002.
+/// Belongs to one of `owners`, and nobody else may write to it. What our primary group may do is what our umask gives
+/// it: on many systems that group is the user's alone, and the umask 002.
 bool is_safe_from_others(const std::string& path, std::initializer_list<uid_t> owners) {
   const auto status = sys::fstatat(AT_FDCWD, path.c_str(), 0);
   if (!status || !S_ISDIR(status->st_mode) || (status->st_mode & 0002) != 0) return false;
@@ -120,7 +120,8 @@ void make_places(const Places& places) {
     throw Error(fmt::format("others may write to the store '{}', or it is not yours", places.data),
                 "chmod go-w it, or set SANDBOX_STORE_DIR to a directory of yours");
   }
-  for (const char* part : {"/images/blobs/sha256", "/layers", "/containers", "/tmp"}) make_directories(places.data + part);
+  for (const char* part : {"/images/blobs/sha256", "/layers", "/containers", "/tmp"})
+    make_directories(places.data + part);
   make_directories(places.runtime);
   if (!is_private_directory_of_user(places.runtime)) {
     throw Error(fmt::format("runtime directory '{}' is not a private directory of yours", places.runtime),

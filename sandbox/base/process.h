@@ -24,8 +24,8 @@ bool is_process_stopped(int pid);
 /// SIGKILL for the process that has this number and start time, if it lives, and a second to die.
 void kill_process(int pid, std::uint64_t start);
 
-/// A child process that runs `act` while the caller goes on: namespaces that it enters, mounts and cgroups that it makes
-/// end with it. It is killed with this object.
+/// A child process that runs `act` while the caller goes on: namespaces that it enters, mounts and cgroups that it
+/// makes end with it. It is killed with this object.
 class AskedChild {
  public:
   /// Precondition: one thread.

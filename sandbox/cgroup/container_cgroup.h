@@ -50,8 +50,8 @@ struct Established {
   std::vector<std::string> warnings;      ///< Limits that are not applied.
 };
 /// Climbs the ladder for a container: may ask systemd for a scope and move this process into it. `record` gets the path
-/// before it exists. Throws Unsupported, or with `best_effort` warns, when a limit can't be applied. One that is needed is
-/// made to be divided by those in it: it has all controllers that can be had; without one Unsupported is thrown.
+/// before it exists. Throws Unsupported, or with `best_effort` warns, when a limit can't be applied. One that is needed
+/// is made to be divided by those in it: it has all controllers that can be had; without one Unsupported is thrown.
 Established establish(std::string_view id, const Limits& limits, bool best_effort, Own own,
                       const std::function<void(const std::string&)>& record);
 

@@ -74,7 +74,8 @@ std::vector<Setting> applicable(const std::vector<Setting>& settings, const Choi
 }
 
 ContainerCgroup make(std::string_view id, const std::string& base, const std::vector<Setting>& settings,
-                     const std::vector<std::string>& controllers, const std::function<void(const std::string&)>& record) {
+                     const std::vector<std::string>& controllers,
+                     const std::function<void(const std::string&)>& record) {
   const std::string path = base + "/" + cgroup_name(id);
   if (!controllers.empty()) enable_controllers(base, controllers);
   record(path);

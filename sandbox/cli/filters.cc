@@ -40,7 +40,9 @@ bool have_all(const std::map<std::string, std::string>& labels, std::span<const 
 
 }  // namespace
 
-bool Filters::labels_fit(const std::map<std::string, std::string>& labels) const { return have_all(labels, values("label")); }
+bool Filters::labels_fit(const std::map<std::string, std::string>& labels) const {
+  return have_all(labels, values("label"));
+}
 
 bool Filters::labels_differ(const std::map<std::string, std::string>& labels) const {
   return !has("label!") || !have_all(labels, values("label!"));

@@ -47,9 +47,11 @@ OrderedJson health_of(const Container& container) {
   }
   OrderedJson log = OrderedJson::array();
   for (const auto& result : record.log) {
-    log.push_back({{"Start", result.start}, {"End", result.end}, {"ExitCode", result.exit_code}, {"Output", result.output}});
+    log.push_back(
+        {{"Start", result.start}, {"End", result.end}, {"ExitCode", result.exit_code}, {"Output", result.output}});
   }
-  return {{"Status", word_of(container.state.health)}, {"FailingStreak", record.failing_streak}, {"Log", std::move(log)}};
+  return {
+      {"Status", word_of(container.state.health)}, {"FailingStreak", record.failing_streak}, {"Log", std::move(log)}};
 }
 
 /// What was said of it, but for defaults.

@@ -20,7 +20,8 @@ const char* misuse(const Option& option, OptionKind kind) {
 }
 
 const Option* find_option(std::span<const Option> options, std::string_view name) {
-  const auto found = std::ranges::find(options, name, [](const Option& option) { return std::string_view(option.name); });
+  const auto found =
+      std::ranges::find(options, name, [](const Option& option) { return std::string_view(option.name); });
   return found == options.end() ? nullptr : &*found;
 }
 

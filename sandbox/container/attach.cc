@@ -85,7 +85,10 @@ class Insistence {
 class Client {
  public:
   Client(Fd socket, const AttachOptions& options)
-      : options_(options), socket_(std::move(socket)), signals_(wanted_signals(options)), detach_keys_(options.detach_keys) {}
+      : options_(options),
+        socket_(std::move(socket)),
+        signals_(wanted_signals(options)),
+        detach_keys_(options.detach_keys) {}
 
   int run() {
     std::optional<RawTerminal> raw;

@@ -381,7 +381,8 @@ std::vector<Container> ContainerStore::sweep_locked(std::vector<Spec>* gone) con
   std::vector<Container> kept;
   Listing listing = read_all();
   for (const auto& name : listing.lost) {
-    (void)sys::renameat2(AT_FDCWD, directory_of(name).c_str(), AT_FDCWD, (root() + "/" + removed_prefix + name).c_str());
+    (void)sys::renameat2(AT_FDCWD, directory_of(name).c_str(), AT_FDCWD,
+                         (root() + "/" + removed_prefix + name).c_str());
   }
   for (auto& container : listing.containers) {
     if (gone == nullptr || !is_abandoned(container)) {

@@ -72,6 +72,8 @@ bool is_up(const State& state) { return state.status == Status::running || state
 
 Json to_json(const State& state) { return write_versioned(state, kVersion); }
 
-State state_from_json(const Json& document) { return read_versioned<State>(document, "state of the container", kVersion); }
+State state_from_json(const Json& document) {
+  return read_versioned<State>(document, "state of the container", kVersion);
+}
 
 }  // namespace sandbox::container

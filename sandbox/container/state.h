@@ -15,8 +15,8 @@ enum class Health { none, starting, healthy, unhealthy };
 
 struct State {
   Status status = Status::created;
-  /// Who answers for the container: its creator, if that starts it at once, then its supervisor. With its start time a pid names one
-  /// process; a stranger's pid is not ours.
+  /// Who answers for the container: its creator, if that starts it at once, then its supervisor. With its start time a
+  /// pid names one process; a stranger's pid is not ours.
   int supervisor_pid = 0;
   std::uint64_t supervisor_start = 0;  ///< Field 22 of proc_pid_stat(5), clock ticks.
   int pid = 0;                         ///< The container's pid 1 as the host sees it.
@@ -38,8 +38,8 @@ std::span<const char* const> words_of(Health);
 
 /// It runs, or will again: its supervisor answers for it.
 bool is_up(const State& state);
-/// When the container in `directory` was last seen to live: the newest of what its supervisor writes there. Seconds since
-/// the epoch.
+/// When the container in `directory` was last seen to live: the newest of what its supervisor writes there. Seconds
+/// since the epoch.
 std::int64_t last_sign_of_life(const std::string& directory);
 /// This process answers for the container from now on.
 void answer_for(State& state);

@@ -25,7 +25,8 @@ struct PrunedBuildCache {
   std::size_t steps = 0, mounts = 0;
   std::uint64_t bytes = 0;  ///< Free now.
 };
-/// Forgets all steps and what contexts hold, and with `mounts` the files of cache mounts. What an image needs stays. A full disk is no obstacle.
+/// Forgets all steps and what contexts hold, and with `mounts` the files of cache mounts. What an image needs stays. A
+/// full disk is no obstacle.
 PrunedBuildCache prune_build_cache(const Places& places, bool mounts);
 
 }  // namespace sandbox::engine

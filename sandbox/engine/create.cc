@@ -39,10 +39,12 @@ namespace {
 void check_words(const RunRequest& request) {
   check_request(request);
   if (!request.name.empty() && !is_valid_name(request.name)) {
-    throw UsageError(fmt::format("invalid container name ({}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", request.name));
+    throw UsageError(
+        fmt::format("invalid container name ({}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", request.name));
   }
   if (request.pull != "missing" && request.pull != "always" && request.pull != "never") {
-    throw UsageError(fmt::format("invalid pull option: '{}': must be one of \"always\", \"missing\" or \"never\"", request.pull));
+    throw UsageError(
+        fmt::format("invalid pull option: '{}': must be one of \"always\", \"missing\" or \"never\"", request.pull));
   }
   if (!request.cidfile.empty() && path_exists(request.cidfile)) {
     throw Conflict(fmt::format("container ID file found, make sure the other container isn't running or delete {}",
@@ -89,15 +91,20 @@ image::Image find_image(const Places& places, const RunRequest& request, const u
 /// A log that goes nowhere would be noticed when it is needed.
 void require_log(const container::LogPlan& log) {
   if (log.driver != container::LogDriver::journald || ::access(container::journal_socket, W_OK) == 0) return;
-  throw Unsupported(fmt::format("the log driver 'journald' needs systemd's journal: '{}': {}", container::journal_socket,
-                                Errno{errno}.message()),
+  throw Unsupported(fmt::format("the log driver 'journald' needs systemd's journal: '{}': {}",
+                                container::journal_socket, Errno{errno}.message()),
                     "use --log-driver json-file");
 }
 
 HostIdentity host_identity(const FoundRange& range) {
   char name[256] = {};
   if (::gethostname(name, sizeof name - 1) != 0) throw SysError(Errno{errno}, "reading the host's name");
-  HostIdentity host{.uid = ::getuid(), .gid = ::getgid(), .hostname = name, .range_uids = {}, .range_gids = {}, .notifies = ownership::is_supported()};
+  HostIdentity host{.uid = ::getuid(),
+                    .gid = ::getgid(),
+                    .hostname = name,
+                    .range_uids = {},
+                    .range_gids = {},
+                    .notifies = ownership::is_supported()};
   if (range.kept) {
     host.range_uids = range.kept->uid_map;
     host.range_gids = range.kept->gid_map;
@@ -159,7 +166,8 @@ bool decide_system(const PlanInput& input, const Notice& notice) {
   const cgroup::Choice choice = cgroup::choose(cgroup::survey(), {}, cgroup::Own::needed);
   if (choice.rung != cgroup::Rung::none) return true;
   if (mode == SystemMode::always) throw Unsupported(fmt::format("--systemd=always: {}", choice.reason), choice.hint);
-  notice(fmt::format("WARNING: {} gets no cgroup of its own to divide, as systemd needs it: {}", program, choice.reason));
+  notice(
+      fmt::format("WARNING: {} gets no cgroup of its own to divide, as systemd needs it: {}", program, choice.reason));
   return false;
 }
 
@@ -236,7 +244,8 @@ Decision decide_for(const Places& places, const RunRequest& request, const image
 namespace {
 
 /// A name that we made up may be in use already; with a part of the id it is not.
-container::Container create_named(container::ContainerStore& store, container::Spec spec, bool made_up, bool starts_at_once) {
+container::Container create_named(container::ContainerStore& store, container::Spec spec, bool made_up,
+                                  bool starts_at_once) {
   try {
     return store.create(spec, starts_at_once);
   } catch (const Conflict&) {
@@ -279,7 +288,8 @@ Fd start_container(const Places& places, const container::Container& container) 
   if (!container.spec.plan.identity.nested) return container::spawn_supervisor(places, container);
   const FoundRange range = find_id_range(places);
   if (!range.kept) {
-    throw Unsupported(fmt::format("container {} needs a range of ids: {}", container.spec.name, range.reason), range.fix);
+    throw Unsupported(fmt::format("container {} needs a range of ids: {}", container.spec.name, range.reason),
+                      range.fix);
   }
   return container::spawn_supervisor(places, container, &*range.kept);
 }

@@ -41,7 +41,8 @@ userns::DevicePlan find_device(const std::string& words) {
     parts.pop_back();
   }
   const std::string& path = parts.front();
-  if (parts.size() > 2 || !path.starts_with('/')) throw UsageError(fmt::format("invalid device specification: {}", words));
+  if (parts.size() > 2 || !path.starts_with('/'))
+    throw UsageError(fmt::format("invalid device specification: {}", words));
   if (parts.size() == 2 && parts[1] != path) {
     throw Unsupported(fmt::format("--device {}: a device keeps the path that it has on the host", words));
   }

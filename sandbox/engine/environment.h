@@ -7,7 +7,8 @@
 namespace sandbox::engine {
 
 /// The words of -e and the lines of --env-file as assignments, files first. A bare NAME takes
-/// this process's value and is left out when there is none; "NAME*" takes all whose names begin so. Reads the files and environ(7).
+/// this process's value and is left out when there is none; "NAME*" takes all whose names begin so. Reads the files and
+/// environ(7).
 std::vector<std::string> read_environment(const std::vector<std::string>& words,
                                           const std::vector<std::string>& files);
 

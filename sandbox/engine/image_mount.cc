@@ -62,7 +62,9 @@ void run_fusermount(std::vector<std::string> words, int socket) {
   pid_t child = 0;
   const int error = ::posix_spawnp(&child, kProgram, &actions, nullptr, argv.data(), environment);
   ::posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) throw Unsupported(fmt::format("running '{}': {}", kProgram, Errno{error}.message()), "as root: apt-get install fuse3");
+  if (error != 0)
+    throw Unsupported(fmt::format("running '{}': {}", kProgram, Errno{error}.message()),
+                      "as root: apt-get install fuse3");
   said.second.reset();
   std::string text = read_to_end(said.first.get(), "what fusermount3 says", 1U << 16);
   int status = 0;

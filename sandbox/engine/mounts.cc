@@ -40,7 +40,8 @@ std::string checked_target(const std::string& target, std::string_view whole) {
   if (clean.size() > 1 && clean.ends_with('/')) clean.pop_back();
   if (clean == "/") throw UsageError(fmt::format("invalid mount '{}': destination can't be '/'", whole));
   if (clean == "/proc" || clean.starts_with("/proc/")) {
-    throw UsageError(fmt::format("invalid mount '{}': '{}' is the kernel's, nothing can be mounted there", whole, clean));
+    throw UsageError(
+        fmt::format("invalid mount '{}': '{}' is the kernel's, nothing can be mounted there", whole, clean));
   }
   return clean;
 }

@@ -119,7 +119,8 @@ userns::ProcessPlan plan_process(const PlanInput& input, const std::string& host
   process.cwd = request.workdir.empty() ? config_string(input.image, "WorkingDir") : request.workdir;
   if (process.cwd.empty()) process.cwd = "/";
   if (process.cwd[0] != '/') {
-    throw UsageError(fmt::format("the working directory '{}' is invalid, it needs to be an absolute path", process.cwd));
+    throw UsageError(
+        fmt::format("the working directory '{}' is invalid, it needs to be an absolute path", process.cwd));
   }
   process.uid = input.user.uid;
   process.gid = input.user.gid;
@@ -169,7 +170,8 @@ std::vector<container::PublishedPort> plan_ports(const PlanInput& input) {
 
 container::OwnConfig own_config(const PlanInput& input) {
   const RunRequest& request = input.request;
-  container::OwnConfig own{input.env, request.entrypoint.has_value(), {}, request.command, request.user, request.workdir};
+  container::OwnConfig own{input.env,      request.entrypoint.has_value(), {}, request.command, request.user,
+                           request.workdir};
   if (request.entrypoint && !request.entrypoint->empty()) own.entrypoint = {*request.entrypoint};
   return own;
 }
@@ -221,7 +223,8 @@ void check_request(const RunRequest& request) {
   }
   parse_storage(request);
   if (!request.limits.empty() && request.limits != "best-effort" && request.limits != "strict") {
-    throw UsageError(fmt::format("invalid argument \"{}\" for \"--limits\" flag: strict or best-effort", request.limits));
+    throw UsageError(
+        fmt::format("invalid argument \"{}\" for \"--limits\" flag: strict or best-effort", request.limits));
   }
 }
 

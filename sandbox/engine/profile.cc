@@ -86,7 +86,8 @@ std::optional<std::string> mount_target(const OptionWord& word) {
 bool is_capability_list(const OptionWord& word) { return word.name == "cap-add" || word.name == "cap-drop"; }
 
 bool is_all(std::string_view capability) {
-  return capability.size() == 3 && std::ranges::equal(capability, std::string_view("ALL"), {}, [](char c) { return c & ~0x20; });
+  return capability.size() == 3 &&
+         std::ranges::equal(capability, std::string_view("ALL"), {}, [](char c) { return c & ~0x20; });
 }
 
 bool contradict(const OptionWord& lower, const OptionWord& upper) {
@@ -108,7 +109,8 @@ std::vector<NamedProfile> find_profile(const std::string& name) {
   std::vector<NamedProfile> chain{find_one(name, nullptr)};
   while (!chain.front().base.empty()) {
     if (chain.size() == longest_chain) {
-      throw InvalidInput(fmt::format("{}: 'extends' goes on for more than {} profiles", title_of(chain.back()), longest_chain));
+      throw InvalidInput(
+          fmt::format("{}: 'extends' goes on for more than {} profiles", title_of(chain.back()), longest_chain));
     }
     chain.insert(chain.begin(), find_one(chain.front().base, &chain.front()));
   }
@@ -127,7 +129,8 @@ std::vector<std::string> profile_names() {
 }
 
 profiles::ProfileHost profile_host(const std::vector<NamedProfile>& chain) {
-  profiles::ProfileHost host{.directory = current_directory(), .home = home_directory(), .uid = ::getuid(), .gid = ::getgid()};
+  profiles::ProfileHost host{
+      .directory = current_directory(), .home = home_directory(), .uid = ::getuid(), .gid = ::getgid()};
   for (char** entry = ::environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     if (is_assignment(text)) host.environment.emplace(text.substr(0, text.find('=')), text.substr(text.find('=') + 1));

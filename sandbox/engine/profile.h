@@ -8,8 +8,8 @@
 
 namespace sandbox::engine {
 
-/// The profile `name` with what it is built on, that first. One of the user's (in ~/.config/sandbox/profiles) goes before
-/// a shipped one of its name, which it may extend. A name with a slash is a file. Throws NotFound, InvalidInput.
+/// The profile `name` with what it is built on, that first. One of the user's (in ~/.config/sandbox/profiles) goes
+/// before a shipped one of its name, which it may extend. A name with a slash is a file. Throws NotFound, InvalidInput.
 std::vector<profiles::NamedProfile> find_profile(const std::string& name);
 
 /// The names that there are, sorted.

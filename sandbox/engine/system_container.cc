@@ -36,8 +36,8 @@ std::vector<userns::MountOp> system_mounts() {
 
 std::vector<std::string> system_environment(std::string_view id) {
   const auto part = [&](std::size_t begin, std::size_t length) { return id.substr(begin, length); };
-  return {"container=oci", fmt::format("container_uuid={}-{}-{}-{}-{}", part(0, 8), part(8, 4), part(12, 4), part(16, 4),
-                                       part(20, 12))};
+  return {"container=oci",
+          fmt::format("container_uuid={}-{}-{}-{}-{}", part(0, 8), part(8, 4), part(12, 4), part(16, 4), part(20, 12))};
 }
 
 }  // namespace sandbox::engine

@@ -1,4 +1,5 @@
-// Containers that boot a whole system: what systemd expects of whoever starts it (systemd.io/CONTAINER_INTERFACE). Pure.
+// Containers that boot a whole system: what systemd expects of whoever starts it (systemd.io/CONTAINER_INTERFACE).
+// Pure.
 #pragma once
 
 #include <string>

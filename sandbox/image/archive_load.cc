@@ -27,7 +27,8 @@ struct Loaded {
 const Member& member_of(const Members& members, std::string name) {
   while (name.starts_with("./")) name.erase(0, 2);
   const auto found = members.find(name);
-  if (found == members.end()) throw InvalidInput(fmt::format("the archive has no regular file '{}'", name.substr(0, 200)));
+  if (found == members.end())
+    throw InvalidInput(fmt::format("the archive has no regular file '{}'", name.substr(0, 200)));
   return found->second;
 }
 
@@ -81,7 +82,8 @@ Loaded stage_docker_image(const std::string& layout, const Members& members, con
   const auto layer_names = entry.at("Layers").is_null() ? std::vector<std::string>()
                                                         : entry.at("Layers").get<std::vector<std::string>>();
   if (diff_ids.size() != layer_names.size()) {
-    throw InvalidInput(fmt::format("'{}' lists {} layers, manifest.json {}", config_name, diff_ids.size(), layer_names.size()));
+    throw InvalidInput(
+        fmt::format("'{}' lists {} layers, manifest.json {}", config_name, diff_ids.size(), layer_names.size()));
   }
   stage_blob(layout, config.path, config.digest);
   Json layers = Json::array();
@@ -124,7 +126,8 @@ void verify_layers(const Image& image) {
     if (!image.artifact_type.empty() || image.layers[i].digest == image.diff_ids[i]) continue;
     const std::string digest = uncompressed_digest(path);
     if (digest != image.diff_ids[i]) {
-      throw InvalidInput(fmt::format("layer {} has diff id {} instead of {}", image.layers[i].digest, digest, image.diff_ids[i]));
+      throw InvalidInput(
+          fmt::format("layer {} has diff id {} instead of {}", image.layers[i].digest, digest, image.diff_ids[i]));
     }
   }
 }

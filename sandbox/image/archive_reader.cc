@@ -123,7 +123,8 @@ void copy_reached(const std::string& index, const std::string& only,
     if (!seen.insert(descriptor.digest).second) return;
     const std::string text = copy(descriptor.digest);
     const std::string& type = descriptor.media_type;
-    if (depth > deepest || text.empty() || !(type.empty() || type.contains("manifest") || type.contains("index"))) return;
+    if (depth > deepest || text.empty() || !(type.empty() || type.contains("manifest") || type.contains("index")))
+      return;
     const Json document = parse_json(text, "manifest " + descriptor.digest);
     if (!document.is_object()) return;
     if (document.contains("config")) (void)copy(parse_descriptor(document.at("config"), "the layout").digest);
@@ -217,8 +218,9 @@ std::map<std::string, Member> copy_layout(int directory, const std::string& stag
       const std::string name = "blobs/sha256/" + digest.substr(sizeof("sha256:") - 1);
       if (!members.contains(name)) copy(name, name);
       const auto member = members.find(name);
-      return member == members.end() || member->second.size > max_document ? std::string()
-                                                                           : read_file(member->second.path, max_document);
+      return member == members.end() || member->second.size > max_document
+                 ? std::string()
+                 : read_file(member->second.path, max_document);
     });
   } else {
     copy_all("blobs/sha256");

@@ -119,8 +119,10 @@ void check_removal(const Removal& removal, const std::string& reference, const I
                      "unmount it: sandbox image unmount " + id);
     }
     if (removal.by_name) {
-      throw Conflict(fmt::format("conflict: unable to remove repository reference \"{}\" (must force) - container {} is "
-                                 "using its referenced image {}", reference, user.name, id));
+      throw Conflict(
+          fmt::format("conflict: unable to remove repository reference \"{}\" (must force) - container {} is "
+                      "using its referenced image {}",
+                      reference, user.name, id));
     }
     if (user.running) {
       throw Conflict(fmt::format("conflict: unable to delete {} (cannot be forced) - image is being used by running "
@@ -139,7 +141,8 @@ void check_removal(const Removal& removal, const std::string& reference, const I
 
 /// The index first, so that no image ever lacks a blob; on a full disk the blobs first, to have room for the index.
 /// Returns how many bytes are free now.
-std::uint64_t commit_removal(const Places& places, const std::vector<IndexEntry>& kept, const std::vector<ImageUser>& users) {
+std::uint64_t commit_removal(const Places& places, const std::vector<IndexEntry>& kept,
+                             const std::vector<ImageUser>& users) {
   try {
     write_index(own_layout(places), kept);
   } catch (const SysError& error) {
@@ -214,12 +217,14 @@ void prepare_store(const Places& places) {
 void put_entry(std::vector<IndexEntry>& entries, const Descriptor& manifest, const std::string& name) {
   const auto same = [&](const IndexEntry& entry) { return entry.manifest.digest == manifest.digest; };
   if (name.empty() && std::ranges::any_of(entries, same)) return;
-  std::erase_if(entries, [&](const IndexEntry& entry) { return same(entry) && (entry.name.empty() || entry.name == name); });
+  std::erase_if(entries,
+                [&](const IndexEntry& entry) { return same(entry) && (entry.name.empty() || entry.name == name); });
   for (std::size_t i = 0; !name.empty() && i < entries.size(); ++i) {
     if (entries[i].name != name) continue;
     const std::string digest = entries[i].manifest.digest;
     entries[i].name.clear();
-    const auto twins = std::ranges::count_if(entries, [&](const auto& entry) { return entry.manifest.digest == digest; });
+    const auto twins =
+        std::ranges::count_if(entries, [&](const auto& entry) { return entry.manifest.digest == digest; });
     if (twins > 1) entries.erase(entries.begin() + static_cast<std::ptrdiff_t>(i));
     break;
   }

@@ -152,8 +152,8 @@ class ImageStore {
   /// Records `manifest` under `name` (an empty Reference: untagged) in index.json, durable when it returns.
   void record(const Descriptor& manifest, const Reference& name);
 
-  /// `load` of docker-archive and oci-archive (any compression), or of an OCI layout or what skopeo calls "dir:", when it
-  /// is a directory; returns the names loaded, of images without one the ids. `only`: no others than of this name, a
+  /// `load` of docker-archive and oci-archive (any compression), or of an OCI layout or what skopeo calls "dir:", when
+  /// it is a directory; returns the names loaded, of images without one the ids. `only`: no others than of this name, a
   /// layout's own one or a reference; NotFound when there is none.
   std::vector<std::string> load(int archive_fd, const std::string& only = {});
   /// `import`: a root tarball as a one-layer image; returns its id.

@@ -54,7 +54,8 @@ void walk(const std::string& layout, const Descriptor& descriptor, int depth, st
   found.push_back(descriptor.digest);
   const Json document = read_json_blob(layout, descriptor, what);
   if (document.contains("config")) found.push_back(parse_descriptor(document.at("config"), what).digest);
-  for (const Json& layer : document.value("layers", Json::array())) found.push_back(parse_descriptor(layer, what).digest);
+  for (const Json& layer : document.value("layers", Json::array()))
+    found.push_back(parse_descriptor(layer, what).digest);
   for (const Json& child : document.value("manifests", Json::array())) {
     const Descriptor next = parse_descriptor(child, what);
     if (path_exists(blob_in(layout, next.digest))) walk(layout, next, depth + 1, found);
@@ -71,7 +72,8 @@ std::string blob_in(const std::string& layout, const std::string& digest) {
 Descriptor parse_descriptor(const Json& json, std::string_view what) {
   Descriptor descriptor{json.value("mediaType", ""), json.at("digest").get<std::string>(), 0};
   const Json& size = json.at("size");
-  if (!size.is_number_unsigned()) throw InvalidInput(fmt::format("{}: a descriptor's size is not a natural number", what));
+  if (!size.is_number_unsigned())
+    throw InvalidInput(fmt::format("{}: a descriptor's size is not a natural number", what));
   descriptor.size = size.get<std::uint64_t>();
   if (!is_valid_digest(descriptor.digest)) {
     throw InvalidInput(fmt::format("{}: '{}' is not a sha256 digest", what, descriptor.digest.substr(0, 100)));
@@ -149,10 +151,12 @@ Image read_image(const std::string& layout, const IndexEntry& entry) {
     image.config_document = read_json_blob(layout, image.config, config);
     image.diff_ids = image.config_document.at("rootfs").at("diff_ids").get<std::vector<std::string>>();
     for (const std::string& diff_id : image.diff_ids) {
-      if (!is_valid_digest(diff_id)) throw InvalidInput(fmt::format("{}: '{}' is not a diff id", config, diff_id.substr(0, 100)));
+      if (!is_valid_digest(diff_id))
+        throw InvalidInput(fmt::format("{}: '{}' is not a diff id", config, diff_id.substr(0, 100)));
     }
     if (image.diff_ids.size() != image.layers.size()) {
-      throw InvalidInput(fmt::format("{} lists {} layers, its manifest {}", config, image.diff_ids.size(), image.layers.size()));
+      throw InvalidInput(
+          fmt::format("{} lists {} layers, its manifest {}", config, image.diff_ids.size(), image.layers.size()));
     }
     return image;
   });

@@ -32,8 +32,8 @@ struct IndexEntry {
 /// The path of a blob. Throws InvalidInput for a digest that isn't one.
 std::string blob_in(const std::string& layout, const std::string& digest);
 
-/// A file of a layout, which may be a stranger's: nothing but a regular file is opened, so that nothing makes the caller
-/// wait. Throws SysError, InvalidInput.
+/// A file of a layout, which may be a stranger's: nothing but a regular file is opened, so that nothing makes the
+/// caller wait. Throws SysError, InvalidInput.
 Fd open_regular(const std::string& path);
 
 /// The entries of index.json; none when the layout doesn't exist.
@@ -71,7 +71,8 @@ auto reading_document(std::string_view what, Body&& body) {
 /// A directory or file in tmp/ that goes when the scope ends, unless it was renamed away.
 class Staged {
  public:
-  explicit Staged(std::string path, std::shared_ptr<StagingArea> area = {}) : path_(std::move(path)), area_(std::move(area)) {}
+  explicit Staged(std::string path, std::shared_ptr<StagingArea> area = {})
+      : path_(std::move(path)), area_(std::move(area)) {}
   ~Staged();
   Staged(const Staged&) = delete;
   Staged& operator=(const Staged&) = delete;
@@ -102,9 +103,10 @@ struct Garbage {
 };
 Garbage find_garbage(const Places& places, const std::vector<IndexEntry>& kept, const std::vector<ImageUser>& users);
 
-/// Deletes it, but for the blobs while somebody is at work on new ones. Writes nothing, so that a full disk can be emptied.
-/// Returns how many bytes that has freed.
-std::uint64_t collect_garbage(const Places& places, const std::vector<IndexEntry>& kept, const std::vector<ImageUser>& users);
+/// Deletes it, but for the blobs while somebody is at work on new ones. Writes nothing, so that a full disk can be
+/// emptied. Returns how many bytes that has freed.
+std::uint64_t collect_garbage(const Places& places, const std::vector<IndexEntry>& kept,
+                              const std::vector<ImageUser>& users);
 
 std::uint64_t file_bytes(const std::string& path);    ///< 0 when it is absent.
 std::uint64_t layer_bytes(const std::string& layer);  ///< Of an unpacked layer's files, as its meta.json says.
@@ -113,8 +115,8 @@ std::uint64_t layer_bytes(const std::string& layer);  ///< Of an unpacked layer'
 void prepare_store(const Places& places);
 /// Throws NotFound when another command has removed one of these layers' directories.
 void require_present(const std::vector<std::string>& directories);
-/// The last layer of `image`, whose others are unpacked, is unpacked by moving the files of the directory `upper` out of
-/// there; the layer is its archive, and nothing uses it any more. No effect when the layer has been unpacked.
+/// The last layer of `image`, whose others are unpacked, is unpacked by moving the files of the directory `upper` out
+/// of there; the layer is its archive, and nothing uses it any more. No effect when the layer has been unpacked.
 void take_unpacked(const Places& places, const Image& image, const std::string& upper,
                    const userns::KeptNamespace* range);
 std::string store_lock(const Places& places);

@@ -62,7 +62,8 @@ class IncomingBlob : public BodyReceiver {
 
   void write(std::span<const std::byte> data) override {
     if (data.size() > blob_.size - received_) {
-      throw InvalidInput(fmt::format("blob {} is longer than the {} bytes of its descriptor", blob_.digest, blob_.size));
+      throw InvalidInput(
+          fmt::format("blob {} is longer than the {} bytes of its descriptor", blob_.digest, blob_.size));
     }
     hash_.update(data.data(), data.size());
     sys::write_all(file_.get(), data.data(), data.size()) | or_throw("writing '{}'", path());

@@ -23,8 +23,8 @@ struct PullOptions {
 };
 
 /// Fetches manifest, config and missing layers, several at once, verifies every digest and size while streaming,
-/// unpacks meanwhile, records the name. Returns the manifest digest. Mirrors are asked before the registry itself (registries_conf.h).
-/// Throws NotFound, Error.
+/// unpacks meanwhile, records the name. Returns the manifest digest. Mirrors are asked before the registry itself
+/// (registries_conf.h). Throws NotFound, Error.
 std::string pull(ImageStore& store, const Reference& reference, const PullOptions& options);
 
 /// The same for a name as the user wrote it: of what a short one may stand for, the first that there is. Returns what

@@ -191,12 +191,14 @@ ManifestContent read_manifest(const RegistryDocument& manifest) {
   if (config == manifest.json.end()) throw InvalidInput("the manifest has no 'config'");
   ManifestContent content{true, read_descriptor(*config, "the manifest's config"), {}};
   content.is_image = is_image_config(content.config.media_type);
-  if (content.is_image && content.config.size > kLargestDocument) throw InvalidInput("the image's config is longer than 4 MiB");
+  if (content.is_image && content.config.size > kLargestDocument)
+    throw InvalidInput("the image's config is longer than 4 MiB");
   const Json& layers = manifest.json["layers"];
   if (layers.size() > kMostLayers) throw InvalidInput(fmt::format("more than {} layers", kMostLayers));
   for (const Json& layer : layers) {
     Descriptor descriptor = read_descriptor(layer, fmt::format("layer {}", content.layers.size()));
-    if (content.is_image && std::find(kLayerTypes.begin(), kLayerTypes.end(), descriptor.media_type) == kLayerTypes.end() &&
+    if (content.is_image &&
+        std::find(kLayerTypes.begin(), kLayerTypes.end(), descriptor.media_type) == kLayerTypes.end() &&
         descriptor.media_type != kForeignLayer) {
       throw Unsupported(fmt::format("layer {} has type '{}'", content.layers.size(), printable(descriptor.media_type)));
     }

@@ -18,7 +18,8 @@ Json empty_index() { return {{"schemaVersion", 2}, {"mediaType", media_index}, {
 Json entries_of(const std::string& body) {
   return reading_document("the list of referrers", [&] {
     const Json document = parse_json(body, "the list of referrers");
-    if (document.value("mediaType", media_index) != media_index) throw InvalidInput("the list of referrers is no index");
+    if (document.value("mediaType", media_index) != media_index)
+      throw InvalidInput("the list of referrers is no index");
     Json entries = document.at("manifests").get_ref<const Json::array_t&>();
     for (const Json& entry : entries) (void)parse_descriptor(entry, "the list of referrers");
     return entries;

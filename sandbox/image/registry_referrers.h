@@ -15,8 +15,8 @@ namespace sandbox::image {
 /// answer to the push tells. No effect without a subject. Throws Error, InvalidInput.
 void enter_referrer(RegistryClient& client, const HttpResponse& answer, const Descriptor& pushed, const Json& document);
 
-/// The index of what refers to the manifest `digest`; without entries when nothing does. `artifact_type`: no others than
-/// of this type, unless it is empty. Throws Error, InvalidInput.
+/// The index of what refers to the manifest `digest`; without entries when nothing does. `artifact_type`: no others
+/// than of this type, unless it is empty. Throws Error, InvalidInput.
 Json list_referrers(RegistryClient& client, const std::string& digest, const std::string& artifact_type);
 
 // --- The parts of it, pure. --------------------------------------------------------------------------------------

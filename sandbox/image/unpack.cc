@@ -56,7 +56,8 @@ Fd open_layer_blob(const Places& places, const Image& image, const std::string& 
   }
 }
 
-void fill_layer(int blob, const std::string& staging, const std::string& diff_id, const overlay::ApplyOptions& options) {
+void fill_layer(int blob, const std::string& staging, const std::string& diff_id,
+                const overlay::ApplyOptions& options) {
   const std::string fs = staging + "/fs";
   sys::mkdirat(AT_FDCWD, fs.c_str(), 0755) | or_throw("creating '{}'", fs);
   const Fd dir = sys::openat(AT_FDCWD, fs.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", fs);
@@ -67,8 +68,8 @@ void fill_layer(int blob, const std::string& staging, const std::string& diff_id
   }
   const auto write = [&](const char* name, const Json& document) {
     // Paths of a layer may be no UTF-8; the document must be.
-    write_file_atomic(fmt::format("{}/{}", staging, name), document.dump(-1, ' ', false, Json::error_handler_t::replace),
-                      false, 0644);
+    write_file_atomic(fmt::format("{}/{}", staging, name),
+                      document.dump(-1, ' ', false, Json::error_handler_t::replace), false, 0644);
   };
   if (!applied.owners.empty()) write("owners.json", applied.owners);
   const bool own_ids = options.change_owner && (applied.other_owners || !applied.owners.empty());
@@ -105,7 +106,8 @@ void unpack_one(const Places& places, const Image& image, std::size_t number, co
 
 std::string publish_layer(const Places& places, const std::string& staging, const std::string& hex) {
   const Json meta = parse_json(read_file(staging + "/meta.json"), "meta.json");
-  const std::string target = fmt::format("{}/layers/{}{}", places.data, hex, meta.at("own_ids").get<bool>() ? ids_suffix : "");
+  const std::string target =
+      fmt::format("{}/layers/{}{}", places.data, hex, meta.at("own_ids").get<bool>() ? ids_suffix : "");
   if (auto renamed = sys::renameat2(AT_FDCWD, staging.c_str(), AT_FDCWD, target.c_str()); !renamed) {
     if (renamed.error().value == EEXIST || renamed.error().value == ENOTEMPTY) return target;
     throw SysError(renamed.error(), fmt::format("moving a layer to '{}'", target));

@@ -15,8 +15,8 @@ std::string find_unpacked(const Places& places, const std::string& hex, bool ran
 /// The layer's blob in the image's layout, or in the own one. Throws NotFound.
 Fd open_layer_blob(const Places& places, const Image& image, const std::string& digest);
 
-/// Unpacks the archive `blob` into the new directory `staging`. Does not sync. Throws InvalidInput when it is not that of
-/// `diff_id`, and what apply_layer() throws.
+/// Unpacks the archive `blob` into the new directory `staging`. Does not sync. Throws InvalidInput when it is not that
+/// of `diff_id`, and what apply_layer() throws.
 void fill_layer(int blob, const std::string& staging, const std::string& diff_id, const overlay::ApplyOptions& options);
 
 /// All of the file system that `path` is on is on the disk when it returns.

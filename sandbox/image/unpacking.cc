@@ -211,7 +211,8 @@ std::vector<std::string> Unpacking::found() const {
 std::vector<std::string> Unpacking::publish() {
   std::vector<std::string> directories;
   for (const Layer& layer : layers_) {
-    directories.push_back(layer.staging ? publish_layer(places_, layer.staging->path(), layer.chain) + "/fs" : layer.fs);
+    directories.push_back(layer.staging ? publish_layer(places_, layer.staging->path(), layer.chain) + "/fs"
+                                        : layer.fs);
   }
   if (!missing_.empty()) sync_names(places_);
   std::ranges::reverse(directories);

@@ -53,8 +53,8 @@ StoreUsage ImageStore::usage(const std::vector<ImageUser>& users) const {
   std::map<std::string, std::set<std::string>> owners;  // of each part: ids of images
   for (Image& image : list()) {
     ImageUsage one{std::move(image), 0, 0, 0};
-    one.containers = static_cast<std::size_t>(
-        std::ranges::count_if(users, [&](const ImageUser& user) { return user.mount.empty() && user.image_id == one.image.id(); }));
+    one.containers = static_cast<std::size_t>(std::ranges::count_if(
+        users, [&](const ImageUser& user) { return user.mount.empty() && user.image_id == one.image.id(); }));
     const auto parts = parts_of(places_, one.image, all);
     for (const std::string& part : parts) owners[part].insert(one.image.id());
     if (one.containers > 0) active.insert(parts.begin(), parts.end());

@@ -104,7 +104,8 @@ userns::Launched exec(const Store& store, const ExecRequest& request, std::vecto
   const unsigned listening = listen_fds(), preserved = request.preserve_fds + listening;
   check_preserved(preserved);
   const Caller caller = survey_caller(spec.linux_part);
-  const PlanOptions options{.preserved_fds = listening, .listen_fds = listening > 0, .keeps_groups = keeps_groups(record.annotations)};
+  const PlanOptions options{
+      .preserved_fds = listening, .listen_fds = listening > 0, .keeps_groups = keeps_groups(record.annotations)};
   userns::ProcessPlan plan =
       plan_process(process, plan_namespaces_and_ids(spec, caller), caller, options, warnings);
   plan.attributes = plan_attributes(process, spec.linux_part);

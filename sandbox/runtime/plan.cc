@@ -72,7 +72,8 @@ NamespacePlan plan_namespaces(const oci::RuntimeSpec& spec, const Caller& caller
       plan.joined.push_back({word->kind, space.path});
     }
   }
-  if (!mount) throw Unsupported("a container without a mount namespace of its own would have the host's mounts changed");
+  if (!mount)
+    throw Unsupported("a container without a mount namespace of its own would have the host's mounts changed");
   // Who has no rights over the present one makes a new one whatever was asked for; nothing else would work.
   if (caller.uid != 0 && !joins(plan, NamespaceKind::user)) plan.user = true;
   return plan;

@@ -1,5 +1,6 @@
 """What the tests of `build` share: a context, the image that is made of it, and how to look at that."""
 
+import http.client
 import json
 import os
 import pathlib
@@ -22,6 +23,18 @@ class BuildCase(SandboxCase):
             self.ok("rmi", "-f", *images)
         self.ok("builder", "prune", "-a", "-f")  # layers may have files of other ids, which only the program can remove
         super().tearDown()
+
+    @staticmethod
+    def answer(port):
+        """What is published on this port says to GET /; None: nothing yet."""
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().read().decode()
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
 
     def write(self, **files):
         for name, text in files.items():

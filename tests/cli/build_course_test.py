@@ -1,6 +1,5 @@
 """build: the Dockerfiles of an introductory course, word for word where that can be, on bases of Debian's programs."""
 
-import http.client
 import os
 import unittest
 
@@ -125,17 +124,6 @@ class Course(BuildCase):
         self.assertIn("express: fetched", self.build_ok(cached, timeout=100))
         self.put("package.json", PACKAGE + "\n")
         self.assertIn("express: cached", self.build_ok(cached, timeout=100))
-
-    @staticmethod
-    def answer(port):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            connection.request("GET", "/")
-            return connection.getresponse().read().decode()
-        except (OSError, http.client.HTTPException):
-            return None
-        finally:
-            connection.close()
 
     def test_a_program_is_compiled_in_one_stage_and_shipped_in_another(self):
         self.load("debian", base())

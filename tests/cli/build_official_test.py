@@ -3,7 +3,6 @@ own, directories that are its, an entry point that drops root with gosu. Built a
 image specification's own tool finds no fault with what has been made."""
 
 import glob
-import http.client
 import os
 import subprocess
 import unittest
@@ -142,17 +141,6 @@ class Official(BuildCase):
         self.assertTrue(eventually(lambda: '"GET / HTTP/1.1" 200' in self.sandbox("logs", "box").stdout, 30))
         self.ok("stop", "-t", "60", "box")
         self.assertEqual(self.ok("inspect", "-f", "{{.State.ExitCode}}", "box"), "0\n", "SIGQUIT ends it in peace")
-
-    @staticmethod
-    def answer(port):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            connection.request("GET", "/")
-            return connection.getresponse().read().decode()
-        except (OSError, http.client.HTTPException):
-            return None
-        finally:
-            connection.close()
 
     def test_postgres(self):
         needed = [POSTGRES + name for name in ("initdb", "postgres", "psql")]

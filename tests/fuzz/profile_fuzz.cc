@@ -13,7 +13,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const std::string& pattern : profiles::device_patterns(profile)) host.devices[pattern] = {"/dev/zero"};
     const auto words = profiles::option_words(profile, host);
     for (const auto& word : words) fuzz::require(word.name != "profile", "a profile names no further one");
-    const std::vector<profiles::OptionWord> own{{"volume", "/mine:/a"}, {"cap-drop", "ALL"}, {"security-opt", "seccomp=/f"}};
+    const std::vector<profiles::OptionWord> own{
+        {"volume", "/mine:/a"}, {"cap-drop", "ALL"}, {"security-opt", "seccomp=/f"}};
     const auto merged = engine::override_words(words, own);
     fuzz::require(merged.size() >= own.size() && merged.size() <= words.size() + own.size(), "nothing is made up");
     fuzz::require(std::equal(own.rbegin(), own.rend(), merged.rbegin()), "the user's words are the last");

@@ -19,7 +19,8 @@ class Scratch {
 
   /// `flags`: O_PATH, or O_RDONLY to have its entries read.
   Fd into(int flags) const {
-    return sys::openat(AT_FDCWD, (directory_.path() + "/into").c_str(), flags | O_DIRECTORY) | or_throw("opening the directory");
+    return sys::openat(AT_FDCWD, (directory_.path() + "/into").c_str(), flags | O_DIRECTORY) |
+           or_throw("opening the directory");
   }
   bool untouched() const { return read_file(directory_.path() + "/witness") == "alive"; }
 

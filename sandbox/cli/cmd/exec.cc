@@ -62,7 +62,8 @@ int run(const Arguments& arguments) {
   if (const auto words = arguments.last("user")) set_user(process, found, *words);
   const bool detach = arguments.flag("detach");
   request.open_stdin = arguments.flag("interactive") && !detach;
-  if (process.terminal && request.open_stdin && ::isatty(STDIN_FILENO) == 0) throw UsageError("the input device is not a TTY");
+  if (process.terminal && request.open_stdin && ::isatty(STDIN_FILENO) == 0)
+    throw UsageError("the input device is not a TTY");
 
   Fd supervisor = container::connect_supervisor(places, found);
   container::request_exec(supervisor.get(), request);

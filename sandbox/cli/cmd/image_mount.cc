@@ -13,10 +13,10 @@ namespace {
 constexpr Option kUnmountOptions[] = {{"all", 'a', nullptr, "Unmount all images"}};
 
 int list(const Places& places) {
-  const image::ImageStore store(places);
+  const std::vector<image::Image> images = image::ImageStore(places).list();
   for (const engine::ImageMount& mount : engine::image_mounts(places)) {
     std::string name = mount.image_id.substr(0, 19);
-    for (const image::Image& image : store.list()) {
+    for (const image::Image& image : images) {
       if (image.id() == mount.image_id && !image.name.empty()) name = image::parse_reference(image.name).familiar();
     }
     print(fmt::format("{} {}\n", name, mount.path));
@@ -54,8 +54,11 @@ int unmount(const Arguments& arguments) {
 
 }  // namespace
 
-const Command kImageMount{
-    "image mount", "image mount [IMAGE...]", "Mount images as read-only directories, or list those that are", {}, mount};
+const Command kImageMount{"image mount",
+                          "image mount [IMAGE...]",
+                          "Mount images as read-only directories, or list those that are",
+                          {},
+                          mount};
 const Command kImageUnmount{"image unmount",
                             "image unmount [OPTIONS] IMAGE [IMAGE...]",
                             "Unmount images",

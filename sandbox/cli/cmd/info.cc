@@ -54,7 +54,8 @@ std::string os_release(const std::string& key) {
     for (std::string line; std::getline(lines, line);) {
       if (!line.starts_with(key + "=")) continue;
       std::string value = line.substr(key.size() + 1);
-      if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'')) value = value.substr(1, value.size() - 2);
+      if (value.size() >= 2 && (value.front() == '"' || value.front() == '\''))
+        value = value.substr(1, value.size() - 2);
       return value;
     }
   }
@@ -98,12 +99,14 @@ OrderedJson document_of(const Facts& facts) {
           {"ContainersStopped", facts.containers - facts.running},
           {"Images", facts.images},
           {"Driver", "overlay2"},
-          {"DriverStatus", OrderedJson::array({OrderedJson::array({"Backing Filesystem", backing_file_system(facts.places.data)}),
-                                               OrderedJson::array({"Supports d_type", "true"})})},
-          {"Plugins", {{"Volume", OrderedJson::array({"local"})},
-                       {"Network", {"bridge", "host", "null"}},
-                       {"Authorization", nullptr},
-                       {"Log", {"journald", "json-file", "local", "none"}}}},
+          {"DriverStatus",
+           OrderedJson::array({OrderedJson::array({"Backing Filesystem", backing_file_system(facts.places.data)}),
+                               OrderedJson::array({"Supports d_type", "true"})})},
+          {"Plugins",
+           {{"Volume", OrderedJson::array({"local"})},
+            {"Network", {"bridge", "host", "null"}},
+            {"Authorization", nullptr},
+            {"Log", {"journald", "json-file", "local", "none"}}}},
           {"MemoryLimit", limits("memory")},
           {"SwapLimit", limits("memory")},
           {"CpuCfsPeriod", limits("cpu")},
@@ -150,8 +153,8 @@ int run(const Arguments& arguments) {
                     "Total Memory: {}\nUser: {}:{}\n",
                     facts.containers, facts.running, facts.containers - facts.running, facts.images, facts.places.data,
                     facts.places.runtime, facts.host.release, os_release("PRETTY_NAME"), facts.host.machine,
-                    ::sysconf(_SC_NPROCESSORS_ONLN), engine::human_size(static_cast<std::uint64_t>(memory_of_host())), ::getuid(),
-                    ::getgid()));
+                    ::sysconf(_SC_NPROCESSORS_ONLN), engine::human_size(static_cast<std::uint64_t>(memory_of_host())),
+                    ::getuid(), ::getgid()));
   const engine::ResourcesReport resources = engine::survey_resources();
   print(fmt::format("Cgroup Driver: {}\nCgroup Version: {}\n", cgroup_driver(resources),
                     has_unified_cgroups() ? "2" : "1"));

@@ -65,7 +65,8 @@ std::map<std::string, std::string> annotations_in(const Arguments& arguments) {
   std::map<std::string, std::string> annotations;
   for (const std::string& word : arguments.all("annotation")) {
     const auto equals = word.find('=');
-    if (equals == 0 || equals == word.npos) throw UsageError(fmt::format("invalid annotation '{}': must be key=value", word));
+    if (equals == 0 || equals == word.npos)
+      throw UsageError(fmt::format("invalid annotation '{}': must be key=value", word));
     annotations[word.substr(0, equals)] = word.substr(equals + 1);
   }
   return annotations;
@@ -78,7 +79,8 @@ int annotate(const Arguments& arguments) {
                                    annotations_in(arguments)};
   const bool of_list = arguments.flag("index");
   if (of_list != (arguments.positional.size() == 1)) throw UsageError("name a manifest of the list, or give --index");
-  const bool for_machine = words.os || words.architecture || words.variant || words.os_version || !words.os_features.empty();
+  const bool for_machine =
+      words.os || words.architecture || words.variant || words.os_version || !words.os_features.empty();
   if (of_list && for_machine) throw UsageError("with --index, nothing but annotations can be set");
   const std::string digest = of_list ? std::string() : digest_of(store, arguments.positional[1]);
   image::annotate_list(store, image::parse_reference(arguments.positional[0]), digest, words);
@@ -143,9 +145,13 @@ const Command kManifestAnnotate{"manifest annotate",
                                 annotate,
                                 1,
                                 2};
-const Command kManifestInspect{
-    "manifest inspect", "manifest inspect [OPTIONS] MANIFEST", "Display an image manifest, or manifest list", kInspectOptions,
-    inspect, 1, 1};
+const Command kManifestInspect{"manifest inspect",
+                               "manifest inspect [OPTIONS] MANIFEST",
+                               "Display an image manifest, or manifest list",
+                               kInspectOptions,
+                               inspect,
+                               1,
+                               1};
 const Command kManifestPush{"manifest push",
                             "manifest push [OPTIONS] MANIFEST_LIST [DESTINATION]",
                             "Push a manifest list to a repository",

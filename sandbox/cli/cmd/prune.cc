@@ -21,7 +21,8 @@ namespace sandbox::cli {
 namespace {
 
 constexpr Option kForce = {"force", 'f', nullptr, "Do not prompt for confirmation"};
-constexpr Option kFilter = {"filter", '\0', "filter", "Only what fits (until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE])"};
+constexpr Option kFilter = {"filter", '\0', "filter",
+                            "Only what fits (until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE])"};
 constexpr Option kImageOptions[] = {
     {"all", 'a', nullptr, "Remove all unused images, not just dangling ones"},
     kFilter,
@@ -143,8 +144,9 @@ int prune_containers(const Arguments& arguments) {
 int prune_volumes(const Arguments& arguments) {
   const Filter filter(arguments, kVolumeFilters);
   const bool all = arguments.flag("all") || filter.is_true("all");
-  confirm(arguments, "volume",
-          fmt::format("This will remove {} local volumes not used by at least one container.", all ? "all" : "anonymous"));
+  confirm(
+      arguments, "volume",
+      fmt::format("This will remove {} local volumes not used by at least one container.", all ? "all" : "anonymous"));
   const auto pruned = engine::prune_volumes(find_places(), all, filter.volumes());
   report_volumes(pruned);
   return report_total(pruned.bytes);
@@ -172,8 +174,9 @@ int prune_system(const Arguments& arguments) {
   const bool all = arguments.flag("all"), with_volumes = arguments.flag("volumes");
   if (with_volumes && filter.has_until()) throw UsageError("the \"until\" filter is not supported with \"--volumes\"");
   const char* volumes_that_go = with_volumes ? "  - all anonymous volumes not used by at least one container\n" : "";
-  confirm(arguments, "system", fmt::format("This will remove:\n  - all stopped containers\n{}  - {}\n  - unused build cache\n{}",
-                                           volumes_that_go, images_that_go(all), filters_that_hold(arguments)));
+  confirm(arguments, "system",
+          fmt::format("This will remove:\n  - all stopped containers\n{}  - {}\n  - unused build cache\n{}",
+                      volumes_that_go, images_that_go(all), filters_that_hold(arguments)));
   const Places places = find_places();
   const auto containers = engine::prune_containers(places, filter.containers());
   report_containers(containers);
@@ -182,7 +185,8 @@ int prune_system(const Arguments& arguments) {
   const auto images = engine::prune_images(places, all, filter.images());
   report_images(images);
   // Steps of builds have neither labels nor an age.
-  const auto cache = arguments.all("filter").empty() ? engine::prune_build_cache(places, all) : engine::PrunedBuildCache{};
+  const auto cache =
+      arguments.all("filter").empty() ? engine::prune_build_cache(places, all) : engine::PrunedBuildCache{};
   return report_total(containers.bytes + volumes.bytes + images.bytes + cache.bytes);
 }
 

@@ -56,6 +56,7 @@ int run(const Arguments& arguments) {
 
 }  // namespace
 
-const Command kPull{"pull", "pull [OPTIONS] NAME[:TAG|@DIGEST]", "Download an image from a registry", kOptions, run, 1, 1};
+const Command kPull{"pull", "pull [OPTIONS] NAME[:TAG|@DIGEST]", "Download an image from a registry", kOptions, run, 1,
+                    1};
 
 }  // namespace sandbox::cli

@@ -20,8 +20,8 @@ int print_plan(const Places& places, const engine::RunRequest& request, Stopwatc
   return 0;
 }
 
-Fd create_and_start(const Places& places, const engine::RunRequest& request, const engine::Decision& decision, std::string& id,
-                    Stopwatch& watch) {
+Fd create_and_start(const Places& places, const engine::RunRequest& request, const engine::Decision& decision,
+                    std::string& id, Stopwatch& watch) {
   const container::Container created = engine::create_container(places, request, decision, watch, true);
   id = created.spec.id;
   const container::ContainerStore store(places);

@@ -18,7 +18,9 @@ AttachedStreams attached_streams(const Arguments& arguments) {
     if (::strcasecmp(word.c_str(), "stdin") == 0) streams.in = true;
     else if (::strcasecmp(word.c_str(), "stdout") == 0) streams.out = true;
     else if (::strcasecmp(word.c_str(), "stderr") == 0) streams.err = true;
-    else throw FlagError(fmt::format("invalid argument \"{}\" for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR", word));
+    else
+      throw FlagError(fmt::format(
+          "invalid argument \"{}\" for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR", word));
   }
   if (arguments.flag("detach")) throw FlagError("conflicting options: cannot specify both --attach and --detach");
   return streams;

@@ -34,12 +34,15 @@ inline constexpr Option kRunOptions[] = {
     {"health-cmd", '\0', "string", "Command to run to check health"},
     {"health-interval", '\0', "duration", "Time between running the check (ms|s|m|h) (default 30s)"},
     {"health-retries", '\0', "int", "Consecutive failures needed to report unhealthy (default 3)"},
-    {"health-start-interval", '\0', "duration", "Time between running the check during the start period (ms|s|m|h) (default 5s)"},
-    {"health-start-period", '\0', "duration", "Start period for the container to initialize before starting "
-                                             "health-retries countdown (ms|s|m|h) (default 0s)"},
+    {"health-start-interval", '\0', "duration",
+     "Time between running the check during the start period (ms|s|m|h) (default 5s)"},
+    {"health-start-period", '\0', "duration",
+     "Start period for the container to initialize before starting "
+     "health-retries countdown (ms|s|m|h) (default 0s)"},
     {"health-timeout", '\0', "duration", "Maximum time to allow one check to run (ms|s|m|h) (default 30s)"},
     {"hostname", 'h', "string", "Container host name"},
-    {"id-emulation", '\0', "string", "Owners and ids that one user id can't have: recorded (record), shown, too (full), or refused (off)"},
+    {"id-emulation", '\0', "string",
+     "Owners and ids that one user id can't have: recorded (record), shown, too (full), or refused (off)"},
     {"init", '\0', nullptr, "Run an init inside the container that forwards signals and reaps processes"},
     {"interactive", 'i', nullptr, "Keep STDIN open even if not attached"},
     {"ipc", '\0', "string", "IPC namespace to use (host|private)"},
@@ -93,7 +96,8 @@ inline constexpr Option kRunOptions[] = {
     {"workdir", 'w', "string", "Working directory inside the container"},
 };
 
-inline constexpr const char* kNeedsNetworks = "a container's address and names are its network's, and the private one has its own";
+inline constexpr const char* kNeedsNetworks =
+    "a container's address and names are its network's, and the private one has its own";
 inline constexpr const char* kNeedsIo = "limits of block I/O are not there yet";
 /// What Docker has and an ordinary user can't have, or can't have yet.
 inline constexpr RefusedOption kRefusedRunOptions[] = {

@@ -44,19 +44,21 @@ int run(const Arguments& given) {
                                  "[CONTAINER...]\n\nRun '{0} start --help' for more information", program()));
   }
   const bool attached = given.flag("attach") || given.flag("interactive");
-  if (all && attached) throw UsageError("--all starts containers in the background, without --attach and --interactive");
+  if (all && attached)
+    throw UsageError("--all starts containers in the background, without --attach and --interactive");
   if (!attached) return for_each_argument(all ? resolved(given) : given, start_detached);
   if (given.positional.size() > 1) throw UsageError("you cannot start and attach multiple containers at once");
   const Places places = find_places();
   const auto found = container::ContainerStore(places).find(given.positional[0]);
   Fd supervisor = engine::start_container(places, found);
   const bool input = given.flag("interactive") && found.spec.open_stdin;
-  return container::attach(std::move(supervisor), {.forward_stdin = input, .terminal = found.spec.plan.process.terminal});
+  return container::attach(std::move(supervisor),
+                           {.forward_stdin = input, .terminal = found.spec.plan.process.terminal});
 }
 
 }  // namespace
 
-const Command kStart{"start", "start [OPTIONS] CONTAINER [CONTAINER...]", "Start one or more stopped containers", kOptions,
-                     run};
+const Command kStart{"start", "start [OPTIONS] CONTAINER [CONTAINER...]", "Start one or more stopped containers",
+                     kOptions, run};
 
 }  // namespace sandbox::cli

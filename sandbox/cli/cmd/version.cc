@@ -18,8 +18,10 @@ int run(const Arguments& arguments) {
   utsname host{};
   ::uname(&host);
   // Scripts ask for either half.
-  const OrderedJson part = {
-      {"Version", SANDBOX_VERSION}, {"Os", "linux"}, {"Arch", image::host_architecture()}, {"KernelVersion", host.release}};
+  const OrderedJson part = {{"Version", SANDBOX_VERSION},
+                            {"Os", "linux"},
+                            {"Arch", image::host_architecture()},
+                            {"KernelVersion", host.release}};
   print(render_document({{"Client", part}, {"Server", part}}, arguments.text("format")));
   return 0;
 }

@@ -52,7 +52,8 @@ TEST_CASE("an option that is given counts instead of the profile's, and lists go
 }
 
 TEST_CASE("a profile's words stand over those of what it extends") {
-  const auto both = request(R"({"network":"host","cap-add":["CHOWN"]})", {}, R"({"network":"none","cap-drop":["ALL","CHOWN"]})");
+  const auto both =
+      request(R"({"network":"host","cap-add":["CHOWN"]})", {}, R"({"network":"none","cap-drop":["ALL","CHOWN"]})");
   CHECK(both.network == "host");
   CHECK(both.cap_drop == Words{"ALL"});
 }
@@ -65,7 +66,8 @@ TEST_CASE("a mount that is given replaces the profile's at the same place, of wh
 }
 
 TEST_CASE("a capability that is given either way counts, also against all of the profile's") {
-  CHECK(request(R"({"cap-add":["SYS_PTRACE","NET_ADMIN"]})", {"--cap-drop", "cap_sys_ptrace"}).cap_add == Words{"NET_ADMIN"});
+  CHECK(request(R"({"cap-add":["SYS_PTRACE","NET_ADMIN"]})", {"--cap-drop", "cap_sys_ptrace"}).cap_add ==
+        Words{"NET_ADMIN"});
   CHECK(request(R"({"cap-add":["SYS_PTRACE"]})", {"--cap-drop", "ALL"}).cap_add.empty());
   const auto added = request(R"({"cap-drop":["ALL"]})", {"--cap-add", "CHOWN"});
   CHECK(added.cap_drop == Words{"ALL"});
@@ -87,8 +89,8 @@ TEST_CASE("an option that the command doesn't have, or of another kind, is named
 }
 
 TEST_CASE("paths are explained by the plan that a container would be made by") {
-  const auto plan = engine::plan_of_any_image(
-      request(R"({"read-only":true,"tmpfs":["/tmp"],"volume":["/srv/data:/data:ro","/home:/home"],"cap-drop":["ALL"]})", {}));
+  const auto plan = engine::plan_of_any_image(request(
+      R"({"read-only":true,"tmpfs":["/tmp"],"volume":["/srv/data:/data:ro","/home:/home"],"cap-drop":["ALL"]})", {}));
   const auto told = [&](const char* path) { return engine::explain_path(plan, path); };
   CHECK(told("/etc/passwd") == "read-only: the image's");
   CHECK(told("/tmp/../tmp/x/").starts_with("writable: in memory"));

@@ -35,7 +35,8 @@ TEST_CASE("pauses double to a minute, and begin anew after a good run") {
 }
 
 TEST_CASE("a restarted machine starts what is always to run, and what nobody had stopped") {
-  const State cut_off{.status = Status::exited, .started = 1}, stopped{.status = Status::exited, .started = 1, .stop_asked = true};
+  const State cut_off{.status = Status::exited, .started = 1},
+      stopped{.status = Status::exited, .started = 1, .stop_asked = true};
   const State never_started{.status = Status::created}, up{.status = Status::running, .started = 1};
   const auto should = [](RestartWhen when, const State& state) { return should_start_on_boot({when, 0}, state); };
   CHECK(should(RestartWhen::always, cut_off));

@@ -40,7 +40,8 @@ std::size_t StoreFixture::files_in(const std::string& directory) const {
 }
 
 void StoreFixture::make_docker_tree() const {
-  shell(R"(mkdir -p root/bin root/etc image; cp /bin/busybox root/bin/; ln -sf busybox root/bin/sh; echo hi > root/etc/motd
+  shell(
+      R"(mkdir -p root/bin root/etc image; cp /bin/busybox root/bin/; ln -sf busybox root/bin/sh; echo hi > root/etc/motd
     tar --owner=0 --group=0 --numeric-owner -C root -cf image/layer1.tar bin
     tar --owner=0 --group=0 --numeric-owner -C root -cf image/layer2.tar etc
     d1=$(sha256sum image/layer1.tar | cut -d' ' -f1); d2=$(sha256sum image/layer2.tar | cut -d' ' -f1)

@@ -40,7 +40,9 @@ TEST_CASE("owners, special modes and devices are recorded; the user keeps access
 TEST_CASE("plain, gzip and zstd archives of a real tree give the digest of the plain tar") {
   const LayerFixture f;
   const std::string tar = f.scratch + "/t.tar";
-  REQUIRE(std::system(("tar -C /usr/share/doc -cf " + tar + " tar bash && gzip -k " + tar + " && zstd -qk " + tar).c_str()) == 0);
+  REQUIRE(std::system(
+              ("tar -C /usr/share/doc -cf " + tar + " tar bash && gzip -k " + tar + " && zstd -qk " + tar).c_str()) ==
+          0);
   const std::string wanted = sha256_digest(read_file(tar, 64U << 20));
   for (const char* suffix : {"", ".gz", ".zst"}) {
     const LayerFixture g;

@@ -66,7 +66,8 @@ TEST_CASE("gzip members are inflated whatever the sizes of the buffers, and dama
   for (auto* const make : {&make_gzip_decoder, &make_zlib_decoder}) {
     const std::string first = text_of(100'000), packed = gzip(first) + gzip("") + gzip("second", 0);
     for (const std::size_t input : {1U, 7U, 64U << 10, 1U << 20}) {
-      for (const std::size_t output : {1U, 1000U, 256U << 10}) CHECK(inflate(*make(), packed, input, output) == first + "second");
+      for (const std::size_t output : {1U, 1000U, 256U << 10})
+        CHECK(inflate(*make(), packed, input, output) == first + "second");
     }
     CHECK(inflate(*make(), packed.substr(0, packed.size() - 1), 100, 100).ends_with('!'));
     CHECK(inflate(*make(), packed + "tail", 100, 100).ends_with('!'));

@@ -52,7 +52,8 @@ TEST_CASE("an error comes behind the blocks that were made before it") {
 TEST_CASE("who leaves before the end ends the thread, which is never far ahead") {
   std::atomic<int> made = 0;
   {
-    ReadAhead ahead([&](std::span<std::byte>, const std::stop_token&) -> std::size_t { return static_cast<std::size_t>(++made); });
+    ReadAhead ahead(
+        [&](std::span<std::byte>, const std::stop_token&) -> std::size_t { return static_cast<std::size_t>(++made); });
     for (std::size_t i = 1; i <= 100; ++i) CHECK(ahead.next().size() == i);
     CHECK(made <= 104);
   }

@@ -91,14 +91,17 @@ TEST_CASE("a whole program answers for every number as its rules say, on both ar
       {"names":["read","write","close","socket","newfstatat","_llseek","mmap2","time","openat"],"action":"SCMP_ACT_ALLOW"},
       {"names":["kill"],"action":"SCMP_ACT_ERRNO","errnoRet":3},
       {"names":["personality"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"op":"SCMP_CMP_EQ","value":8}]},
-      {"names":["openat"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"op":"SCMP_CMP_EQ","value":1}]}]})", "test");
+      {"names":["openat"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"op":"SCMP_CMP_EQ","value":1}]}]})",
+                                  "test");
   const auto program = compile(profile);
-  for (const auto& [scmp_arch, architecture] : {std::pair<std::uint32_t, std::uint32_t>{SCMP_ARCH_X86_64, AUDIT_ARCH_X86_64},
-                                               {SCMP_ARCH_X86, AUDIT_ARCH_I386}}) {
+  for (const auto& [scmp_arch, architecture] :
+       {std::pair<std::uint32_t, std::uint32_t>{SCMP_ARCH_X86_64, AUDIT_ARCH_X86_64},
+        {SCMP_ARCH_X86, AUDIT_ARCH_I386}}) {
     const auto number = [&](const char* name) { return ::seccomp_syscall_resolve_name_arch(scmp_arch, name); };
-    const std::set<int> allowed = {number("read"), number("write"), number("close"), number("newfstatat"), number("_llseek"),
-                                   number("mmap2"), number("time"), number("openat"),
-                                   scmp_arch == SCMP_ARCH_X86 ? 359 : number("socket")};
+    const std::set<int> allowed = {
+        number("read"),       number("write"),   number("close"),
+        number("newfstatat"), number("_llseek"), number("mmap2"),
+        number("time"),       number("openat"),  scmp_arch == SCMP_ARCH_X86 ? 359 : number("socket")};
     for (int call = 0; call < 700; ++call) {
       if (call == number("personality") || call == 102) continue;  // 102: socketcall of i386, below
       const int newest = 402;
@@ -118,7 +121,8 @@ TEST_CASE("a whole program answers for every number as its rules say, on both ar
 }
 
 TEST_CASE("a profile denies what it could have named, and has not heard of what is newer") {
-  const std::string start = R"({"defaultAction":")", end = R"(","syscalls":[{"names":["openat2"],"action":"SCMP_ACT_ALLOW"}]})";
+  const std::string start = R"({"defaultAction":")",
+                    end = R"(","syscalls":[{"names":["openat2"],"action":"SCMP_ACT_ALLOW"}]})";
   const auto result = [&](const char* action, std::uint32_t call) {
     return answer(compile(parse_json(start + action + end, "test")), AUDIT_ARCH_X86_64, call);
   };

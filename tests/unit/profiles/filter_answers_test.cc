@@ -19,7 +19,8 @@ Json built_in() { return parse_json(default_seccomp_profile(), "built-in"); }
 
 Texts texts(const std::vector<std::byte>& filter, const std::string& call) {
   Texts found;
-  for (const std::uint32_t answer : possible_answers(filter, call_number(call).value())) found.insert(answer_text(answer));
+  for (const std::uint32_t answer : possible_answers(filter, call_number(call).value()))
+    found.insert(answer_text(answer));
   return found;
 }
 
@@ -44,7 +45,8 @@ TEST_CASE("an answer is found for each way that the arguments can go") {
 }
 
 TEST_CASE("calls that are taken away are denied whatever the profile says of them") {
-  const auto filter = compile_seccomp(without_calls(built_in(), {"read", "ioctl", "clone3", "personality"}), default_capabilities());
+  const auto filter =
+      compile_seccomp(without_calls(built_in(), {"read", "ioctl", "clone3", "personality"}), default_capabilities());
   CHECK(texts(filter, "read") == Texts{denied});
   CHECK(texts(filter, "ioctl") == Texts{denied});
   CHECK(texts(filter, "clone3") == Texts{denied});
@@ -52,7 +54,8 @@ TEST_CASE("calls that are taken away are denied whatever the profile says of the
   CHECK(texts(filter, "write") == Texts{allowed});
   CHECK_THROWS_AS(without_calls(built_in(), {"no_such_call"}), InvalidInput);
   CHECK_THROWS_AS(without_calls(Json::array(), {"read"}), InvalidInput);
-  const Json old = parse_json(R"({"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"name":"read","action":"SCMP_ACT_ALLOW"}]})", "old");
+  const Json old =
+      parse_json(R"({"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"name":"read","action":"SCMP_ACT_ALLOW"}]})", "old");
   CHECK(texts(compile_seccomp(without_calls(old, {"read"}), 0), "read") == Texts{denied});
 }
 

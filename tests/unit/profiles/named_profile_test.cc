@@ -36,7 +36,11 @@ std::vector<std::string> values_of(const std::vector<OptionWord>& words, std::st
 }
 
 ProfileHost host() {
-  return {.directory = "/home/me/work", .home = "/home/me", .uid = 1000, .gid = 1001, .environment = {{"SCRATCH", "/scratch"}, {"EMPTY", ""}},
+  return {.directory = "/home/me/work",
+          .home = "/home/me",
+          .uid = 1000,
+          .gid = 1001,
+          .environment = {{"SCRATCH", "/scratch"}, {"EMPTY", ""}},
           .devices = {{"/dev/dri/*", {"/dev/dri/card0"}}}};
 }
 
@@ -51,13 +55,16 @@ TEST_CASE("what is not as the schema says is refused with the file and the key")
   CHECK(refusal(R"({"description":7,"options":{}})") == title + ": 'description' is not a string");
   CHECK(refusal(R"({"description":"","options":{}})").starts_with(title + ": 'description' is not between"));
   CHECK(refusal(R"({"description":"d","options":[]})") == title + ": 'options' is not an object");
-  CHECK(refusal(R"({"description":"d","options":{},"network":"none"})") == title + ": 'network' is not a member of a profile");
-  CHECK(refusal(R"({"description":"d","options":{},"extends":"../x"})") == title + ": 'extends' is not the name of a profile");
+  CHECK(refusal(R"({"description":"d","options":{},"network":"none"})") ==
+        title + ": 'network' is not a member of a profile");
+  CHECK(refusal(R"({"description":"d","options":{},"extends":"../x"})") ==
+        title + ": 'extends' is not the name of a profile");
   CHECK(refusal(R"({"description":"d","options":{},"options":{}})") != "accepted");
 }
 
 TEST_CASE("options are flags, values or lists, and nothing else") {
-  const NamedProfile profile = parse(R"({"read-only":true,"pids-limit":5,"network":"none","tmpfs":["/a","/b"]})", R"(,"extends":"default")");
+  const NamedProfile profile =
+      parse(R"({"read-only":true,"pids-limit":5,"network":"none","tmpfs":["/a","/b"]})", R"(,"extends":"default")");
   CHECK(profile.base == "default");
   REQUIRE(profile.options.size() == 4);
   CHECK(profile.options[0].kind == OptionKind::value);

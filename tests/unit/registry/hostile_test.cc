@@ -178,8 +178,9 @@ TEST_CASE("a token server that leads nowhere is given up") {
     const char* mode;
     const char* message;
   };
-  for (const Lie& lie : {Lie{"token-loop", "may require 'sandbox login'"}, Lie{"token-redirect", "more than 5 redirects"},
-                         Lie{"endless-token", "longer than 4194304 bytes"}}) {
+  for (const Lie& lie :
+       {Lie{"token-loop", "may require 'sandbox login'"}, Lie{"token-redirect", "more than 5 redirects"},
+        Lie{"endless-token", "longer than 4194304 bytes"}}) {
     CAPTURE(lie.mode);
     Hostile registry(lie.mode);
     has(registry.pull_error(), lie.message);

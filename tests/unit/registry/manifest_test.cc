@@ -16,8 +16,9 @@ const std::string kManifest = "application/vnd.oci.image.manifest.v1+json";
 std::string digest_of(char c) { return "sha256:" + std::string(64, c); }
 
 std::string entry(char c, const std::string& architecture, const std::string& variant) {
-  return R"({"mediaType":")" + kManifest + R"(","digest":")" + digest_of(c) + R"(","size":7,"platform":{"os":"linux",)" +
-         R"("architecture":")" + architecture + R"(","variant":")" + variant + R"("}})";
+  return R"({"mediaType":")" + kManifest + R"(","digest":")" + digest_of(c) +
+         R"(","size":7,"platform":{"os":"linux",)" + R"("architecture":")" + architecture + R"(","variant":")" +
+         variant + R"("}})";
 }
 
 std::string index_of(const std::string& entries) {
@@ -54,8 +55,9 @@ TEST_CASE("descriptors with a path for a digest or a strange size are refused") 
   const auto layer = [](const std::string& digest, const std::string& size) {
     return parse_registry_document(
         R"({"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":")" +
-            digest_of('a') + R"(","size":2},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":")" +
-            digest + R"(","size":)" + size + R"(,"urls":["http://elsewhere/"]}]})",
+            digest_of('a') +
+            R"(","size":2},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":")" + digest +
+            R"(","size":)" + size + R"(,"urls":["http://elsewhere/"]}]})",
         kManifest);
   };
   CHECK(read_manifest(layer(digest_of('b'), "5")).layers.size() == 1);
@@ -82,8 +84,8 @@ TEST_CASE("a config must list one valid diff id for each layer") {
   CHECK_THROWS_AS(check_config("{}", content), InvalidInput);
   CHECK_THROWS_AS(check_config(R"({"rootfs":{"diff_ids":[]}})", content), InvalidInput);
   CHECK_THROWS_AS(check_config(R"({"rootfs":{"diff_ids":["x"]}})", content), InvalidInput);
-  const Platform platform =
-      check_config(R"({"os":"linux","architecture":"arm64","rootfs":{"diff_ids":[")" + digest_of('c') + R"("]}})", content);
+  const Platform platform = check_config(
+      R"({"os":"linux","architecture":"arm64","rootfs":{"diff_ids":[")" + digest_of('c') + R"("]}})", content);
   CHECK(platform.text() == "linux/arm64");
 }
 

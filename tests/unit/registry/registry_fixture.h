@@ -29,7 +29,8 @@ class Server {
 /// tests/support/hostile_registry.py in one mode, and a store to pull into.
 class Hostile {
  public:
-  explicit Hostile(const std::string& mode, std::vector<std::string> options = {}, const std::string& host = "127.0.0.1");
+  explicit Hostile(const std::string& mode, std::vector<std::string> options = {},
+                   const std::string& host = "127.0.0.1");
   std::string pull(const std::string& digest = {});
   /// The message of the error that pull() ends with; "" when it succeeds.
   std::string pull_error(const std::string& digest = {});

@@ -100,7 +100,8 @@ TEST_CASE("namespaces by path are joined, and joining a user namespace makes non
 TEST_CASE("a bind mount's other ids are the launching process's, those of a new file system the container's") {
   Case c;
   c.caller.ids = {{{100000, 65536}}, {{200000, 65536}}};
-  const char* maps = R"("uidMappings":[{"containerID":7,"hostID":1000,"size":1},{"containerID":8,"hostID":100000,"size":9}],
+  const char* maps =
+      R"("uidMappings":[{"containerID":7,"hostID":1000,"size":1},{"containerID":8,"hostID":100000,"size":9}],
       "gidMappings":[{"containerID":0,"hostID":200005,"size":3}])";
   c.add_mount(fmt::format(R"({{"destination":"/a","source":"/x","options":["bind","ridmap"],{}}})", maps).c_str());
   c.add_mount(fmt::format(R"({{"destination":"/b","type":"tmpfs",{}}})", maps).c_str());
@@ -119,7 +120,8 @@ TEST_CASE("a bind mount's other ids are the launching process's, those of a new 
 }
 
 TEST_CASE("ids of mounts that can't be") {
-  const char* maps = R"("uidMappings":[{"containerID":0,"hostID":5,"size":1}],"gidMappings":[{"containerID":0,"hostID":5,"size":1}])";
+  const char* maps =
+      R"("uidMappings":[{"containerID":0,"hostID":5,"size":1}],"gidMappings":[{"containerID":0,"hostID":5,"size":1}])";
   const auto failure = [&](const std::string& mount, bool root) {
     Case c;
     if (root) c.as_root();
