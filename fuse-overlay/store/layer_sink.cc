@@ -1,12 +1,8 @@
 // See layer_sink.h.
 #include "fuse-overlay/store/layer_sink.h"
 
-#define ZLIB_CONST
-#include <zlib.h>
-#include <zstd.h>
-
 #include <algorithm>
-#include <cstring>
+#include <span>
 #include <system_error>
 
 #include "sandbox/base/error.h"
@@ -15,101 +11,32 @@
 namespace sandbox::overlay {
 namespace {
 
-constexpr std::size_t kBuffer = 256U << 10;
+constexpr std::size_t kBlock = 256U << 10;
+constexpr std::size_t kMostThreads = 8;  // each has about 1 MiB; the digests in order take as long as 5 to 10 encode
 
-class PlainEncoder final : public Encoder {
- public:
-  std::size_t encode(std::span<const std::byte>& input, std::span<std::byte> output, bool) override {
-    const std::size_t size = std::min(input.size(), output.size());
-    std::memcpy(output.data(), input.data(), size);
-    input = input.subspan(size);
-    return size;
-  }
-};
-
-/// One gzip member (RFC 1952) without a name or a time.
-class GzipEncoder final : public Encoder {
- public:
-  GzipEncoder() {
-    constexpr int level = 4, gzip = 15 + 16, memory = 8;  // half the time of the usual 6, for 3 % more bytes
-    if (::deflateInit2(&stream_, level, Z_DEFLATED, gzip, memory, Z_DEFAULT_STRATEGY) != Z_OK) {
-      throw Error("starting zlib: out of memory");
-    }
-  }
-  ~GzipEncoder() override { ::deflateEnd(&stream_); }
-  GzipEncoder(const GzipEncoder&) = delete;
-  GzipEncoder& operator=(const GzipEncoder&) = delete;
-
-  std::size_t encode(std::span<const std::byte>& input, std::span<std::byte> output, bool last) override {
-    stream_.next_in = reinterpret_cast<const Bytef*>(input.data());
-    stream_.avail_in = static_cast<uInt>(input.size());
-    stream_.next_out = reinterpret_cast<Bytef*>(output.data());
-    stream_.avail_out = static_cast<uInt>(output.size());
-    (void)::deflate(&stream_, last ? Z_FINISH : Z_NO_FLUSH);
-    input = input.last(stream_.avail_in);
-    return output.size() - stream_.avail_out;
-  }
-
- private:
-  z_stream stream_{};
-};
-
-/// One zstd frame (RFC 8878).
-class ZstdEncoder final : public Encoder {
- public:
-  ZstdEncoder() : context_(::ZSTD_createCCtx()) {
-    if (context_ == nullptr) throw Error("starting zstd: out of memory");
-    ::ZSTD_CCtx_setParameter(context_, ZSTD_c_compressionLevel, 3);
-    ::ZSTD_CCtx_setParameter(context_, ZSTD_c_checksumFlag, 1);
-  }
-  ~ZstdEncoder() override { ::ZSTD_freeCCtx(context_); }
-  ZstdEncoder(const ZstdEncoder&) = delete;
-  ZstdEncoder& operator=(const ZstdEncoder&) = delete;
-
-  std::size_t encode(std::span<const std::byte>& input, std::span<std::byte> output, bool last) override {
-    if (ended_) return 0;
-    ZSTD_inBuffer in{input.data(), input.size(), 0};
-    ZSTD_outBuffer out{output.data(), output.size(), 0};
-    const std::size_t status = ::ZSTD_compressStream2(context_, &out, &in, last ? ZSTD_e_end : ZSTD_e_continue);
-    if (::ZSTD_isError(status) != 0) throw Error(fmt::format("compressing a layer: {}", ::ZSTD_getErrorName(status)));
-    ended_ = last && status == 0;
-    input = input.subspan(in.pos);
-    return out.pos;
-  }
-
- private:
-  ZSTD_CCtx* context_;
-  bool ended_ = false;
-};
-
-std::unique_ptr<Encoder> encoder_for(Compression compression) {
-  switch (compression) {
-    case Compression::gzip:
-      return std::make_unique<GzipEncoder>();
-    case Compression::zstd:
-      return std::make_unique<ZstdEncoder>();
-    case Compression::none:
-      break;
-  }
-  return std::make_unique<PlainEncoder>();
+std::size_t threads_for(Compression compression, std::size_t wanted) {
+  if (compression == Compression::none) return 0;
+  return std::min(wanted, in_any_order(compression) ? kMostThreads : 1);
 }
 
 }  // namespace
 
-LayerSink::LayerSink(int fd, Compression compression)
-    : fd_(fd), encoder_(encoder_for(compression)), output_(kBuffer), alone_(compression == Compression::none) {
-  input_.reserve(kBuffer);
+std::size_t LayerSink::processors() { return std::max(1U, std::thread::hardware_concurrency()); }
+
+LayerSink::LayerSink(int fd, Compression compression, std::size_t most_threads)
+    : fd_(fd), compression_(compression), most_threads_(threads_for(compression, most_threads)), framing_(compression) {
+  next_.block.reserve(kBlock);
 }
 
-LayerSink::~LayerSink() { wait_for_thread(); }
+LayerSink::~LayerSink() { end_threads(); }
 
 void LayerSink::write(const void* data, std::size_t size) {
   std::span rest(static_cast<const std::byte*>(data), size);
   while (!rest.empty()) {
-    const auto part = rest.first(std::min(rest.size(), kBuffer - input_.size()));
-    input_.insert(input_.end(), part.begin(), part.end());
+    if (next_.block.size() == kBlock) hand_over();
+    const auto part = rest.first(std::min(rest.size(), kBlock - next_.block.size()));
+    next_.block.insert(next_.block.end(), part.begin(), part.end());
     rest = rest.subspan(part.size());
-    if (input_.size() == kBuffer) hand_over();
   }
 }
 
@@ -118,82 +45,121 @@ void LayerSink::fill(std::size_t zeros) {
   for (; zeros > 0; zeros -= std::min(zeros, sizeof nothing)) write(nothing, std::min(zeros, sizeof nothing));
 }
 
+/// To a thread, or it is packed here.
+void LayerSink::hand_over() {
+  const auto end = std::span<const std::byte>(next_.block).last(std::min(next_.block.size(), kHistory));
+  Block before(end.begin(), end.end());
+  std::unique_lock lock(mutex_);
+  if (threads_.size() < most_threads_ && (threads_.empty() || taken_ < handed_)) start_thread();
+  if (threads_.empty()) {
+    encode(own_, next_, false);
+    put_out(next_);
+  } else {
+    changed_.wait(lock, [this] { return handed_ - written_ < jobs_.size(); });
+    if (failure_) std::rethrow_exception(failure_);
+    std::swap(at(handed_++), next_);
+    changed_.notify_all();
+  }
+  next_.before = std::move(before);
+  next_.block.clear();
+  next_.block.reserve(kBlock);
+}
+
 /// Where threads are out of bounds it works without.
 void LayerSink::start_thread() {
-  handed_.reserve(kBuffer);
+  jobs_.resize(most_threads_ + 2);  // one that is being written, and one that waits
   try {
-    thread_ = std::thread([this] { take_over(); });
+    threads_.emplace_back([this] { work(); });
   } catch (const std::system_error&) {
-    alone_ = true;
+    most_threads_ = threads_.size();
   }
 }
 
-/// Once the thread is done with the block before.
-void LayerSink::hand_over() {
-  if (!alone_ && !thread_.joinable()) start_thread();
-  if (alone_) {
-    pack(input_, false);
-    input_.clear();
-    return;
-  }
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return !full_; });
-  if (failure_) std::rethrow_exception(failure_);
-  handed_.swap(input_);
-  input_.clear();
-  full_ = true;
-  changed_.notify_all();
-}
-
-void LayerSink::take_over() {
+void LayerSink::work() {
+  std::unique_ptr<BlockEncoder> mine;
+  std::unique_ptr<BlockEncoder>& encoder = in_any_order(compression_) ? mine : own_;
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [this] { return full_ || ended_; });
-    if (!full_) return;
+    changed_.wait(lock, [this] { return taken_ < handed_ || ended_; });
+    if (taken_ == handed_) return;
+    Job& job = at(taken_++);
+    const bool in_vain = failure_ != nullptr;
     lock.unlock();
     std::exception_ptr failure;
     try {
-      if (!failure_) pack(handed_, false);
+      if (!in_vain) encode(encoder, job, false);
     } catch (...) {
       failure = std::current_exception();
     }
     lock.lock();
     if (failure) failure_ = failure;
-    full_ = false;
-    changed_.notify_all();
+    job.is_packed = true;
+    write_in_order(lock);
   }
 }
 
-/// It works on what it has, and ends.
-void LayerSink::wait_for_thread() {
-  if (!thread_.joinable()) return;
+/// What is packed, as far as nothing before it is missing. Whoever is at it looks again before it ends.
+void LayerSink::write_in_order(std::unique_lock<std::mutex>& lock) {
+  if (writing_) return;
+  writing_ = true;
+  while (written_ < taken_ && at(written_).is_packed) {
+    Job& job = at(written_);
+    const bool in_vain = failure_ != nullptr;
+    lock.unlock();
+    std::exception_ptr failure;
+    try {
+      if (!in_vain) put_out(job);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    lock.lock();
+    if (failure) failure_ = failure;
+    job.is_packed = false;
+    ++written_;
+    changed_.notify_all();
+  }
+  writing_ = false;
+}
+
+void LayerSink::encode(std::unique_ptr<BlockEncoder>& encoder, Job& job, bool last) const {
+  if (!encoder) encoder = block_encoder(compression_);
+  job.packed.clear();
+  encoder->encode(job.before, job.block, last, job.packed);
+}
+
+void LayerSink::put_out(const Job& job) {
+  if (result_.size == 0) put_out(framing_.head());
+  plain_.update(job.block.data(), job.block.size());
+  framing_.account(job.block);
+  put_out(job.packed);
+}
+
+void LayerSink::put_out(const Block& bytes) {
+  sys::write_all(fd_, bytes.data(), bytes.size()) | or_throw("writing a layer archive");
+  packed_.update(bytes.data(), bytes.size());
+  result_.size += bytes.size();
+}
+
+/// They work on what they have, and end.
+void LayerSink::end_threads() {
   {
     const std::scoped_lock lock(mutex_);
     ended_ = true;
     changed_.notify_all();
   }
-  thread_.join();
-}
-
-void LayerSink::pack(const Block& block, bool last) {
-  plain_.update(block.data(), block.size());
-  std::span<const std::byte> pending(block);
-  for (;;) {
-    const std::size_t size = encoder_->encode(pending, output_, last);
-    if (size == 0 && pending.empty()) break;
-    packed_.update(output_.data(), size);
-    written_.size += size;
-    sys::write_all(fd_, output_.data(), size) | or_throw("writing a layer archive");
-  }
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 LayerSink::Written LayerSink::finish() {
-  wait_for_thread();
+  end_threads();
   if (failure_) std::rethrow_exception(failure_);
-  pack(input_, true);
-  written_.diff_id = plain_.finish();
-  written_.digest = packed_.finish();
-  return std::move(written_);
+  encode(own_, next_, true);
+  put_out(next_);
+  put_out(framing_.tail());
+  result_.diff_id = plain_.finish();
+  result_.digest = packed_.finish();
+  return std::move(result_);
 }
 
 }  // namespace sandbox::overlay

@@ -1,5 +1,5 @@
 // The push side of a layer: archive bytes go in, a compressed file comes out, and the digests of both run meanwhile.
-// Memory is bounded. The same bytes in give the same bytes out. More than a block is compressed in a thread.
+// Memory is bounded. The same bytes in give the same bytes out. More than a block is compressed in threads.
 #pragma once
 
 #include <condition_variable>
@@ -8,31 +8,22 @@
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "fuse-overlay/store/block_encoder.h"
 #include "sandbox/base/digest.h"
 
 namespace sandbox::overlay {
 
-enum class Compression { none, gzip, zstd };
-
-/// One compression method; also plain copying.
-class Encoder {
- public:
-  virtual ~Encoder() = default;
-  /// Moves bytes from the front of `input` (shrinking it) to `output`; the number written. With `last` no input
-  /// follows: call until it writes nothing.
-  virtual std::size_t encode(std::span<const std::byte>& input, std::span<std::byte> output, bool last) = 0;
-};
-
 class LayerSink {
  public:
   /// Borrows `fd`, which is written from its current position.
-  LayerSink(int fd, Compression compression);
+  LayerSink(int fd, Compression compression, std::size_t most_threads = processors());
   ~LayerSink();
+  LayerSink(const LayerSink&) = delete;
+  LayerSink& operator=(const LayerSink&) = delete;
 
   void write(const void* data, std::size_t size);  ///< Throws SysError.
   void fill(std::size_t zeros);
@@ -47,26 +38,42 @@ class LayerSink {
 
  private:
   using Block = std::vector<std::byte>;
-  void start_thread();
-  void take_over();  ///< The thread's work.
+  struct Job {
+    Block before, block, packed;
+    bool is_packed = false;
+  };
+  static std::size_t processors();  ///< That this process may use.
+
   void hand_over();
-  void wait_for_thread();
-  void pack(const Block& block, bool last);
+  void start_thread();
+  void work();  ///< A thread's.
+  void encode(std::unique_ptr<BlockEncoder>& encoder, Job& job, bool last) const;
+  void write_in_order(std::unique_lock<std::mutex>& lock);
+  void end_threads();
+  void put_out(const Job& job);
+  void put_out(const Block& bytes);
+  Job& at(std::size_t number) { return jobs_[number % jobs_.size()]; }
 
   int fd_;
-  std::unique_ptr<Encoder> encoder_;
-  Block input_, output_;
-  Sha256 plain_, packed_;
-  Written written_;
-  bool alone_;  ///< Nothing to compress, or no thread to be had.
+  Compression compression_;
+  std::size_t most_threads_;
+  std::unique_ptr<BlockEncoder> own_;  ///< For the last block, and for all where their order counts or no thread is.
+  Job next_;                           ///< Is being filled.
 
-  // A block that is handed over is the thread's until `full_` is false again; so are the members of pack().
+  // Jobs are numbered in the order of the archive and lie in a ring. Those below written_ are free, those below taken_
+  // are or were a thread's, those below handed_ wait for one. Only the thread that has set writing_ moves written_, and
+  // touches the members of put_out().
   std::mutex mutex_;
   std::condition_variable changed_;
-  Block handed_;
-  bool full_ = false, ended_ = false;
+  std::vector<Job> jobs_;
+  std::size_t handed_ = 0, taken_ = 0, written_ = 0;
+  bool writing_ = false, ended_ = false;
   std::exception_ptr failure_;
-  std::thread thread_;
+  std::vector<std::thread> threads_;
+
+  Framing framing_;
+  Sha256 plain_, packed_;
+  Written result_;
 };
 
 }  // namespace sandbox::overlay

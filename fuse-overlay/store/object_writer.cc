@@ -72,6 +72,7 @@ ArchiveEntry ObjectWriter::describe(const ObjectAt& object, const std::optional<
 
 void ObjectWriter::write_file(ArchiveEntry entry, const Fd& file) {
   const struct stat status = sys::fstat(file.get()) | or_throw("reading '{}' of a layer", printable(entry.path));
+  if (!S_ISREG(status.st_mode)) throw Conflict(fmt::format("'{}' is no file any more", printable(entry.path)));
   archive_.add_file(entry, file.get(), static_cast<std::uint64_t>(status.st_size));
 }
 

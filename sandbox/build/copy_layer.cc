@@ -86,7 +86,7 @@ void CopyLayer::add(CopySource& source, const std::vector<Selection>& selections
         throw InvalidInput(fmt::format("cannot copy a file over directory /{}", target));
       const bool stays =
           below.empty() && directory && selection.within.empty() && (old.is_directory() || destination_made);
-      if (!stays) put(target, {&source, path, owned, directory});
+      if (!stays) put(target, {&source, path, owned, directory, seen});
     });
   }
 }
@@ -99,13 +99,13 @@ void CopyLayer::add_destination() {
 }
 
 /// The owner and mode that the entry gets, where they differ from the disk's.
-std::optional<overlay::ObjectRecord> CopyLayer::record_of(const Entry& entry, const FileTree::Seen& seen,
-                                                          bool true_owners) const {
-  auto record = entry.source->tree().record(entry.path, seen);
+std::optional<overlay::ObjectRecord> CopyLayer::record_of(const Entry& entry) const {
+  const struct stat& status = entry.seen.status;
+  auto record = entry.source->tree().record(entry.path, entry.seen);
   if (!record) {
     record.emplace();
-    if (entry.owned && true_owners) record->uid = seen.status.st_uid, record->gid = seen.status.st_gid;
-    record->mode = seen.status.st_mode & 07777U;
+    if (entry.owned && true_owners_) record->uid = status.st_uid, record->gid = status.st_gid;
+    record->mode = status.st_mode & 07777U;
   }
   if (options_.owner) record->uid = options_.owner->uid, record->gid = options_.owner->gid;
   if (options_.mode) record->mode = options_.mode->applied(record->mode, entry.directory);
@@ -126,19 +126,17 @@ void CopyLayer::write_entry(const std::string& target, const Entry& entry, overl
                  .xattrs = {}});
     return;
   }
-  FileTree& tree = entry.source->tree();
-  const auto seen = tree.find(entry.path);
-  if (!seen || S_ISDIR(seen->status.st_mode) != entry.directory) {
-    throw Conflict(fmt::format("'/{}' was changed while it was copied", overlay::printable(entry.path)));
-  }
-  const auto record = record_of(entry, *seen, true_owners_);
-  overlay::ObjectAt object = tree.object(entry.path, *seen);
+  const auto record = record_of(entry);
+  overlay::ObjectAt object = entry.source->tree().object(entry.path, entry.seen);
   object.path = target;
   if (entry.directory) {
     const Fd directory = sys::openat(object.directory, object.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW) |
                          or_throw("opening '/{}'", overlay::printable(entry.path));
     archive.add(overlay::describe_directory(writer, object, directory.get(), record, nullptr));
   } else if (!writer.write(object, record, nullptr)) {
+    if (S_ISREG(entry.seen.status.st_mode) || S_ISLNK(entry.seen.status.st_mode)) {
+      throw Conflict(fmt::format("'/{}' was changed while it was copied", overlay::printable(entry.path)));
+    }
     result.left_out.push_back(entry.path);
   }
 }

@@ -45,14 +45,14 @@ class CopyLayer {
     CopySource* source = nullptr;  ///< None: a directory on the way.
     std::string path;
     bool owned = false, directory = false;
+    FileTree::Seen seen{};
   };
   std::string place_for(const Selection& selection);
   void make_parents(const std::string& path);
   void put(const std::string& target, Entry entry);
   void write_entry(const std::string& target, const Entry& entry, overlay::ArchiveWriter& archive,
                    overlay::ObjectWriter& writer, overlay::WrittenArchive& result);
-  std::optional<overlay::ObjectRecord> record_of(const Entry& entry, const FileTree::Seen& seen,
-                                                 bool true_owners) const;
+  std::optional<overlay::ObjectRecord> record_of(const Entry& entry) const;
 
   FileTree& base_;
   CopyOptions options_;

@@ -249,21 +249,6 @@ TEST_CASE("a file that becomes shorter while it is read is an error, not a corru
   CHECK_THROWS_AS(archive.add_file({.path = "file", .link = {}, .xattrs = {}}, in.get(), 4), Conflict);
 }
 
-TEST_CASE("a full disk is told of, also when the thread that compresses meets it") {
-  std::vector<std::uint32_t> noise(3U << 20);
-  for (std::uint32_t number = 1; std::uint32_t& word : noise) word = number = number * 1664525U + 1013904223U;
-  const Fd full = sys::openat(AT_FDCWD, "/dev/full", O_WRONLY) | or_throw("opening /dev/full");
-  LayerSink sink(full.get(), Compression::gzip);
-  const auto write = [&] {
-    sink.write(noise.data(), noise.size() * sizeof noise[0]);
-    (void)sink.finish();
-  };
-  CHECK_THROWS_AS(write(), SysError);
-  // One that is given up ends, too.
-  LayerSink unfinished(full.get(), Compression::gzip);
-  unfinished.write(noise.data(), 300'000);
-}
-
 TEST_CASE("the merged tree has everything that shows, once, and devices that are on record only") {
   Written w;
   for (const char* name : {"lower/etc/a", "lower/etc/gone", "lower/old/hidden", "lower/usr/bin/x"}) w.file(name);
