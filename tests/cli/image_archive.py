@@ -51,12 +51,13 @@ def tar(entries):
     return buffer.getvalue()
 
 
-def docker_archive(path, name, *layers, **config):
-    """`config` is the image's: Env, Entrypoint, User, WorkingDir, Labels, …"""
+def docker_archive(path, name, *layers, history=(), **config):
+    """`config` is the image's: Env, Entrypoint, User, WorkingDir, Labels, … buildah wants a `history`."""
     packed = [tar(layer) for layer in layers]
     diff_ids = ["sha256:" + hashlib.sha256(layer).hexdigest() for layer in packed]
     document = json.dumps({"architecture": "amd64", "os": "linux", "config": config,
-                           "rootfs": {"type": "layers", "diff_ids": diff_ids}})
+                           "rootfs": {"type": "layers", "diff_ids": diff_ids},
+                           **({"history": list(history)} if history else {})})
     manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": [f"{i}.tar" for i in range(len(packed))]}]
     members = [entry("manifest.json", json.dumps(manifest)), entry("config.json", document)]
     members += [entry(f"{i}.tar", layer) for i, layer in enumerate(packed)]
