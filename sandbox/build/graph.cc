@@ -28,6 +28,7 @@ class GraphMaker {
     graph_.document = state.document();
     graph_.history = state.history();
     warn_of_unused_arguments();
+    add_globals();
     return std::move(graph_);
   }
 
@@ -54,24 +55,29 @@ class GraphMaker {
     for (const Arg& arg : file_.globals) {
       for (const Arg::Variable& variable : arg.variables) {
         used_.insert(variable.name);
+        Global& global = globals_[variable.name];
+        global.place = variable.place;
         const auto given = arguments_.given.find(variable.name);
         if (variable.value) defaults[variable.name] = expanded_among(defaults, *variable.value, variable.place);
         if (given != arguments_.given.end())
           arguments_.global[variable.name] = given->second;
         else if (variable.value)
-          arguments_.global[variable.name] = expanded_globally(*variable.value, variable.place);
+          arguments_.global[variable.name] = expanded_globally(*variable.value, variable.place, &global.needs);
       }
     }
     graph_.warnings = check_bases(file_, arguments_.global, defaults);
   }
 
-  std::string expanded_globally(std::string_view text, Place place) const {
-    return expanded_among(arguments_.global, text, place);
+  /// `names`: gets those of the variables in the text.
+  std::string expanded_globally(std::string_view text, Place place, std::set<std::string>* names = nullptr) const {
+    return expanded_among(arguments_.global, text, place, names);
   }
 
-  std::string expanded_among(const Variables& variables, std::string_view text, Place place) const {
+  std::string expanded_among(const Variables& variables, std::string_view text, Place place,
+                             std::set<std::string>* names = nullptr) const {
     try {
       const Lookup lookup = [&](const std::string& name) -> std::optional<std::string> {
+        if (names != nullptr) names->insert(name);
         const auto found = variables.find(name);
         return found == variables.end() ? std::nullopt : std::optional(found->second);
       };
@@ -102,7 +108,10 @@ class GraphMaker {
 
   StageState begin(std::size_t number) {
     const Stage& stage = file_.stages[number];
-    std::string name = expanded_globally(stage.base.image.text, stage.base.image.place);
+    std::set<std::string> variables;
+    std::string name = expanded_globally(stage.base.image.text, stage.base.image.place, &variables);
+    const std::string platform = expanded_globally(stage.base.platform, stage.place, &variables);
+    take_globals(variables, number);
     if (name.empty())
       throw Mistake(stage.base.image.place, fmt::format("base name ({}) should not be blank", stage.base.image.text));
     if (const auto named = request_.contexts.find(name); named != request_.contexts.end()) {
@@ -119,7 +128,6 @@ class GraphMaker {
     }
     StageState state(arguments_, file_.escape);
     if (name == "scratch") return state;
-    const std::string platform = expanded_globally(stage.base.platform, stage.place);
     state.set_base(image(name, platform, stage.place), find_config_({name, platform}));
     return state;
   }
@@ -177,8 +185,38 @@ class GraphMaker {
       throw Mistake(instruction.place, error.what(), error.hint());
     }
     if (const auto* const arg = std::get_if<Arg>(&instruction.action)) {
-      for (const Arg::Variable& variable : arg->variables) used_.insert(variable.name);
+      for (const Arg::Variable& variable : arg->variables) take(variable, state, number);
     }
+  }
+
+  void take(const Arg::Variable& variable, const StageState& state, std::size_t number) {
+    const std::string& name = variable.name;
+    used_.insert(name);
+    if (!variable.value && !arguments_.given.contains(name) && arguments_.global.contains(name))
+      return take_globals({name}, number);
+    graph_.arguments.push_back({name, state.argument(name).value_or(""), variable.place, number});
+  }
+
+  /// With what they need themselves.
+  void take_globals(std::set<std::string> names, std::size_t number) {
+    while (!names.empty()) {
+      const std::string name = std::move(names.extract(names.begin()).value());
+      const auto global = globals_.find(name);
+      if (global == globals_.end()) continue;  // a predefined one
+      const auto [taken, is_new] = taken_.try_emplace(name, number);
+      taken->second = std::max(taken->second, number);
+      if (is_new) names.insert(global->second.needs.begin(), global->second.needs.end());
+    }
+  }
+
+  /// In front: of one stage's, its own counts.
+  void add_globals() {
+    std::vector<TakenArgument> found;
+    for (const auto& [name, number] : taken_) {
+      const auto value = arguments_.global.find(name);
+      found.push_back({name, value == arguments_.global.end() ? "" : value->second, globals_.at(name).place, number});
+    }
+    graph_.arguments.insert(graph_.arguments.begin(), found.begin(), found.end());
   }
 
   void warn_of_unused_arguments() {
@@ -203,6 +241,12 @@ class GraphMaker {
   const GraphRequest& request_;
   const FindConfig& find_config_;
   Arguments arguments_;
+  struct Global {
+    Place place;
+    std::set<std::string> needs;  ///< Variables in its definitions.
+  };
+  std::map<std::string, Global> globals_;     ///< Those of the file.
+  std::map<std::string, std::size_t> taken_;  ///< Which of them are needed, and the last stage that needs each.
   std::vector<std::optional<StageState>> done_;
   std::map<std::pair<std::string, std::string>, int> images_;
   std::map<std::string, int> contexts_;

@@ -80,12 +80,20 @@ struct HistoryLine {
   int vertex = kScratch;  ///< Whose layer it is; none: metadata only.
 };
 
+/// An argument that a stage takes: its own, or one from before the first FROM that it declares or begins with.
+struct TakenArgument {
+  std::string name, value;  ///< value: empty: it has none.
+  Place place;              ///< Of its definition.
+  std::size_t stage = 0;
+};
+
 struct Graph {
   std::vector<Vertex> vertices;  ///< Each behind its inputs.
   int result = kScratch;
   Json document;  ///< The image's config, but for its layers and the history of this build.
   std::vector<HistoryLine> history;
-  std::vector<Warning> warnings;  ///< See lint.h.
+  std::vector<Warning> warnings;         ///< See lint.h.
+  std::vector<TakenArgument> arguments;  ///< Of all stages that the result needs.
   bool uses_context = false;
 };
 

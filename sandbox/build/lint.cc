@@ -7,6 +7,7 @@
 
 #include "sandbox/base/json.h"
 #include "sandbox/build/lint_rules.h"
+#include "sandbox/image/base64.h"
 
 namespace sandbox::build {
 namespace {
@@ -175,18 +176,18 @@ std::string shown_check(const std::vector<Warning>& warnings, std::string_view f
   return shown;
 }
 
-Json check_document(const std::vector<Warning>& warnings, std::string_view file, std::string_view text) {
-  Json list = Json::array();
+OrderedJson check_document(const std::vector<Warning>& warnings, std::string_view file, std::string_view text) {
+  OrderedJson list = OrderedJson::array();
   for (const Warning& warning : warnings) {
-    const Json range = {{"start", {{"line", warning.first_line}}}, {"end", {{"line", warning.last_line}}}};
-    list.push_back({{"ruleName", warning.rule},
-                    {"description", find_rule(warning.rule)->description},
-                    {"url", url_of(warning.rule)},
-                    {"detail", warning.message},
-                    {"location", {{"ranges", Json::array({range})}}}});
+    const OrderedJson range = {{"start", {{"line", warning.first_line}}}, {"end", {{"line", warning.last_line}}}};
+    list.push_back(OrderedJson{{"ruleName", warning.rule},
+                               {"description", find_rule(warning.rule)->description},
+                               {"url", url_of(warning.rule)},
+                               {"detail", warning.message},
+                               {"location", {{"ranges", OrderedJson::array({range})}}}});
   }
-  const Json source = {{"filename", file}, {"language", "Dockerfile"}, {"data", text}};
-  return {{"warnings", std::move(list)}, {"sources", Json::array({source})}};
+  const OrderedJson source = {{"filename", file}, {"language", "Dockerfile"}, {"data", image::base64(text)}};
+  return {{"warnings", std::move(list)}, {"sources", OrderedJson::array({source})}};
 }
 
 }  // namespace sandbox::build

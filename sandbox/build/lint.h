@@ -36,6 +36,6 @@ std::vector<Warning> lint(const Tree& tree, const Graph& graph, const IgnoreRule
 /// about. `file`: the Dockerfile's name.
 std::string shown_check(const std::vector<Warning>& warnings, std::string_view file, std::string_view text);
 /// The same as a document, with BuildKit's members.
-Json check_document(const std::vector<Warning>& warnings, std::string_view file, std::string_view text);
+OrderedJson check_document(const std::vector<Warning>& warnings, std::string_view file, std::string_view text);
 
 }  // namespace sandbox::build

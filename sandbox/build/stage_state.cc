@@ -174,10 +174,12 @@ std::optional<std::string> StageState::lookup(const std::string& name) const {
   for (const std::string& entry : config_list("Env")) {
     if (entry.starts_with(name + "=")) return entry.substr(name.size() + 1);
   }
-  for (auto arg = args_.rbegin(); arg != args_.rend(); ++arg) {
-    if (arg->first == name) return arg->second;
-  }
-  return {};
+  return argument(name);
+}
+
+std::optional<std::string> StageState::argument(const std::string& name) const {
+  const auto last = std::ranges::find(args_.rbegin(), args_.rend(), name, &decltype(args_)::value_type::first);
+  return last == args_.rend() ? std::nullopt : last->second;
 }
 
 std::string StageState::expanded(std::string_view text, Place place) const {

@@ -44,6 +44,8 @@ class StageState {
   /// "[name 2/5] " in front of the titles of this stage's vertices, which are those from `first` on.
   void number_titles(Graph& graph, std::size_t first, const std::string& name) const;
 
+  /// The value of an ARG of this stage.
+  std::optional<std::string> argument(const std::string& name) const;
   int vertex() const { return vertex_; }
   const Json& document() const { return document_; }
   const std::vector<HistoryLine>& history() const { return history_; }

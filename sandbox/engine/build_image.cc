@@ -50,6 +50,15 @@ class Silence : public BuildProgress {
   void explained(const build::Vertex&, const std::vector<std::string>&) override {}
 };
 
+/// What `work` gives; its mistakes are told with their place in the Dockerfile.
+auto in_dockerfile(const BuildContext& context, const auto& work) {
+  try {
+    return work();
+  } catch (const build::Mistake& mistake) {
+    throw build::located(mistake, context.file, context.text);
+  }
+}
+
 class Build {
  public:
   Build(const Places& places, const BuildRequest& request, BuildProgress& progress)
@@ -70,7 +79,8 @@ class Build {
     refuse_warnings(planned);
     ImportedCaches imported(store_, request_.cache_from,
                             [&](const std::string& line) { progress_.notice("WARNING: " + line); });
-    Executor executor({places_, request_, context, contexts_, planned.graph, images_, imported, progress_, now_});
+    Executor executor(
+        {places_, request_, context, contexts_, planned.graph, images_, imported, progress_, now_, held.path()});
     const std::vector<build::Files> results = build::solve(planned.graph, executor, parallel());
     steps_ = executor.records();
     BuiltImage built = put_out(planned.graph, results);
@@ -87,6 +97,22 @@ class Build {
     return checked;
   }
 
+  ListedTargets targets() {
+    const image::Staged held = store_.stage();
+    const BuildContext context = open_context(store_, request_);
+    return {context.text, in_dockerfile(context, [&] {
+              const build::Tree tree = build::parse_tree(context.text);
+              return build::targets(tree, build::parse_dockerfile(tree));
+            })};
+  }
+
+  OutlinedBuild outline() {
+    const image::Staged held = store_.stage();
+    const BuildContext context = open_context(store_, request_);
+    const Planned planned = plan(context, [&](const build::ImageOp& op) { return known_config(op); });
+    return {context.text, build::outline(planned.tree, planned.file, planned.graph, request_.target)};
+  }
+
  private:
   void open_named_contexts() {
     for (const auto& [name, place] : request_.contexts) {
@@ -95,29 +121,31 @@ class Build {
   }
 
   struct Planned {
+    build::Tree tree;
+    build::Dockerfile file;
     build::Graph graph;
     std::vector<build::Warning> warnings;
     bool fails = false;  ///< When there are warnings of rules.
   };
 
   Planned plan(const BuildContext& context, const build::FindConfig& find_config) {
-    try {
-      build::GraphRequest wanted;
-      wanted.build_args = request_.build_args;
-      wanted.target = request_.target;
-      wanted.architecture = image::host_architecture();
-      for (const auto& [name, place] : request_.contexts)
-        wanted.contexts[name] = place.starts_with(kImageScheme) ? place.substr(kImageScheme.size()) : "";
-      const build::Tree tree = build::parse_tree(context.text);
+    build::GraphRequest wanted;
+    wanted.build_args = request_.build_args;
+    wanted.target = request_.target;
+    wanted.architecture = image::host_architecture();
+    for (const auto& [name, place] : request_.contexts)
+      wanted.contexts[name] = place.starts_with(kImageScheme) ? place.substr(kImageScheme.size()) : "";
+    return in_dockerfile(context, [&] {
+      Planned planned{build::parse_tree(context.text), {}, {}, {}};
+      planned.file = build::parse_dockerfile(planned.tree);
       const auto given = request_.build_args.find("BUILDKIT_DOCKERFILE_CHECK");
       const build::CheckOptions options =
-          build::check_options(tree, given == request_.build_args.end() ? std::string_view() : given->second);
-      Planned planned{build::make_graph(build::parse_dockerfile(tree), wanted, find_config), {}, options.error};
-      planned.warnings = build::lint(tree, planned.graph, context.ignored, options);
+          build::check_options(planned.tree, given == request_.build_args.end() ? std::string_view() : given->second);
+      planned.graph = build::make_graph(planned.file, wanted, find_config);
+      planned.warnings = build::lint(planned.tree, planned.graph, context.ignored, options);
+      planned.fails = options.error;
       return planned;
-    } catch (const build::Mistake& mistake) {
-      throw build::located(mistake, context.file, context.text);
-    }
+    });
   }
 
   static void refuse_warnings(const Planned& planned) {
@@ -340,6 +368,16 @@ class Build {
 CheckedBuild check_build(const Places& places, const BuildRequest& request) {
   Silence silence;
   return Build(places, request, silence).check();
+}
+
+ListedTargets list_targets(const Places& places, const BuildRequest& request) {
+  Silence silence;
+  return Build(places, request, silence).targets();
+}
+
+OutlinedBuild outline_build(const Places& places, const BuildRequest& request) {
+  Silence silence;
+  return Build(places, request, silence).outline();
 }
 
 BuiltImage build_image(const Places& places, const BuildRequest& request, BuildProgress& progress) {

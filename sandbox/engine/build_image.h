@@ -8,6 +8,7 @@
 
 #include "sandbox/base/places.h"
 #include "sandbox/build/graph.h"
+#include "sandbox/build/outline.h"
 #include "sandbox/engine/build_output.h"
 #include "sandbox/engine/cache_places.h"
 #include "sandbox/engine/requests.h"
@@ -66,6 +67,18 @@ struct CheckedBuild {
   std::vector<build::Warning> warnings;
 };
 CheckedBuild check_build(const Places& places, const BuildRequest& request);
+
+/// `build --call=targets` and `--call=outline`: what a Dockerfile has to build, and what building the target takes.
+struct ListedTargets {
+  std::string text;  ///< Of the Dockerfile.
+  std::vector<build::Target> targets;
+};
+ListedTargets list_targets(const Places& places, const BuildRequest& request);
+struct OutlinedBuild {
+  std::string text;
+  build::Outline outline;
+};
+OutlinedBuild outline_build(const Places& places, const BuildRequest& request);
 
 /// Everything is where it was asked for, and on the disk, when it returns. Throws DockerfileError, StepFailure,
 /// build::Interrupted.

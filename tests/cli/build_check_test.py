@@ -1,5 +1,6 @@
-"""build --check: what is dubious about a Dockerfile, in Docker's words."""
+"""build --check and --call: what can be said of a Dockerfile without building it, in Docker's words."""
 
+import base64
 import json
 import unittest
 
@@ -34,7 +35,8 @@ class Check(BuildCase):
         status, told = self.check(DUBIOUS, "--call", "check,format=json")
         self.assertEqual(status, 1)
         document = json.loads(told)
-        self.assertEqual(document["sources"][0]["data"], DUBIOUS)
+        self.assertEqual(base64.b64decode(document["sources"][0]["data"]).decode(), DUBIOUS)
+        self.assertEqual(self.check(DUBIOUS, "--call", "check,format=json,ignorestatus=true"), (0, told))
         self.assertIn("UndefinedVar", [warning["ruleName"] for warning in document["warnings"]])
         done = self.sandbox("build", "--call", "other", self.context)
         self.assertEqual(done.returncode, 1)
@@ -62,6 +64,29 @@ class Check(BuildCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("lint violation found for rules: FromAsCasing, JSONArgsRecommended", done.stderr)
         self.build_ok("# check=error=true\n" + DUBIOUS, "--build-arg", "BUILDKIT_DOCKERFILE_CHECK=skip=all")
+
+    def test_targets_and_what_they_take_are_told_without_building(self):
+        dockerfile = ("ARG VERSION=1\n# tools compiles\nFROM registry.invalid/gcc:$VERSION AS tools\n"
+                      "# FLAGS go to the compiler\nARG FLAGS\nRUN --mount=type=secret,id=key,required true\n"
+                      "FROM scratch\nCOPY --from=tools /a /a\n")
+        self.assertEqual(self.check(dockerfile, "--call", "targets"),
+                         (0, "TARGET      DESCRIPTION\ntools       compiles\n(default)   \n"))
+        listed = json.loads(self.check(dockerfile, "--call=targets,format=json")[1])
+        self.assertEqual([(one.get("name"), one["base"], one.get("default")) for one in listed["targets"]],
+                         [("tools", "registry.invalid/gcc:$VERSION", None), (None, "scratch", True)])
+        self.assertEqual(base64.b64decode(listed["sources"][0]).decode(), dockerfile)
+        self.assertEqual(self.check(dockerfile, "--call=outline", "--target=tools", "--build-arg=FLAGS=-O3"),
+                         (0, "TARGET:      tools\nDESCRIPTION: compiles\n\n"
+                             "BUILD ARG   VALUE   DESCRIPTION\nVERSION     1       \n"
+                             "FLAGS       -O3     go to the compiler\n\n"
+                             "SECRET   REQUIRED\nkey      true\n\n"))
+        outline = json.loads(self.check(dockerfile, "--call=outline,format=json")[1])
+        self.assertEqual([(one["name"], one.get("value")) for one in outline["args"]],
+                         [("VERSION", "1"), ("FLAGS", None)])
+        self.assertEqual(outline["secrets"][0]["location"]["ranges"][0]["start"]["line"], 6)
+        self.assertEqual(set(self.ok("images", "-q", "--no-trunc").split()), set(self.shipped), "nothing was built")
+        wrong = self.sandbox("build", "--call=outline", "--target=tool", self.context)
+        self.assertIn("did you mean tools?", wrong.stderr)
 
 
 if __name__ == "__main__":

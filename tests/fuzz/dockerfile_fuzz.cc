@@ -1,6 +1,7 @@
-// Dockerfiles from text to graph, their ignore files, and mounts' words. The first byte chooses.
+// Dockerfiles from text to graph and outline, their ignore files, and mounts' words. The first byte chooses.
 #include "sandbox/build/graph.h"
 #include "sandbox/build/ignore.h"
+#include "sandbox/build/outline.h"
 #include "target.h"
 
 using namespace sandbox;
@@ -24,8 +25,12 @@ void build_graph(const std::string& text) {
     return {{"config", {{"Env", {"PATH=/bin", "A=b"}}, {"OnBuild", {"RUN " + image.reference}}}}};
   };
   try {
-    const Dockerfile file = parse_dockerfile(text);
-    check_graph(make_graph(file, {.build_args = {{"A", "given"}}}, find));
+    const Tree tree = parse_tree(text);
+    const Dockerfile file = parse_dockerfile(tree);
+    const Graph graph = make_graph(file, {.build_args = {{"A", "given"}}}, find);
+    check_graph(graph);
+    static_cast<void>(outline_document(outline(tree, file, graph, ""), text));
+    static_cast<void>(targets_document(targets(tree, file), text));
   } catch (const Mistake& mistake) {
     static_cast<void>(located(mistake, "Dockerfile", text));
   }

@@ -7,8 +7,8 @@
 #include "sandbox/base/file.h"
 #include "sandbox/base/json.h"
 #include "sandbox/base/sys.h"
-#include "sandbox/build/lint.h"
 #include "sandbox/build/solver.h"
+#include "sandbox/cli/build_call.h"
 #include "sandbox/cli/build_progress.h"
 #include "sandbox/cli/cmd/run_options.h"
 #include "sandbox/cli/command.h"
@@ -26,7 +26,7 @@ constexpr Option kOptions[] = {
     {"build-context", '\0', "list", "Additional build contexts (name=path)"},
     {"cache-from", '\0', "list", "Take results of steps from there (\"user/app:cache\", \"type=local,src=path\")"},
     {"cache-to", '\0', "list", "Put results of steps there (\"type=registry,ref=…,mode=max\", \"type=inline\")"},
-    {"call", '\0', "string", "What to do: build, check (lint), each with \",format=json\""},
+    {"call", '\0', "string", "What to do: build, check (lint), outline, targets; \",format=json\""},
     {"check", '\0', nullptr, "Shorthand for \"--call=check\": say what is dubious about the Dockerfile"},
     {"cpu-shares", 'c', "number", "CPU shares (relative weight)"},
     {"cpuset-cpus", '\0', "string", "CPUs in which to allow execution (0-3, 0,1)"},
@@ -211,47 +211,14 @@ void write_metadata(const std::string& path, const engine::BuiltImage& built) {
   write_file_atomic(path, metadata.dump(2) + "\n", false, 0644);
 }
 
-struct Call {
-  bool check = false, json = false;
-};
-
-/// "check,format=json" of --call.
-Call call_of(const Arguments& arguments) {
-  Call call{.check = arguments.flag("check")};
-  const std::string words = arguments.text("call");
-  for (const OptionField& field : split_options(words)) {
-    const std::string value(field.value.value_or(""));
-    if (!field.value && (field.key == "check" || field.key == "lint"))
-      call.check = true;
-    else if (field.key == "format" && (value == "json" || value == "text"))
-      call.json = value == "json";
-    else if (field.value || field.key != "build")
-      throw UsageError(fmt::format("invalid argument \"{}\" for \"--call\" flag", words),
-                       "build and check are known, with \",format=json\" or \",format=text\"");
-  }
-  return call;
-}
-
-/// The exit status is 1 when there is something to say, as Docker's.
-int check(const Places& places, const engine::BuildRequest& request, bool json) {
-  const engine::CheckedBuild checked = engine::check_build(places, request);
-  const std::string file = checked.file.substr(checked.file.rfind('/') + 1);
-  if (json)
-    print(sandbox::build::check_document(checked.warnings, file, checked.text)
-              .dump(2, ' ', false, Json::error_handler_t::replace) +
-          "\n");
-  else
-    print(sandbox::build::shown_check(checked.warnings, file, checked.text));
-  return checked.warnings.empty() ? 0 : 1;
-}
-
 int run(const Arguments& given) {
   const Arguments arguments = with_profile(given, kOptions, "build");
   const engine::BuildRequest request = request_of(arguments);
-  if (const Call call = call_of(arguments); call.check) {
+  const BuildCall call = parse_build_call(arguments.text("call"), arguments.flag("check"));
+  if (call.what != BuildCall::What::build) {
     const Places places = find_places();
     make_places(places);
-    return check(places, request, call.json);
+    return make_build_call(call, places, request);
   }
   auto progress = make_progress(arguments.flag("quiet") ? "quiet" : arguments.text("progress", "auto"));
   if (arguments.flag("timings")) progress = with_timings(std::move(progress));

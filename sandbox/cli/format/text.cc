@@ -97,7 +97,7 @@ bool is_printable(char32_t character) {
 /// tabwriter's text/tabwriter.go, Writer.format: a column is a block of adjacent lines that have a cell in it.
 class Columns {
  public:
-  explicit Columns(std::string_view text) {
+  Columns(std::string_view text, const Spacing& spacing) : spacing_(spacing) {
     while (!text.empty()) {
       const std::size_t end = std::min(text.find('\n'), text.size());
       lines_.push_back(cells_of(text.substr(0, end)));
@@ -121,8 +121,6 @@ class Columns {
   }
 
  private:
-  static constexpr std::size_t minimum_width = 10, padding = 3;
-
   static std::vector<std::string_view> cells_of(std::string_view line) {
     std::vector<std::string_view> cells;
     for (std::size_t end = 0; (end = line.find('\t')) != std::string_view::npos; line.remove_prefix(end + 1)) {
@@ -139,9 +137,9 @@ class Columns {
     bool any = false;
     for (std::size_t line = 0, end = 0; line < lines_.size(); line = std::max(end, line + 1)) {
       end = line;
-      std::size_t width = minimum_width;
+      std::size_t width = spacing_.minimum_width;
       for (; end < lines_.size() && has(end, column); ++end) {
-        width = std::max(width, characters_in(lines_[end][column]) + padding);
+        width = std::max(width, characters_in(lines_[end][column]) + spacing_.padding);
       }
       for (std::size_t i = line; i < end; ++i) widths_[i].push_back(width);
       any |= end > line;
@@ -149,6 +147,7 @@ class Columns {
     return any;
   }
 
+  const Spacing& spacing_;
   std::vector<std::vector<std::string_view>> lines_;
   std::vector<std::vector<std::size_t>> widths_;
 };
@@ -252,6 +251,6 @@ std::string ellipsis(const std::string& text, std::size_t width) {
   return text;
 }
 
-std::string aligned(std::string_view text) { return Columns(text).laid_out(); }
+std::string aligned(std::string_view text, const Spacing& spacing) { return Columns(text, spacing).laid_out(); }
 
 }  // namespace sandbox::cli

@@ -32,8 +32,11 @@ std::size_t characters_in(std::string_view text);
 /// Cut to `width` columns of a terminal with "…" as the last one; East Asian wide characters take two.
 std::string ellipsis(const std::string& text, std::size_t width);
 
-/// Tab-terminated cells in columns, as Go's tabwriter(minwidth 10, padding 3) lays them out: adjacent lines share a
-/// column, and what follows a line's last tab belongs to none.
-std::string aligned(std::string_view text);
+struct Spacing {
+  std::size_t minimum_width = 10, padding = 3;
+};
+/// Tab-terminated cells in columns, as Go's tabwriter lays them out: adjacent lines share a column, and what follows a
+/// line's last tab belongs to none.
+std::string aligned(std::string_view text, const Spacing& spacing = {});
 
 }  // namespace sandbox::cli

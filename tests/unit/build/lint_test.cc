@@ -5,6 +5,7 @@
 
 #include "sandbox/base/json.h"
 #include "sandbox/build/lint_rules.h"
+#include "sandbox/image/base64.h"
 
 using namespace sandbox;
 using namespace sandbox::build;
@@ -41,9 +42,9 @@ TEST_CASE("warnings are shown with their lines, as BuildKit shows them") {
   CHECK(two.find("rule/json-args-recommended/") != std::string::npos);
   CHECK(two.find("D:2\n--------------------\n   1 |     FROM busybox as a\n   2 | >>> RUN one\n   3 | >>> RUN two\n"
                  "   4 |     RUN three\n--------------------\n") != std::string::npos);
-  const Json document = check_document({{"UndefinedVar", "y", 4, 4}}, "D", text);
+  const OrderedJson document = check_document({{"UndefinedVar", "y", 4, 4}}, "D", text);
   CHECK(document["warnings"][0]["ruleName"] == "UndefinedVar");
-  CHECK(document["sources"][0]["data"] == text);
+  CHECK(document["sources"][0]["data"] == image::base64(text));
 }
 
 TEST_CASE("names of secrets are told by their words") {

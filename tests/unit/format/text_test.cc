@@ -11,6 +11,7 @@ namespace {
 TEST_CASE("columns are at least 10 wide with 3 spaces between, and what follows the last tab is not padded") {
   CHECK(aligned("A\tB\nlonger than ten\tx\n") == "A                 B\nlonger than ten   x\n");
   CHECK(aligned("A\tB\n") == "A         B\n");
+  CHECK(aligned("A\tB\nlonger\tx\n", {.minimum_width = 0, .padding = 1}) == "A      B\nlonger x\n");
   CHECK(aligned("") == "");
   CHECK(aligned("\n") == "\n");
 }
