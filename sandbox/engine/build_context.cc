@@ -6,6 +6,8 @@
 
 #include <array>
 #include <cerrno>
+#include <optional>
+#include <vector>
 
 #include "fuse-overlay/store/apply.h"
 #include "sandbox/base/error.h"
@@ -123,24 +125,46 @@ std::string read_dockerfile(const std::string& path) {
   }
 }
 
-/// The Dockerfile's path below `directory` of a stranger's archive; no link leads out of it.
-std::string read_dockerfile_within(const std::string& directory, const std::string& name) {
+/// The file `name` below `directory`, which a stranger has filled: no link leads out of it. None when it isn't there.
+std::optional<std::string> read_within(const std::string& directory, const std::string& name) {
   const Fd root =
       sys::openat(AT_FDCWD, directory.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", directory);
   const auto file =
       sys::openat2(root.get(), name.c_str(), O_RDONLY | O_NONBLOCK, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
-  if (!file) throw NotFound(fmt::format("failed to read dockerfile: open {}: {}", name, file.error().message()));
-  return read_to_end(file->get(), fmt::format("'{}'", name), build::max_dockerfile);
+  if (file) return read_to_end(file->get(), fmt::format("'{}'", name), build::max_dockerfile);
+  if (file.error().value == ENOENT || file.error().value == ENOTDIR) return {};
+  throw SysError(file.error(), fmt::format("opening '{}' of the context", name));
 }
 
+std::string read_dockerfile_within(const std::string& directory, const std::string& name) {
+  if (auto text = read_within(directory, name)) return std::move(*text);
+  throw NotFound(fmt::format("failed to read dockerfile: open {}: no such file or directory", name));
+}
+
+build::IgnoreRules parse_rules(const std::string& file, const std::string& text) {
+  try {
+    return build::IgnoreRules::parse(text);
+  } catch (const InvalidInput& error) {
+    throw InvalidInput(fmt::format("{}: {}", file, error.what()));
+  }
+}
+
+constexpr const char* kIgnore = ".dockerignore";
+
+/// A Dockerfile may have rules of its own. `dockerfile`: its path, or below the stranger's directory; empty: it is from
+/// elsewhere.
 build::IgnoreRules read_rules(const ContextFiles& context, const std::string& dockerfile) {
-  for (const std::string& path : {dockerfile + ".dockerignore", context.directory + "/.dockerignore"}) {
-    if (path == ".dockerignore" || !path_exists(path)) continue;
-    try {
-      return build::IgnoreRules::parse(read_file(path, build::max_dockerfile));
-    } catch (const InvalidInput& error) {
-      throw InvalidInput(fmt::format("{}: {}", path, error.what()));
-    }
+  const bool strange = context.unpacked != nullptr;
+  std::vector<std::string> files;
+  if (!dockerfile.empty()) files.push_back(dockerfile + kIgnore);
+  files.push_back(strange ? kIgnore : fmt::format("{}/{}", context.directory, kIgnore));
+  for (const std::string& file : files) {
+    std::optional<std::string> text;
+    if (strange)
+      text = read_within(context.directory, file);
+    else if (path_exists(file))
+      text = read_file(file, build::max_dockerfile);
+    if (text) return parse_rules(file, *text);
   }
   return {};
 }
@@ -174,7 +198,7 @@ BuildContext open_context(const image::ImageStore& store, const BuildRequest& re
     context.ignored = read_rules(context, "");
   } else if (fetched) {
     context.text = read_dockerfile_within(context.directory, context.file);
-    context.ignored = read_rules(context, "");
+    context.ignored = read_rules(context, context.file);
   } else {
     const std::string path = request.dockerfile.empty() ? context.directory + "/Dockerfile" : request.dockerfile;
     context.text = read_dockerfile(path);

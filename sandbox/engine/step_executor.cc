@@ -124,7 +124,7 @@ class Executor::Step : public build::RunningStep {
       record.layers.push_back({one.media_type, one.digest, one.size});
       record.diff_ids.push_back(one.diff_id);
     }
-    executor_.records_.keep(record);
+    executor_.records_.keep(record, setting.unfinished);
     executor_.results_.insert_or_assign(number_, std::move(record));
     setting.progress.done(number_, executor_.vertex(number_), false);
     return files;
@@ -245,7 +245,7 @@ std::optional<build::Files> Executor::find_record(std::size_t number) {
     record->title = vertex(number).title;
     record->place = place_of(number);
     record->inputs = build::to_json(keys_.at(number).inputs);
-    records_.keep(*record);
+    records_.keep(*record, setting_.unfinished);
   }
   build::Files files{.layers = {}, .own_layer = record->own_layer, .created = record->created};
   for (std::size_t i = 0; i < record->layers.size(); ++i) {

@@ -31,7 +31,8 @@ struct BuildSetting {
   const BaseImages& images;
   ImportedCaches& imported;
   BuildProgress& progress;
-  timespec now{};  ///< Of everything that the build makes.
+  timespec now{};                 ///< Of everything that the build makes.
+  const std::string& unfinished;  ///< A path in a staging area that lives as long as the build.
 };
 
 class Executor : public build::StepExecutor {

@@ -43,14 +43,16 @@ std::optional<StepRecord> StepRecords::find(const std::string& key) const {
   return record;
 }
 
-void StepRecords::keep(const StepRecord& record) const {
+void StepRecords::keep(const StepRecord& record, const std::string& unfinished) const {
   make_directories(directory_);
   Json layers = Json::array();
   for (const Descriptor& layer : record.layers) layers.push_back(descriptor_json(layer));
   const Json json = {{"title", record.title},       {"created", record.created},     {"layers", std::move(layers)},
                      {"diff_ids", record.diff_ids}, {"own_layer", record.own_layer}, {"place", record.place},
                      {"inputs", record.inputs}};
-  write_file_atomic(path_of(record.key), json.dump(-1, ' ', false, Json::error_handler_t::replace), false);
+  write_file_atomic(unfinished, json.dump(-1, ' ', false, Json::error_handler_t::replace), false);
+  sys::renameat2(AT_FDCWD, unfinished.c_str(), AT_FDCWD, path_of(record.key).c_str()) |
+      or_throw("creating '{}'", path_of(record.key));
 }
 
 std::vector<StepRecord> StepRecords::list() const {

@@ -32,7 +32,8 @@ class StepRecords {
 
   /// Notes that it was used.
   std::optional<StepRecord> find(const std::string& key) const;
-  void keep(const StepRecord& record) const;
+  /// `unfinished`: a path in a staging area, where it is written before it gets its name.
+  void keep(const StepRecord& record, const std::string& unfinished) const;
   std::vector<StepRecord> list() const;
   /// The one of `place` that was used last.
   std::optional<StepRecord> latest_at(const std::string& place) const;

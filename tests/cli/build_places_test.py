@@ -179,6 +179,13 @@ class Contexts(Served):
         self.ok("build", "-t", "made", self.url + "/Dockerfile")
         self.assertEqual(self.run_made("cat", "/x"), "fetched\n")
 
+    def test_a_fetched_context_has_its_own_ignore_files(self):
+        files = [entry("d/File", "FROM scratch\nCOPY . /\n"), entry("x"), entry("y"), entry("z"),
+                 entry(".dockerignore", "x\n"), entry("d/File.dockerignore", "y\nd\n.dockerignore\n")]
+        (self.site / "context.tar").write_bytes(tar(files))
+        self.ok("build", "-t", "made", "-f", "d/File", self.url + "/context.tar")
+        self.assertEqual(sorted(self.layers_of("made")), ["x", "z"])
+
 
 class Repositories(Served):
     def git(self, *words):
