@@ -238,9 +238,14 @@ Container ContainerStore::find(const std::string& reference) const {
 
 void ContainerStore::make_durable(const Container& container) const {
   try {
-    for (const char* file : {"/container.json", "/state.json", "/seccomp.bpf", ""}) {
-      if (path_exists(container.directory + file)) sync_path(container.directory + file);
+    for (const std::string& file : list_directory(container.directory)) {
+      const std::string path = container.directory + "/" + file;
+      if (const auto status = sys::fstatat(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW);
+          status && S_ISREG(status->st_mode)) {
+        sync_path(path);
+      }
     }
+    sync_path(container.directory);
   } catch (const SysError& error) {
     if (error.code() != ENOENT) throw;  // else: removed meanwhile
   }

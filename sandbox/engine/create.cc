@@ -112,17 +112,35 @@ HostIdentity host_identity(const FoundRange& range) {
   return host;
 }
 
-User choose_user(const PlanInput& input) {
+bool is_mounted(const std::vector<UserMount>& mounts, const std::string& path) {
+  const auto holds = [&](const UserMount& mount) { return (path + "/").starts_with(mount.op.target + "/"); };
+  return std::ranges::any_of(mounts, holds);
+}
+
+/// Who the container's process is, and the entry in the files that name users. The caller's home is one where it is
+/// mounted.
+void choose_user(PlanInput& input, const std::vector<UserMount>& mounts) {
   const RunRequest& request = input.request;
   std::string words = request.user.empty() ? config_string(input.image, "User") : request.user;
   if (request.userns == "keep-id" && request.user.empty()) words = fmt::format("{}:{}", input.host.uid, input.host.gid);
   const auto layers = input.lower.empty() ? std::vector{parse_rootfs(request.rootfs).directory} : input.lower;
-  const std::string group = read_layer_file(layers, "etc/group");
-  User user = resolve_user(words, read_layer_file(layers, "etc/passwd"), group);
-  if (input.keeps_groups) return user;
-  const std::vector<std::uint32_t> added = find_groups(request.group_add, group);
+  AccountFiles files;
+  try {
+    files = {read_layer_file(layers, "etc/passwd"), read_layer_file(layers, "etc/group")};
+  } catch (const SysError& error) {
+    if (error.code() != ENOENT || !request.rootfs.empty()) throw;
+    throw NotFound(fmt::format("image '{}' was removed meanwhile", request.image));
+  }
+  User& user = input.user = resolve_user(words, files.passwd, files.group);
+  if (request.passwd) {
+    const bool is_caller = request.userns == "keep-id" && user.uid == input.host.uid;
+    const Account account = is_caller ? caller_account() : Account{};
+    if (user.home == "/" && is_mounted(mounts, account.home)) user.home = account.home;
+    input.files = complete_accounts(files, user, account);
+  }
+  if (input.keeps_groups) return;
+  const std::vector<std::uint32_t> added = find_groups(request.group_add, files.group);
   user.groups.insert(user.groups.end(), added.begin(), added.end());
-  return user;
 }
 
 /// Whether --group-add says "keep-groups". Throws where no other groups can be had.
@@ -182,6 +200,7 @@ Decision decide_on(const Places& places, const RunRequest& request,
   const FoundRange range = find_id_range(places);
   watch.lap("range of ids");
   if (range.refused) notice(fmt::format("WARNING: running with one user id: {}", range.reason));
+  const userns::KeptNamespace* const kept = range.kept ? &*range.kept : nullptr;
   PlanInput input;
   input.request = request;
   input.limits = granted.limits;
@@ -200,7 +219,6 @@ Decision decide_on(const Places& places, const RunRequest& request,
   input.env = read_environment(request.env, request.env_files);
   image::Image image;
   if (request.rootfs.empty()) {
-    const userns::KeptNamespace* const kept = range.kept ? &*range.kept : nullptr;
     image = find(kept);
     input.image = &image;
     watch.lap("image");
@@ -209,21 +227,18 @@ Decision decide_on(const Places& places, const RunRequest& request,
     locate_rootfs(input);
   }
   watch.lap("layers");
-  try {
-    input.user = choose_user(input);
-  } catch (const SysError& error) {
-    if (error.code() != ENOENT || !request.rootfs.empty()) throw;
-    throw NotFound(fmt::format("image '{}' was removed meanwhile", request.image));
-  }
+  input.inherited = read_inherited(places, request);
+  std::vector<UserMount> mounts = planned_mounts(input);
+  warn_of_devices(mounts, notice);
+  choose_user(input, mounts);
   watch.lap("user");
   input.seccomp =
       seccomp_filter(security_of(request), planned_capabilities(request), places.data);
   watch.lap("seccomp filter");
-  input.inherited = read_inherited(places, request);
   input.boots_system = decide_system(input, notice);
-  std::vector<UserMount> mounts = planned_mounts(input);
-  warn_of_devices(mounts, notice);
-  return {plan(input), std::move(mounts)};
+  return {.spec = plan(input),
+          .files = std::move(input.files),
+          .mounts = std::move(mounts)};
 }
 
 }  // namespace
@@ -255,6 +270,12 @@ container::Container create_named(container::ContainerStore& store, container::S
   }
 }
 
+void write_files(const std::string& directory, const GeneratedFiles& files) {
+  for (const auto& [name, content] : files) {
+    write_file_atomic(fmt::format("{}/{}", directory, name), content, false, 0644);
+  }
+}
+
 }  // namespace
 
 container::Container create_container(const Places& places, const RunRequest& request, const Decision& decision,
@@ -273,6 +294,7 @@ container::Container create_container(const Places& places, const RunRequest& re
   watch.lap("container on disk");
   try {
     write_network_files(created.directory, created.spec, request);
+    write_files(created.directory, decision.files);
     if (!request.cidfile.empty()) write_file_atomic(request.cidfile, created.spec.id, false, 0644);
   } catch (...) {
     store.remove(created);  // it never ran: nothing of it is worth keeping

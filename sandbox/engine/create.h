@@ -8,6 +8,7 @@
 #include "sandbox/base/places.h"
 #include "sandbox/base/stopwatch.h"
 #include "sandbox/container/container_store.h"
+#include "sandbox/engine/identity.h"
 #include "sandbox/engine/mounts.h"
 #include "sandbox/engine/requests.h"
 #include "sandbox/image/image_store.h"
@@ -20,6 +21,7 @@ using Notice = std::function<void(const std::string& line)>;
 /// A container as it is going to be.
 struct Decision {
   container::Spec spec;
+  GeneratedFiles files;  ///< In the container's directory, beside those that every container has.
   std::vector<UserMount> mounts;  ///< Those that the user or the image has asked for: they may need volumes.
 };
 

@@ -1,7 +1,10 @@
 // See identity.h. Runs in the client.
 #include "sandbox/engine/identity.h"
 
+#include <grp.h>
+#include <pwd.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -105,6 +108,43 @@ User resolve_user(std::string_view words, std::string_view passwd, std::string_v
   }
   user.gid = find_group(group_word, group);
   return user;
+}
+
+Account caller_account() {
+  Account account;
+  if (const passwd* own = ::getpwuid(::getuid()); own != nullptr)
+    account = {own->pw_name, own->pw_gecos, {}, own->pw_dir};
+  if (const struct group* own = ::getgrgid(::getgid()); own != nullptr) account.group = own->gr_name;
+  return account;
+}
+
+namespace {
+
+/// `name`, unless the file has somebody else of that name; then the number.
+std::string free_name(const std::string& name, std::string_view file, std::uint32_t id) {
+  return name.empty() || !find_line(file, 0, name).empty() ? fmt::format("{}", id) : name;
+}
+
+std::string with_line(std::string text, const std::string& line) {
+  if (!text.ends_with('\n')) text += '\n';
+  return text + line + '\n';
+}
+
+}  // namespace
+
+GeneratedFiles complete_accounts(const AccountFiles& image, const User& user, const Account& account) {
+  GeneratedFiles files;
+  const std::string name = free_name(account.name, image.passwd, user.uid);
+  if (!image.passwd.empty() && find_line(image.passwd, 2, fmt::format("{}", user.uid)).empty()) {
+    const std::string title = account.real_name.empty() ? "container user" : account.real_name;
+    files["passwd"] =
+        with_line(image.passwd, fmt::format("{}:*:{}:{}:{}:{}:/bin/sh", name, user.uid, user.gid, title, user.home));
+  }
+  if (!image.group.empty() && find_line(image.group, 2, fmt::format("{}", user.gid)).empty()) {
+    const std::string group = free_name(account.group, image.group, user.gid);
+    files["group"] = with_line(image.group, fmt::format("{}:x:{}:{}", group, user.gid, name));
+  }
+  return files;
 }
 
 std::uint32_t find_group(std::string_view word, std::string_view group) {

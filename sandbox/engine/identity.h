@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,23 @@ bool is_mapped(const userns::IdentityPlan& identity, const User& user);
 /// the image's files (empty when absent). Throws UsageError for an unknown name,
 /// InvalidInput for a line without numbers. Pure.
 User resolve_user(std::string_view words, std::string_view passwd, std::string_view group);
+
+/// The texts of an image's /etc/passwd and /etc/group; empty when absent.
+struct AccountFiles {
+  std::string passwd, group;
+};
+/// What the host knows of the caller.
+struct Account {
+  std::string name, real_name, group, home;
+};
+Account caller_account();
+
+/// Files of a container by their names in its directory, which are those in its /etc.
+using GeneratedFiles = std::map<std::string, std::string>;
+
+/// "passwd" and "group" with an entry for `user`, each where the image's has none. Without an account the entry is
+/// called by its number. An image without such a file gets none. As podman has it. Pure.
+GeneratedFiles complete_accounts(const AccountFiles& image, const User& user, const Account& account);
 
 /// A number, or a name in the text of a group file. Throws UsageError for an unknown name. Pure.
 std::uint32_t find_group(std::string_view word, std::string_view group);

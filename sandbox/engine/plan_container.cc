@@ -104,6 +104,12 @@ std::vector<userns::MountOp> plan_mounts(const PlanInput& input, const userns::N
     op.target = fmt::format("/etc/{}", name);
     mounts.push_back(op);
   }
+  for (const auto& [name, content] : input.files) {
+    userns::MountOp op;
+    op.source = directory + "/" + name;
+    op.target = fmt::format("/etc/{}", name);
+    mounts.push_back(op);
+  }
   for (const auto& mount : planned_mounts(input)) {
     std::erase_if(mounts, [&](const auto& other) { return other.target == mount.op.target; });
     mounts.push_back(mount.op);

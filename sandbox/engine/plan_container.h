@@ -32,6 +32,7 @@ struct PlanInput {
   std::vector<userns::DevicePlan> devices;
   bool boots_system = false;            ///< See system_container.h.
   bool keeps_groups = false;            ///< The process is in the caller's groups.
+  GeneratedFiles files;                 ///< Beside those that every container has.
 };
 
 /// What is executed. Throws UsageError when there is nothing.

@@ -32,6 +32,7 @@ struct RunRequest {
   std::string domainname, oom_score_adj, umask, cpu_period, cpu_quota;
   std::vector<std::string> group_add, sysctls, devices, label_files, expose;
   bool privileged = false;
+  bool passwd = false;                ///< The image's passwd and group files get the container's user.
   std::string restart, stop_timeout, log_driver;
   std::vector<std::string> log_options;
   HealthRequest health;

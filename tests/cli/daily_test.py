@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import pwd
 import signal
 import subprocess
 import unittest
@@ -60,7 +61,25 @@ class Pipelines(SandboxCase):
             self.assertEqual(self.ok("ps", "--format", "{{.Names}}"), "box\n")
 
 
-class Devices(SandboxCase):
+class Names(SandboxCase):
+    def inside(self, *words, script):
+        return self.ok("run", "--rm", *QUIET, *words, "busybox", "sh", "-c", script)
+
+    def test_a_user_by_number_has_a_name(self):
+        told = self.inside("-u", "4321:4322", script="id -un; id -gn; tail -n 1 /etc/passwd; tail -n 1 /etc/group")
+        self.assertEqual(told, "4321\n4322\n4321:*:4321:4322:container user:/:/bin/sh\n4322:x:4322:4321\n")
+        self.assertEqual(self.inside("-u", "4321", "--passwd=false", script="grep -c 4321 /etc/passwd || true"), "0\n")
+        self.assertEqual(self.inside(script="mount | grep -c /etc/passwd || true"), "0\n")
+
+    def test_the_caller_keeps_the_name(self):
+        own = pwd.getpwuid(os.getuid())
+        told = self.inside("--userns", "keep-id", script="id -un; echo $HOME")
+        self.assertEqual(told, f"{own.pw_name}\n/\n")
+        home = f"{self.home}:{own.pw_dir}"
+        self.ok("run", "--name", "box", "--userns", "keep-id", *QUIET, "-v", home, "busybox", "true")
+        self.assertEqual(self.ok("inspect", "-f", '{{index .Config.Env 2}}', "box"), f"HOME={own.pw_dir}\n")
+        self.assertNotIn("passwd", self.ok("diff", "box"))
+
     def test_a_device_that_is_mounted_has_a_hint(self):
         done = self.sandbox("run", "--rm", *QUIET, "-v", "/dev/zero:/dev/other", "busybox", "true")
         self.assertEqual((done.returncode, done.stderr),

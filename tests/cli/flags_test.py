@@ -28,6 +28,8 @@ FLAGS = {
     "shm-size": "1m", "sig-proxy": "", "stop-signal": "INT", "stop-timeout": "1", "storage-opt": None,
     "sysctl": "kernel.msgmax=1000", "tmpfs": "/t", "tty": None, "ulimit": "nofile=100", "umask": "027", "user": "0",
     "userns": "host", "uts": "private", "volume": None, "volume-driver": False, "volumes-from": None, "workdir": "/",
+    # Podman's
+    "passwd": "",
 }
 
 

@@ -95,6 +95,7 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.label_files = arguments.all("label-file");
   request.expose = arguments.all("expose");
   request.privileged = arguments.flag("privileged");
+  request.passwd = arguments.text("passwd", "true") == "true";
   request.health = {.none = arguments.flag("no-healthcheck"),
                     .command = arguments.text("health-cmd"),
                     .interval = arguments.text("health-interval"),

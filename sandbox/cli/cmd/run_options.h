@@ -60,6 +60,7 @@ inline constexpr Option kRunOptions[] = {
     {"net", '\0', "network", "The same as --network"},
     {"no-healthcheck", '\0', nullptr, "Disable any container-specified HEALTHCHECK"},
     {"oom-score-adj", '\0', "int", "Tune host's OOM preferences (-1000 to 1000)"},
+    {"passwd", '\0', nullptr, "Have the container's user in its /etc/passwd (default true)"},
     {"pid", '\0', "string", "PID namespace to use (host|private)"},
     {"pids-limit", '\0', "int", "Tune container pids limit"},
     {"platform", '\0', "string", "Set platform if the registry's image has several"},

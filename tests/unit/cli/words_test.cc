@@ -286,5 +286,22 @@ TEST_CASE("a check of health is the image's, but for what is given") {
   }
 }
 
+TEST_CASE("who has no name in the image gets one, and nobody gets two") {
+  const AccountFiles image{"root:x:0:0:root:/root:/bin/sh\nme:x:7:7::/:/bin/sh", "root:x:0:\n"};
+  CHECK(complete_accounts(image, {.uid = 0, .gid = 0}, {}).empty());
+  const GeneratedFiles numbered = complete_accounts(image, {.uid = 12, .gid = 0}, {});
+  CHECK(numbered.size() == 1);
+  CHECK(numbered.at("passwd") == image.passwd + "\n12:*:12:0:container user:/:/bin/sh\n");
+  User caller{.uid = 12, .gid = 13};
+  caller.home = "/home/you";
+  const GeneratedFiles named = complete_accounts(image, caller, {"you", "You", "yours", "/home/you"});
+  CHECK(named.at("passwd").ends_with("\nyou:*:12:13:You:/home/you:/bin/sh\n"));
+  CHECK(named.at("group").ends_with("\nyours:x:13:you\n"));
+  CHECK(complete_accounts(image, caller, {"me", "", "", "/"})
+            .at("passwd")
+            .ends_with("\n12:*:12:13:container user:/home/you:/bin/sh\n"));
+  CHECK(complete_accounts({}, caller, {}).empty());
+}
+
 }  // namespace
 }  // namespace sandbox::engine
