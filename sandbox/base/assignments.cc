@@ -21,6 +21,11 @@ bool is_assignment(std::string_view text) {
   return equals != std::string_view::npos && equals > 0 && text.find('\0') == std::string_view::npos;
 }
 
+void set_label(std::map<std::string, std::string>& labels, std::string_view word) {
+  const auto equals = word.find('=');
+  labels[std::string(word.substr(0, equals))] = equals == word.npos ? std::string_view{} : word.substr(equals + 1);
+}
+
 std::vector<OptionField> split_options(std::string_view text) {
   std::vector<OptionField> fields;
   while (!text.empty()) {

@@ -193,6 +193,7 @@ OrderedJson host_config(const Container& container) {
       {"PidsLimit", limits.pids != 0 ? OrderedJson(limits.pids) : OrderedJson(nullptr)},
       {"MaskedPaths", spec.plan.masked_paths},
       {"ReadonlyPaths", spec.plan.read_only_paths}};
+  if (!spec.annotations.empty()) config["Annotations"] = spec.annotations;
   return config;
 }
 

@@ -108,11 +108,12 @@ void describe(A& field, Described<Spec> auto& spec) {
   field.since(8, "stop_timeout", spec.stop_timeout);
   field.since(8, "log", spec.log);
   field.since(8, "health", spec.health);
+  field.since(9, "annotations", spec.annotations);
 }
 
 namespace {
 
-constexpr int kVersion = 8;
+constexpr int kVersion = 9;
 constexpr const char* kWhat = "container description";
 
 }  // namespace

@@ -73,7 +73,7 @@ struct Spec {
   std::string image_id;     ///< "sha256:…" of the config; empty with --rootfs.
   std::int64_t created = 0; ///< Seconds since the epoch.
   std::uint32_t created_nanoseconds = 0;  ///< Beyond them: what was made within one second has an order, too.
-  std::map<std::string, std::string> labels;
+  std::map<std::string, std::string> labels, annotations;
   userns::LaunchPlan plan;
   std::vector<PublishedPort> ports;
   cgroup::Limits limits;

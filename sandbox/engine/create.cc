@@ -20,6 +20,7 @@
 #include "sandbox/engine/environment.h"
 #include "sandbox/engine/id_range.h"
 #include "sandbox/engine/life_options.h"
+#include "sandbox/engine/lifecycle.h"
 #include "sandbox/engine/limits.h"
 #include "sandbox/engine/names.h"
 #include "sandbox/engine/network_files.h"
@@ -217,6 +218,7 @@ Decision decide_on(const Places& places, const RunRequest& request,
   input.name = request.name.empty() ? random_name() : request.name;
   ::clock_gettime(CLOCK_REALTIME, &input.now);
   input.env = read_environment(request.env, request.env_files);
+  if (request.env_host) input.given_env = own_environment();
   image::Image image;
   if (request.rootfs.empty()) {
     image = find(kept);
@@ -231,6 +233,7 @@ Decision decide_on(const Places& places, const RunRequest& request,
   std::vector<UserMount> mounts = planned_mounts(input);
   warn_of_devices(mounts, notice);
   choose_user(input, mounts);
+  if (!request.time_zone.empty()) input.files["localtime"] = read_time_zone(request.time_zone);
   watch.lap("user");
   input.seccomp =
       seccomp_filter(security_of(request), planned_capabilities(request), places.data);
@@ -276,6 +279,13 @@ void write_files(const std::string& directory, const GeneratedFiles& files) {
   }
 }
 
+/// Makes room for another one of that name.
+void remove_named(const Places& places, const std::string& name) {
+  for (const auto& other : container::ContainerStore(places).list()) {
+    if (other.spec.name == name) force_remove(places, other.spec.id);
+  }
+}
+
 }  // namespace
 
 container::Container create_container(const Places& places, const RunRequest& request, const Decision& decision,
@@ -283,6 +293,7 @@ container::Container create_container(const Places& places, const RunRequest& re
   const container::Spec& spec = decision.spec;
   container::ContainerStore store(places);
   watch.lap("plan");
+  if (request.replace) remove_named(places, request.name);
   auto layers = image::ImageStore(places).hold_layers(spec.plan.root.lower);
   // With their volumes, whose lock we may have from here on.
   if (container::VolumeStore(places).has_any()) (void)store.list_swept();

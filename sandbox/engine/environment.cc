@@ -14,6 +14,8 @@
 namespace sandbox::engine {
 namespace {
 
+constexpr std::size_t kLargestZone = 1U << 20;
+
 /// Podman's "NAME*": every variable here whose name begins so.
 void add_beginning(std::vector<std::string>& env, std::string_view beginning) {
   for (char** entry = ::environ; *entry != nullptr; ++entry) {
@@ -60,6 +62,28 @@ std::vector<std::string> read_environment(const std::vector<std::string>& words,
   }
   for (const auto& word : words) add_word(env, word);
   return env;
+}
+
+std::vector<std::string> own_environment() {
+  std::vector<std::string> env;
+  add_beginning(env, "");
+  return env;
+}
+
+std::string read_time_zone(const std::string& name) {
+  const bool is_plain = !name.starts_with('/') && ("/" + name + "/").find("/../") == std::string::npos;
+  const std::string path = name == "local" ? "/etc/localtime" : "/usr/share/zoneinfo/" + name;
+  std::string zone;
+  try {
+    if (is_plain) zone = read_file(path, kLargestZone);
+  } catch (const SysError&) {
+    // There is none of that name.
+  }
+  if (!zone.starts_with("TZif")) {
+    throw NotFound(fmt::format("finding timezone: unknown time zone {}", name),
+                   "zones are those of this machine's /usr/share/zoneinfo; 'local' is its own");
+  }
+  return zone;
 }
 
 std::vector<std::string> read_labels(const std::vector<std::string>& files) {

@@ -15,4 +15,10 @@ std::vector<std::string> read_environment(const std::vector<std::string>& words,
 /// The lines of --label-file. Throws UsageError.
 std::vector<std::string> read_labels(const std::vector<std::string>& files);
 
+/// The assignments of this process's own environment.
+std::vector<std::string> own_environment();
+
+/// The time zone `name` as a file of tzfile(5): one of /usr/share/zoneinfo, or "local" for the host's. Throws NotFound.
+std::string read_time_zone(const std::string& name);
+
 }  // namespace sandbox::engine

@@ -67,6 +67,7 @@ std::vector<std::string> plan_env(const PlanInput& input, const std::string& hos
   for (const auto& entry : config_strings(input.image, "Env")) {
     if (is_assignment(entry)) set_environment(env, entry);
   }
+  for (const auto& entry : input.given_env) set_environment(env, entry);
   for (const auto& entry : input.env) set_environment(env, entry);
   return env;
 }
@@ -143,6 +144,11 @@ userns::ProcessPlan plan_process(const PlanInput& input, const std::string& host
   return process;
 }
 
+void add_label(std::map<std::string, std::string>& labels, const std::string& word, std::string_view kind) {
+  if (word.empty() || word[0] == '=') throw UsageError(fmt::format("invalid {} '{}': empty name", kind, word));
+  set_label(labels, word);
+}
+
 std::map<std::string, std::string> plan_labels(const PlanInput& input) {
   std::map<std::string, std::string> labels;
   if (const Json* own = config_value(input.image, "Labels"); own != nullptr && own->is_object()) {
@@ -150,12 +156,14 @@ std::map<std::string, std::string> plan_labels(const PlanInput& input) {
       if (value.is_string()) labels[key] = value.get<std::string>();
     }
   }
-  for (const auto& text : input.request.labels) {
-    const auto equals = text.find('=');
-    if (equals == 0 || text.empty()) throw UsageError(fmt::format("invalid label '{}': empty name", text));
-    labels[text.substr(0, equals)] = equals == std::string::npos ? "" : text.substr(equals + 1);
-  }
+  for (const auto& text : input.request.labels) add_label(labels, text, "label");
   return labels;
+}
+
+std::map<std::string, std::string> plan_annotations(const std::vector<std::string>& words) {
+  std::map<std::string, std::string> annotations;
+  for (const auto& word : words) add_label(annotations, word, "annotation");
+  return annotations;
 }
 
 std::vector<container::PublishedPort> plan_ports(const PlanInput& input) {
@@ -218,6 +226,7 @@ void check_request(const RunRequest& request) {
   if (request.auto_remove && parse_restart_policy(request.restart).when != container::RestartWhen::no) {
     throw UsageError("conflicting options: cannot specify both --restart and --rm");
   }
+  if (request.replace && request.name.empty()) throw UsageError("cannot replace container without --name being set");
   if (request.network != "none" && request.network != "private" && request.network != "host") {
     throw UsageError(fmt::format("network {} not found", request.network), "networks: none, private, host");
   }
@@ -264,6 +273,7 @@ container::Spec plan(const PlanInput& input) {
   spec.created = input.now.tv_sec;
   spec.created_nanoseconds = static_cast<std::uint32_t>(input.now.tv_nsec);
   spec.labels = plan_labels(input);
+  spec.annotations = plan_annotations(request.annotations);
   spec.ports = plan_ports(input);
   spec.limits = input.limits;
   spec.limits_best_effort = request.limits == "best-effort";

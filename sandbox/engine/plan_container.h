@@ -25,6 +25,7 @@ struct PlanInput {
   std::string id, name, data;           ///< `data`: the data directory; the container's is containers/ID in it.
   timespec now{};
   std::vector<std::string> env;         ///< Of -e and --env-file, as assignments.
+  std::vector<std::string> given_env;   ///< The caller's, if it is asked for, and of devices.
   User user;
   std::vector<std::byte> seccomp;
   cgroup::Limits limits;                ///< What the machine grants.

@@ -22,7 +22,10 @@ struct RunRequest {
   std::vector<std::string> command;
   std::optional<std::string> entrypoint;
   std::string name, hostname, user, workdir;
-  std::vector<std::string> env, env_files, labels;
+  std::vector<std::string> env, env_files, labels, annotations;
+  bool env_host = false;              ///< The caller's environment, too.
+  std::string time_zone;              ///< Of /usr/share/zoneinfo, or "local"; empty: the image's.
+  bool replace = false;               ///< In the place of a container of that name.
   std::vector<std::string> volumes, mounts, tmpfs, volumes_from;
   std::vector<std::string> cap_add, cap_drop, security_options, ulimits;
   std::string network = "private";

@@ -28,8 +28,10 @@ FLAGS = {
     "shm-size": "1m", "sig-proxy": "", "stop-signal": "INT", "stop-timeout": "1", "storage-opt": None,
     "sysctl": "kernel.msgmax=1000", "tmpfs": "/t", "tty": None, "ulimit": "nofile=100", "umask": "027", "user": "0",
     "userns": "host", "uts": "private", "volume": None, "volume-driver": False, "volumes-from": None, "workdir": "/",
+    "annotation": "a=b",
     # Podman's
     "passwd": "",
+    "env-host": "", "replace": None, "tz": "Asia/Tokyo",
 }
 
 
@@ -57,6 +59,15 @@ class Flags(SandboxCase):
         self.assertEqual(self.run_with("--sysctl", "kernel.msgmax=1234", script="cat /proc/sys/kernel/msgmax"), "1234\n")
         self.assertEqual(self.run_with("--device", "/dev/zero", script="head -c 1 /dev/zero | wc -c"), "1\n")
 
+    def test_environment_zone_and_annotations(self):
+        self.env["ONLY_HERE"] = "seen"
+        self.assertEqual(self.run_with("--env-host", "-e", "A=b", script="echo $ONLY_HERE $A"), "seen b\n")
+        self.assertEqual(self.run_with("--env-host", "-e", "ONLY_HERE=other", script="echo $ONLY_HERE"), "other\n")
+        self.assertEqual(self.run_with(script="echo $ONLY_HERE"), "\n")
+        self.assertEqual(self.run_with("--tz", "Asia/Tokyo", script="date +%z"), "+0900\n")
+        self.ok("create", "--name", "box", "--annotation", "a=b=c", "--annotation", "d", "busybox", "true")
+        self.assertEqual(json.loads(self.ok("inspect", "box"))[0]["HostConfig"]["Annotations"], {"a": "b=c", "d": ""})
+
     def test_attached_streams(self):
         script = ("busybox", "sh", "-c", "echo out; echo err >&2; cat; exit 3")
         for words, shown in ((("-a", "stdout"), ("out\n", "")), (("-a", "STDERR"), ("", "err\n")),
@@ -67,6 +78,15 @@ class Flags(SandboxCase):
         done = self.sandbox("run", *QUIET, "-i", "-a", "stdin", *script, stdin="in")
         self.assertRegex(done.stdout, r"\A[0-9a-f]{64}\n\Z")
         self.assertEqual((done.returncode, done.stderr), (3, ""))
+
+    def test_a_container_in_the_place_of_another(self):
+        words = ("run", "-d", "--network", "none", "--name", "box")
+        first = self.ok(*words, "busybox", "sleep", "1000").strip()
+        second = self.ok(*words, "--replace", "busybox", "sleep", "1000").strip()
+        self.assertNotEqual(first, second)
+        self.assertEqual(self.ok("ps", "-aq", "--no-trunc"), second + "\n")
+        self.ok("create", "--network", "none", "--name", second[:12], "--replace", "busybox", "true")
+        self.assertEqual(self.ok("ps", "-q", "--no-trunc"), second + "\n", "a name is no beginning of an id")
 
     def test_groups(self):
         if has_range():
@@ -104,6 +124,10 @@ class Flags(SandboxCase):
                                (("--detach-keys", "ctrl-"), "invalid detach keys"),
                                (("--attach", "stdall"), "valid streams are STDIN, STDOUT and STDERR"),
                                (("--attach", "stdout", "-d"), "cannot specify both --attach and --detach"),
+                               (("--annotation", "=a"), "invalid annotation '=a': empty name"),
+                               (("--replace",), "cannot replace container without --name being set"),
+                               (("--tz", "Nowhere/City"), "unknown time zone Nowhere/City"),
+                               (("--tz", "../../etc/passwd"), "unknown time zone ../../etc/passwd"),
                                (("--label-file", "/nowhere"), "/nowhere")):
             done = self.sandbox("run", *QUIET, *words, "busybox", "true")
             self.assertEqual(done.returncode, 125, words)

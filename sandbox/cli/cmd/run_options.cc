@@ -62,6 +62,10 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.workdir = arguments.text("workdir");
   request.env = arguments.all("env");
   request.env_files = arguments.all("env-file");
+  request.env_host = arguments.flag("env-host");
+  request.annotations = arguments.all("annotation");
+  request.time_zone = arguments.text("tz");
+  request.replace = arguments.flag("replace");
   request.labels = arguments.all("label");
   request.volumes = arguments.all("volume");
   request.volumes_from = arguments.all("volumes-from");

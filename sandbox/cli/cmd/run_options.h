@@ -8,6 +8,7 @@ namespace sandbox::cli {
 
 inline constexpr Option kRunOptions[] = {
     {"add-host", '\0', "list", "Add a custom host-to-IP mapping (host:ip)"},
+    {"annotation", '\0', "map", "Add an annotation to the container"},
     {"attach", 'a', "list", "Attach to STDIN, STDOUT or STDERR"},
     {"cap-add", '\0', "list", "Add Linux capabilities"},
     {"cap-drop", '\0', "list", "Drop Linux capabilities"},
@@ -29,6 +30,7 @@ inline constexpr Option kRunOptions[] = {
     {"entrypoint", '\0', "string", "Overwrite the default ENTRYPOINT of the image"},
     {"env", 'e', "list", "Set environment variables"},
     {"env-file", '\0', "list", "Read in a file of environment variables"},
+    {"env-host", '\0', nullptr, "Use the caller's environment in the container"},
     {"expose", '\0', "list", "Expose a port or a range of ports, for --publish-all"},
     {"group-add", '\0', "list", "Add additional groups to join; keep-groups: those of the caller"},
     {"health-cmd", '\0', "string", "Command to run to check health"},
@@ -72,6 +74,7 @@ inline constexpr Option kRunOptions[] = {
     {"pull", '\0', "string", "Pull image before running (\"always\", \"missing\", \"never\") (default \"missing\")"},
     {"quiet", 'q', nullptr, "Suppress the pull output"},
     {"read-only", '\0', nullptr, "Mount the container's root filesystem as read only"},
+    {"replace", '\0', nullptr, "Remove a container of the same name first"},
     {"restart", '\0', "string", "Restart policy to apply when a container exits (default \"no\")"},
     {"rm", '\0', nullptr, "Automatically remove the container when it exits"},
     {"rootfs", '\0', "string", "Run a root directory instead of an image; PATH:O keeps writes out of it"},
@@ -87,6 +90,7 @@ inline constexpr Option kRunOptions[] = {
     {"timings", '\0', nullptr, "Print on standard error where the time of the start went"},
     {"tmpfs", '\0', "list", "Mount a tmpfs directory"},
     {"tty", 't', nullptr, "Allocate a pseudo-TTY"},
+    {"tz", '\0', "string", "Set the time zone of the container"},
     {"ulimit", '\0', "ulimit", "Ulimit options"},
     {"umask", '\0', "string", "Set the umask inside the container (octal)"},
     {"user", 'u', "string", "Username or UID (format: <name|uid>[:<group|gid>])"},

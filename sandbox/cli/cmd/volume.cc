@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "sandbox/base/assignments.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/identifier.h"
 #include "sandbox/cli/cmd/volume.h"
@@ -45,10 +46,7 @@ int create(const Arguments& arguments) {
                     "\"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed",
                     wanted.name));
   }
-  for (const std::string& label : arguments.all("label")) {
-    const auto equals = label.find('=');
-    wanted.labels[label.substr(0, equals)] = equals == std::string::npos ? "" : label.substr(equals + 1);
-  }
+  for (const std::string& label : arguments.all("label")) set_label(wanted.labels, label);
   wanted.created = ::time(nullptr);
   const Places places = find_places();
   make_places(places);
