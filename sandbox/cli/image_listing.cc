@@ -13,9 +13,7 @@ std::string since_cell(const ImageRow& row) {
   return created == 0 ? "N/A" : engine::human_duration(row.now - created) + " ago";
 }
 
-std::string size_cell(const ImageRow& row) {
-  return engine::human_size(row.usage != nullptr ? row.usage->shared + row.usage->unique : packed_size(*row.image));
-}
+std::string size_cell(const ImageRow& row) { return engine::human_size(row.bytes); }
 
 template <auto Member>
 std::string usage_cell(const ImageRow& row) {
@@ -46,12 +44,6 @@ std::int64_t created_of(const image::Image& image) {
   const auto created = image.config_document.find("created");
   const bool told = created != image.config_document.end() && created->is_string();
   return told ? engine::parse_time(created->get<std::string>()) : 0;
-}
-
-std::uint64_t packed_size(const image::Image& image) {
-  std::uint64_t size = 0;
-  for (const auto& layer : image.layers) size += layer.size;
-  return size;
 }
 
 std::map<std::string, std::string> labels_of(const image::Image& image) {

@@ -15,7 +15,8 @@ struct ImageRow {
   std::int64_t now = 0;     ///< Seconds since the epoch.
   bool whole = false;       ///< Nothing is cut.
   bool digests = false;     ///< Asked for with --digests.
-  /// Of `system df`, which has counted what is unpacked, too.
+  std::uint64_t bytes = 0;  ///< On the disk.
+  /// Of `system df`.
   const image::ImageUsage* usage = nullptr;
   bool read_only = false;  ///< Of an additional store.
 };
@@ -24,8 +25,6 @@ extern const Listing<ImageRow> kImageListing;
 
 /// Seconds since the epoch; 0 when the image doesn't tell.
 std::int64_t created_of(const image::Image& image);
-/// Bytes of its layers as they are packed.
-std::uint64_t packed_size(const image::Image& image);
 /// The labels of its config.
 std::map<std::string, std::string> labels_of(const image::Image& image);
 

@@ -24,8 +24,8 @@ struct ContainerSize {
 OrderedJson inspected(const container::Container& container, const image::Image* image,
                       const std::optional<ContainerSize>& size);
 
-/// `names`: all of the image's, canonical.
-OrderedJson inspected(const image::Image& image, const std::vector<std::string>& names);
+/// `names`: all of the image's, canonical. `bytes`: what it takes on the disk.
+OrderedJson inspected(const image::Image& image, const std::vector<std::string>& names, std::uint64_t bytes);
 
 /// Where these documents' members are maps or lists in Docker's structures.
 std::span<const templates::TypedMember> inspected_types();

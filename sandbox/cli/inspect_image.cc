@@ -25,7 +25,7 @@ std::string comment_of(const image::Image& image) {
 
 }  // namespace
 
-OrderedJson inspected(const image::Image& image, const std::vector<std::string>& names) {
+OrderedJson inspected(const image::Image& image, const std::vector<std::string>& names, std::uint64_t bytes) {
   OrderedJson tags = OrderedJson::array();
   std::set<std::string> digests;
   for (const std::string& name : names) {
@@ -42,7 +42,7 @@ OrderedJson inspected(const image::Image& image, const std::vector<std::string>&
       {"DockerVersion", ""}, {"Author", told(image, "author", "")}, {"Architecture", told(image, "architecture", "")}};
   if (image.config_document.contains("variant")) document["Variant"] = told(image, "variant", "");
   document["Os"] = told(image, "os", "");
-  document["Size"] = packed_size(image);
+  document["Size"] = bytes;
   document["RootFS"] = {{"Type", "layers"}, {"Layers", image.diff_ids}};
   document["Metadata"] = {{"LastTagTime", "0001-01-01T00:00:00Z"}};
   document["Descriptor"] = {

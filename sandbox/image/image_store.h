@@ -70,7 +70,8 @@ struct Pruned {
 /// Bytes on the disk: of blobs, and of unpacked layers as their meta.json says.
 struct ImageUsage {
   Image image;
-  std::uint64_t shared = 0, unique = 0;  ///< With other images, or by it alone.
+  std::uint64_t bytes = 0;               ///< As ImageStore::sizes() counts them.
+  std::uint64_t shared = 0, unique = 0;  ///< Of the own store: with other images, or by it alone.
   std::size_t containers = 0;
 };
 struct StoreUsage {
@@ -118,6 +119,9 @@ class ImageStore {
   /// Removes images without a name, or with `all` every image, that no container is of; and what nothing reaches. A
   /// full disk is no obstacle.
   Pruned prune(bool all, const ListUsers& users);
+
+  /// Bytes that each of `images` takes on the disk, wherever it is: of its blobs, and of layers that are unpacked.
+  std::vector<std::uint64_t> sizes(const std::vector<Image>& images) const;
 
   /// What the own store holds. Takes no lock.
   StoreUsage usage(const std::vector<ImageUser>& users) const;

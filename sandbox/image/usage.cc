@@ -46,13 +46,42 @@ std::set<std::string> parts_of(const Places& places, const Image& image, const P
 
 }  // namespace
 
+std::vector<std::uint64_t> ImageStore::sizes(const std::vector<Image>& images) const {
+  Parts counted;
+  const auto bytes_of = [&](const std::string& path, std::uint64_t (*count)(const std::string&)) {
+    const auto [part, is_new] = counted.emplace(path, 0);
+    if (is_new) part->second = count(path);
+    return part->second;
+  };
+  std::vector<std::string> stores{places_.data};
+  stores.insert(stores.end(), places_.additional_stores.begin(), places_.additional_stores.end());
+  std::vector<std::uint64_t> sizes;
+  for (const Image& image : images) {
+    std::uint64_t bytes = bytes_of(blob_in(image.layout, image.manifest.digest), file_bytes) +
+                          bytes_of(blob_in(image.layout, image.config.digest), file_bytes);
+    std::set<std::string> layers;
+    for (const Descriptor& layer : image.layers) layers.insert(layer.digest);
+    for (const std::string& digest : layers) bytes += bytes_of(blob_in(image.layout, digest), file_bytes);
+    for (const std::string& chain : chain_ids(image.diff_ids)) {
+      for (const std::string& store : stores) {
+        for (const char* suffix : {"", ".ids"})
+          bytes += bytes_of(fmt::format("{}/layers/{}{}", store, chain.substr(7), suffix), layer_bytes);
+      }
+    }
+    sizes.push_back(bytes);
+  }
+  return sizes;
+}
+
 StoreUsage ImageStore::usage(const std::vector<ImageUser>& users) const {
   const Parts all = all_parts(places_);
   StoreUsage usage;
   std::set<std::string> active;
   std::map<std::string, std::set<std::string>> owners;  // of each part: ids of images
-  for (Image& image : list()) {
-    ImageUsage one{std::move(image), 0, 0, 0};
+  std::vector<Image> images = list();
+  const std::vector<std::uint64_t> whole = sizes(images);
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    ImageUsage one{std::move(images[i]), whole[i], 0, 0, 0};
     one.containers = static_cast<std::size_t>(std::ranges::count_if(
         users, [&](const ImageUser& user) { return user.mount.empty() && user.image_id == one.image.id(); }));
     const auto parts = parts_of(places_, one.image, all);

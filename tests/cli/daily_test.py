@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import pwd
+import re
 import signal
 import subprocess
 import unittest
@@ -97,6 +98,17 @@ class Listings(SandboxCase):
         self.assertIn("image 'foreign' was found but its platform (linux/s390x) does not match the specified platform "
                       "(linux/amd64)", done.stderr)
         self.ok("create", *QUIET, "--platform", "linux/s390x", "foreign", "/file")
+
+    def test_sizes_agree(self):
+        self.ok("run", "--rm", *QUIET, "busybox", "true")
+        archive = self.home + "/root.tar"
+        with open(archive, "wb") as file:
+            file.write(tar([entry("file", "1" * 100000)]))
+        self.ok("import", archive, "own")
+        sizes = dict(line.split() for line in self.ok("images", "--format", "{{.Repository}} {{.Size}}").splitlines())
+        rows = [re.split(r"  +", line) for line in self.ok("system", "df", "-v").splitlines()]
+        self.assertEqual({row[0]: row[4] for row in rows if row[0] in sizes}, sizes)
+        self.assertGreater(int(self.ok("inspect", "-f", "{{.Size}}", "own")), 0)
 
     def test_info_has_what_scripts_ask_docker_for(self):
         told = self.ok("info", "-f", "{{.OperatingSystem}}|{{.CgroupVersion}}|{{.CgroupDriver}}|{{.Architecture}}|"

@@ -80,11 +80,14 @@ int run(const Arguments& arguments) {
   std::string format = arguments.text("format");
   if (format.empty() && !arguments.flag("quiet")) format = docker_config("imagesFormat");
   format = chosen_format({format, arguments.flag("quiet"), digests ? kTableWithDigests : kTable, kRaw});
+  // Scripts that ask for names don't wait for sizes.
+  const bool sized = format.find("Size") != format.npos || format.find("json") != format.npos;
+  const auto sizes = sized ? store.sizes(images) : std::vector<std::uint64_t>(images.size());
   std::vector<ImageRow> rows;
-  for (const auto& image : images) {
-    rows.push_back(
-        {&image, ::time(nullptr), arguments.flag("no-trunc"), digests || format.find(".Digest") != format.npos,
-         nullptr, store.is_read_only(image)});
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    rows.push_back({&images[i], ::time(nullptr), arguments.flag("no-trunc"),
+                    digests || format.find(".Digest") != format.npos, sizes[i], nullptr,
+                    store.is_read_only(images[i])});
   }
   print(render_listing(kImageListing, format, rows));
   return 0;

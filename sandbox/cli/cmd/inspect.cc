@@ -50,7 +50,7 @@ OrderedJson image_document(const Places& places, const std::string& name) {
   for (const auto& other : store.list()) {
     if (other.id() == image.id() && !other.name.empty()) names.push_back(other.name);
   }
-  return inspected(image, names);
+  return inspected(image, names, store.sizes({image}).front());
 }
 
 OrderedJson volume_document(const Places& places, const std::string& name) {

@@ -89,7 +89,7 @@ Row build_cache_row(const Places& places, const image::StoreUsage& usage) {
 
 std::string image_table(const image::StoreUsage& usage) {
   std::vector<ImageRow> rows;
-  for (const auto& one : usage.images) rows.push_back({&one.image, ::time(nullptr), false, false, &one});
+  for (const auto& one : usage.images) rows.push_back({&one.image, ::time(nullptr), false, false, one.bytes, &one});
   return render_listing(kImageListing, "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t"
                         "{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}", rows);
 }
