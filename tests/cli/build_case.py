@@ -1,11 +1,13 @@
 """What the tests of `build` share: a context, the image that is made of it, and how to look at that."""
 
+import contextlib
 import http.client
 import json
 import os
 import pathlib
 import tarfile
 
+from podman_case import Podman
 from sandbox_case import SandboxCase
 
 
@@ -58,6 +60,19 @@ class BuildCase(SandboxCase):
 
     def run_made(self, *words):
         return self.ok("run", "--rm", "--network", "none", "made", *words)
+
+    @contextlib.contextmanager
+    def podman(self):
+        """A Podman that has the image."""
+        self.ok("save", "-o", self.home + "/made.tar", "made")
+        podman = Podman(self)
+        try:
+            podman.does("load", "-q", "-i", self.home + "/made.tar")
+            os.remove(self.home + "/made.tar")
+            podman.does("tag", "docker.io/library/made:latest", "localhost/made")
+            yield podman
+        finally:
+            podman.close()
 
     def inspect(self, image="made"):
         return json.loads(self.ok("inspect", image))[0]

@@ -6,7 +6,7 @@ import unittest
 from build_case import BuildCase
 from debian_base import base, compiler, distinct, files, programs, repository, which
 from image_archive import directory, docker_archive, entry, script
-from sandbox_case import eventually, free_port
+from sandbox_case import eventually, free_port, has_range
 
 MAKEFILE = "/app/app: /app/app.sh\n\tmkdir -p $(HOME)/.cache && cp $< $@ && chmod +x $@ && cp $@ $(HOME)/.cache/\n"
 
@@ -133,6 +133,10 @@ class Course(BuildCase):
                       "FROM debian\nCOPY --from=build /words /usr/local/bin/\nENTRYPOINT [\"words\"]\n", timeout=100)
         self.assertEqual(self.ok("run", "--rm", "-i", "--network", "none", "made", stdin="b a b"), "a 1\nb 2\n")
         self.assertEqual(len(self.inspect()["RootFS"]["Layers"]), 2, "the base, and the program")
+        if has_range():
+            with self.podman() as podman:
+                told = podman.does("run", "--rm", "-i", "--network", "none", "made", stdin="b a b")
+                self.assertEqual(told, "a 1\nb 2\n")
 
 
 if __name__ == "__main__":

@@ -114,10 +114,22 @@ class Official(BuildCase):
                          ["redis", "Uid:", "999"] if has_range() else self.users_of_one_id())
         self.ok("rm", "-f", "-v", "box")
         self.others_take_it()
+        if has_range():
+            with self.podman() as podman:
+                self.podman_runs_redis(podman)
 
     def users_of_one_id(self):
         """/proc shows the only id that there is."""
         return ["redis", "Uid:", self.ok("exec", "box", "sh", "-c", "grep ^Uid /proc/1/status").split()[1]]
+
+    def podman_runs_redis(self, podman):
+        podman.does("run", "-d", "--name", "box", "--network", "none", "made", "--save", "")
+        ask = lambda *words: podman.run("exec", "box", "redis-cli", *words).stdout
+        self.assertTrue(eventually(lambda: ask("ping") == "PONG\n", 60), podman.run("logs", "box"))
+        self.assertEqual((ask("set", "key", "value"), ask("get", "key"), ask("save")), ("OK\n", "value\n", "OK\n"))
+        self.assertEqual(podman.does("exec", "box", "sh", "-c", "grep ^Uid /proc/1/status").split()[1], "999")
+        self.assertEqual(podman.does("exec", "box", "stat", "-c", "%U:%G %a", "/data", "/data/dump.rdb").split(),
+                         ["redis:redis", "755", "redis:redis", "644"])
 
     def others_take_it(self):
         """The image specification's own tool."""

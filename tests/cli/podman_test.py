@@ -2,64 +2,29 @@
 others wrote. Podman itself refuses `pause` and limits where the machine has cgroup v1; in the test machine they bite."""
 
 import os
-import signal
-import subprocess
 import unittest
 
 import image_archive
 from cgroup_facts import CONTROLLERS, DELEGATED
-from sandbox_case import SANDBOX, SandboxCase, eventually, has_range
+from podman_case import Podman
+from sandbox_case import SandboxCase, eventually, has_range
 
 APPLETS = ("dd", "echo", "sleep", "true", "rm", "grep", "test", "mkdir", "ps")
 
 
-class Podman(SandboxCase):
+class Engine(SandboxCase):
     def setUp(self):
         super().setUp()
-        for name in ("sandbox-runtime", "sandbox-overlay"):
-            os.symlink(SANDBOX, f"{self.home}/{name}")
-        self.env.update(XDG_RUNTIME_DIR=self.runtime, HOME=self.home, TMPDIR=self.home)
+        self.engine = Podman(self)
+        self.podman, self.does = self.engine.run, self.engine.does
+        self.env = self.engine.env
         with open(self.home + "/root.tar", "wb") as file:
             file.write(image_archive.tar(image_archive.tools(*APPLETS) + [image_archive.directory("tmp", 0o1777)]))
         self.does("import", self.home + "/root.tar", "base")
 
     def tearDown(self):
-        self.does("rm", "-a", "-f", "-t", "0")
-        self.assertTrue(eventually(lambda: not self.helpers("sbx:overlay")), self.helpers("sbx:overlay"))
-        self.stop_pause_process()
-        # What belongs to subordinate ids can be removed by nobody else. Podman has storage/overlay mounted on itself.
-        subprocess.run(["podman", *self.places(), "unshare", "sh", "-c", 'rm -rf "$1"/*/*', "sh", self.home + "/storage"],
-                       env=self.env, stderr=subprocess.DEVNULL, check=True)
-        self.stop_pause_process()
+        self.engine.close()
         super().tearDown()
-
-    def stop_pause_process(self):
-        """Podman keeps its user namespace by a process that it leaves behind."""
-        file = self.runtime + "/libpod/tmp/pause.pid"
-        if os.path.exists(file):
-            with open(file, encoding="ascii") as text:
-                os.kill(int(text.read()), signal.SIGKILL)
-            os.remove(file)
-
-    def places(self):
-        return ["--root", self.home + "/storage", "--runroot", self.runtime + "/storage", "--storage-driver", "overlay",
-                "--storage-opt", f"overlay.mount_program={self.home}/sandbox-overlay", "--cgroup-manager", "cgroupfs",
-                "--runtime", self.home + "/sandbox-runtime", "--events-backend", "none"]
-
-    def podman(self, *words):
-        # Output goes to a file: conmon, which stays with a detached container, holds it open.
-        with open(self.home + "/out", "w+", encoding="utf-8") as out, open(self.home + "/err", "w+", encoding="utf-8") as err:
-            done = subprocess.run(["podman", *self.places(), *words], env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                  timeout=120, check=False, cwd=self.home)
-            out.seek(0)
-            err.seek(0)
-            done.stdout, done.stderr = out.read(), err.read()
-        return done
-
-    def does(self, *words):
-        done = self.podman(*words)
-        self.assertEqual(done.returncode, 0, (words, done.stdout, done.stderr))
-        return done.stdout
 
     def run_in(self, image, *words, options=()):
         return self.does("run", "--rm", "--network", "none", *options, image, *words)

@@ -1,0 +1,58 @@
+"""Podman in a place of the test's own, with this program as its OCI runtime and as what mounts its layers."""
+
+import os
+import signal
+import subprocess
+
+from sandbox_case import SANDBOX, eventually
+
+
+class Podman:
+    """Of a SandboxCase, which calls close() while its own place is still there."""
+
+    def __init__(self, case):
+        self.case, self.home, self.runtime = case, case.home, case.runtime
+        for name in ("sandbox-runtime", "sandbox-overlay"):
+            os.symlink(SANDBOX, f"{self.home}/{name}")
+        self.env = dict(case.env, XDG_RUNTIME_DIR=self.runtime, HOME=self.home, TMPDIR=self.home)
+
+    def close(self):
+        self.does("rm", "-a", "-f", "-t", "0")
+        self.case.assertTrue(eventually(lambda: not self.case.helpers("sbx:overlay")), self.case.helpers("sbx:overlay"))
+        self.stop_pause_process()
+        # What belongs to subordinate ids can be removed by nobody else. Podman has storage/overlay mounted on itself.
+        remove = ["unshare", "sh", "-c", 'rm -rf "$1"/*/*', "sh", self.home + "/storage"]
+        subprocess.run(["podman", *self.places(), *remove], env=self.env, stderr=subprocess.DEVNULL, check=True)
+        self.stop_pause_process()
+
+    def stop_pause_process(self):
+        """Podman keeps its user namespace by a process that it leaves behind."""
+        file = self.runtime + "/libpod/tmp/pause.pid"
+        if os.path.exists(file):
+            with open(file, encoding="ascii") as text:
+                os.kill(int(text.read()), signal.SIGKILL)
+            os.remove(file)
+
+    def places(self):
+        return ["--root", self.home + "/storage", "--runroot", self.runtime + "/storage", "--storage-driver", "overlay",
+                "--storage-opt", f"overlay.mount_program={self.home}/sandbox-overlay", "--cgroup-manager", "cgroupfs",
+                "--runtime", self.home + "/sandbox-runtime", "--events-backend", "none"]
+
+    def run(self, *words, stdin=None):
+        """The finished process."""
+        feed = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+        # Output goes to a file: conmon, which stays with a detached container, holds it open.
+        with open(self.home + "/out", "w+", encoding="utf-8") as out, \
+             open(self.home + "/err", "w+", encoding="utf-8") as err:
+            done = subprocess.run(["podman", *self.places(), *words], env=self.env, text=True, stdout=out, stderr=err,
+                                  timeout=120, check=False, cwd=self.home, **feed)
+            out.seek(0)
+            err.seek(0)
+            done.stdout, done.stderr = out.read(), err.read()
+        return done
+
+    def does(self, *words, **more):
+        """Standard output of what has to succeed."""
+        done = self.run(*words, **more)
+        self.case.assertEqual(done.returncode, 0, (words, done.stdout, done.stderr))
+        return done.stdout
