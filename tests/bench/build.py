@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Builds beside buildah's: cold with independent stages, fully cached, and of a large context of which one file changed.
+"""Builds beside buildah's: cold with independent stages, fully cached, of an application that npm installs, and of a
+large context of which one file changed.
 
     build.py SANDBOX [--rounds N] [--files N]
 
@@ -85,6 +86,56 @@ def measure_stages(place, report, rounds):
     report.bar("processor time of a cached build", min(cpu_seconds(ours) for _ in range(5)), 0.1, " s")
 
 
+NODE = ("FROM localhost/node\nWORKDIR /usr/app\nCOPY package.json .\nRUN npm install\nCOPY index.js .\n"
+        "CMD [\"node\", \"index.js\"]\n")
+EXPRESS = '{"dependencies": {"express": "^4"}}'
+
+
+def node_image(path):
+    """Node and npm of this machine, which reaches the registry as npm does here."""
+    sys.argv = [sys.argv[0], ""]  # the modules of tests expect a program there
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
+    from debian_base import distinct, files, output, programs, which
+    from image_archive import docker_archive, entry
+    from owner_case import debian
+
+    setting = lambda name: output("npm", "config", "get", name).strip()
+    library = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(which("npm")))))
+    trusted = [setting("cafile")] if os.path.exists(setting("cafile")) else []
+    words = "".join(f"{name}={setting(name)}\n" for name in ("registry", "cafile") if setting(name) not in ("", "null"))
+    docker_archive(path, "localhost/node", distinct(
+        debian() + programs(*map(which, ("sh", "env", "node"))) + files([which("npm"), library, *trusted]) +
+        [entry("root/.npmrc", words)]), history=[{"created_by": "bench"}], Env=["PATH=/usr/bin", "HOME=/root"])
+
+
+def npm_alone(place):
+    """npm install, without any container, into a new directory from an empty cache."""
+    with tempfile.TemporaryDirectory(dir=place.home) as work:
+        pathlib.Path(work, "package.json").write_text(EXPRESS, encoding="ascii")
+        subprocess.run(["npm", "install", "--cache", work + "/cache"], cwd=work, check=True, timeout=600,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def measure_node(place, report, rounds):
+    what = "cold build with npm install / buildah's"
+    if shutil.which("npm") is None or subprocess.run(["npm", "ping"], capture_output=True, check=False).returncode != 0:
+        return report.unknown(what, "npm or its registry is not there")
+    node_image(place.home + "/node.tar")
+    place.run("load", "-i", place.home + "/node.tar")
+    place.peer("tag", place.peer("pull", "-q", f"docker-archive:{place.home}/node.tar").strip(), "localhost/node")
+    context = place.context("node", NODE, **{"package.json": EXPRESS, "index.js": "require('express')\n"})
+    cached = place.context("node-cached", NODE.replace("RUN npm", "RUN --mount=type=cache,target=/root/.npm npm"),
+                           **{"package.json": EXPRESS, "index.js": ""})
+    times = measuring.take_turns({
+        "npm install alone": lambda: npm_alone(place),
+        "build with npm install": lambda: place.run("build", "-q", "--no-cache", str(context)),
+        "the same, buildah": lambda: place.peer("bud", "-q", "--no-cache", "--layers", str(context)),
+        "with npm's cache in a mount": lambda: place.run("build", "-q", "--no-cache", str(cached)),
+        "the same cache, buildah": lambda: place.peer("bud", "-q", "--no-cache", "--layers", str(cached)),
+    }, min(rounds, 3))  # most of it is npm's
+    report.bar(what, times["build with npm install"][1] / times["the same, buildah"][1], 1 / 1.5)
+
+
 def measure_context(place, report, files, rounds):
     context = place.context("large", "FROM scratch\nCOPY . /files\n")
     for number in range(files):
@@ -113,6 +164,7 @@ def main():
     place = Workplace(options.sandbox)
     try:
         measure_stages(place, report, options.rounds)
+        measure_node(place, report, options.rounds)
         measure_context(place, report, options.files, options.rounds)
     finally:
         place.close()
