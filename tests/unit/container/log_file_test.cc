@@ -78,6 +78,48 @@ TEST_CASE("NUL bytes survive in the log and invalid UTF-8 is replaced") {
   CHECK(text_of(records(path)) == std::string("a\0b\xef\xbf\xbd\n", 7));
 }
 
+TEST_CASE("a record says any bytes at any place as JSON does") {
+  TemporaryPlaces temporary;
+  const std::string path = temporary.root + "/log";
+  std::string written;
+  LogWriter log(json_log(path));
+  for (int c = 0; c < 256; ++c) {
+    for (const std::size_t place : {0, 3, 8, 15}) {
+      std::string line = "seventeen letters\n";
+      line[place] = static_cast<char>(c);
+      log.append(Stream::out, line);
+      written += Json::parse(Json(line).dump(-1, ' ', false, Json::error_handler_t::replace)).get<std::string>();
+    }
+  }
+  CHECK(text_of(records(path)) == written);
+}
+
+TEST_CASE("records that are not as usual are read as JSON, and what is no record is skipped") {
+  TemporaryPlaces temporary;
+  const std::string path = temporary.root + "/log", time = R"("time":"2026-01-02T03:04:05.000000000Z")";
+  const std::vector<std::string> lines = {
+      R"({"log":"1\u0041\n","stream":"stdout",)" + time + "}",
+      R"({"log":"2","stream":"stderr","time":"2026-01-02T03:04:05Z"})",
+      R"({"stream":"stdout", "log":"3",)" + time + "}",
+      R"({"log":"4\","stream":"stdout",)" + time + "}",
+      R"({"log":"5"","stream":"stdout",)" + time + "}",
+      R"({"log":"","stream":"stdout",)" + time + "}",
+      R"({"log":"\/\\\"","stream":"stderr",)" + time + "}",
+      R"({"log":""})",
+      R"({"log":"","time":"2026"})",
+      "{}",
+      "",
+  };
+  std::string text;
+  for (const std::string& line : lines) text += line + "\n";
+  write_file_atomic(path, text, false);
+  const auto list = records(path);
+  CHECK(text_of(list) == "1A\n23/\\\"");
+  REQUIRE(list.size() == 4);
+  CHECK(list[1].stream == Stream::err);
+  CHECK(list[3].time == "2026-01-02T03:04:05.000000000Z");
+}
+
 TEST_CASE("long runs of NUL bytes come back") {
   TemporaryPlaces temporary;
   const std::string path = temporary.root + "/log";
