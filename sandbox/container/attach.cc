@@ -269,9 +269,11 @@ Frame wait_for(int socket, FrameType wanted) {
   FrameReader frames;
   char buffer[4096];
   for (;;) {
-    const std::size_t count = sys::read(socket, buffer, sizeof buffer) | or_throw("waiting for the container");
-    if (count == 0) supervisor_gone();
-    frames.feed({buffer, count});
+    const auto count = sys::read(socket, buffer, sizeof buffer);
+    // A reset: it has gone without reading what we had sent.
+    if (count ? *count == 0 : count.error().value == ECONNRESET) supervisor_gone();
+    if (!count) throw SysError(count.error(), "waiting for the container");
+    frames.feed({buffer, *count});
     while (const auto frame = frames.next()) {
       if (frame->type == wanted) return *frame;
       if (frame->type == FrameType::start_failure) throw decode_failure(frame->payload);

@@ -397,6 +397,7 @@ std::vector<Container> ContainerStore::sweep_locked(std::vector<Spec>* gone) con
     try {
       const bool killed = has_lost_owner(container.spec);
       if (killed) kill_supervisor(container);
+      VolumeStore(places_).announce_end(container.spec);
       hide(container, killed ? supervisor_ending_time : std::chrono::milliseconds{});
       gone->push_back(std::move(container.spec));
     } catch (const Error&) {

@@ -100,6 +100,8 @@ void send_frame(int socket, FrameType type, std::string_view payload) {
     } else if (errno == EAGAIN) {
       pollfd item{socket, POLLOUT, 0};
       (void)::poll(&item, 1, -1);
+    } else if (errno == EPIPE || errno == ECONNRESET) {
+      throw Conflict("the container has just ended");
     } else if (errno != EINTR) {
       throw SysError(Errno{errno}, "sending to the container's supervisor");
     }

@@ -67,7 +67,7 @@ ExecRequest decode_exec(std::string_view payload);  ///< Throws InvalidInput.
 std::string encode_failure(const StartFailure& failure);
 StartFailure decode_failure(std::string_view payload);
 
-/// Blocking, for clients.
+/// Blocking, for clients. Throws Conflict when the supervisor is gone.
 void send_frame(int socket, FrameType type, std::string_view payload = {});
 
 }  // namespace sandbox::container

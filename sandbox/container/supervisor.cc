@@ -424,8 +424,9 @@ void Supervisor::end(int exit_code, const std::string& error) {
   lock_.reset();
   try {
     if (container_.spec.auto_remove) {
-      if (!store.retire(container_)) store.purge(container_);
       const VolumeStore volumes(places_);
+      volumes.announce_end(container_.spec);
+      if (!store.retire(container_)) store.purge(container_);
       volumes.remove_unused_anonymous(volumes.volumes_of(container_.spec));
     }
   } catch (const Error&) {

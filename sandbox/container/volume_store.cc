@@ -30,6 +30,10 @@ constexpr int kVersion = 1;
 constexpr const char* kWhat = "volume description";
 constexpr const char* kUnfinished = ".new-";
 constexpr const char* kRemoved = ".old-";
+// Beside _data, of an anonymous volume that goes when no container has it: one of these words.
+constexpr const char* kFate = "/fate";
+constexpr const char* kNew = "new";      // its container is not there yet
+constexpr const char* kGoing = "going";  // its container is being removed with it
 constexpr const char* kFilling = "/filling";  // beside _data, and in its place when it is whole
 
 bool is_hidden(const std::string& name) { return name.starts_with('.'); }
@@ -137,22 +141,55 @@ std::optional<VolumeStore::Held> VolumeStore::hold_if_free() const {
   return lock ? std::optional(Held(*this, std::move(*lock))) : std::nullopt;
 }
 
-VolumeStore::Held::Held(const VolumeStore& store, FileLock lock) : store_(store), lock_(std::move(lock)) {
+VolumeStore::Held::Held(const VolumeStore& store, FileLock lock) : places_(store.places_), lock_(std::move(lock)) {
   sweep(store.root());
+  settle();
+}
+
+VolumeStore VolumeStore::Held::store() const { return VolumeStore(places_); }
+
+void VolumeStore::Held::settle(const Spec& made) const {
+  for (const std::string& name : store().volumes_of(made)) store().forget_fate(name);
+}
+
+void VolumeStore::Held::settle() const {
+  const VolumeStore volumes = store();
+  std::vector<std::string> open;
+  for (const std::string& name : list_directory(volumes.root())) {
+    if (!is_hidden(name) && path_exists(volumes.fate_of(name))) open.push_back(name);
+  }
+  if (open.empty()) return;
+  const auto containers = ContainerStore(places_).list();
+  for (const std::string& name : open) {
+    try {
+      if (volumes.users_of(containers, name).empty()) remove(volumes.find(name));
+      else if (read_file(volumes.fate_of(name)) == kNew) volumes.forget_fate(name);
+    } catch (const Error&) {
+    }
+  }
 }
 
 Volume VolumeStore::Held::ensure(const Volume& wanted, const std::function<void(int)>& fill) const {
-  const std::string root = store_.root(), directory = root + "/" + wanted.name;
+  return make(wanted, fill, false);
+}
+
+Volume VolumeStore::Held::ensure_for_container(const Volume& wanted, const std::function<void(int)>& fill) const {
+  return make(wanted, fill, wanted.anonymous);
+}
+
+Volume VolumeStore::Held::make(const Volume& wanted, const std::function<void(int)>& fill, bool is_new) const {
+  const std::string root = store().root(), directory = root + "/" + wanted.name;
   if (path_exists(directory + "/_data")) return load(wanted.name, directory);
   const std::string staging = root + "/" + kUnfinished + wanted.name;
   make_directories(staging);
   make_data(staging + "/_data");
   if (fill) fill(open_place(staging + "/_data").get());
+  if (is_new) write_file_atomic(staging + kFate, kNew, false);
   write_file_atomic(staging + "/volume.json", to_json(wanted).dump(), !fill);
   if (fill) sync_all_at(staging);
   sys::renameat2(AT_FDCWD, staging.c_str(), AT_FDCWD, directory.c_str()) | or_throw("making volume '{}'", wanted.name);
   sync_directory(root);
-  record_event(store_.places_.data, {"volume", "create", wanted.name, {{"driver", "local"}}});
+  record_event(places_.data, {"volume", "create", wanted.name, {{"driver", "local"}}});
   Volume made = wanted;
   made.directory = directory;
   return made;
@@ -160,7 +197,7 @@ Volume VolumeStore::Held::ensure(const Volume& wanted, const std::function<void(
 
 void VolumeStore::Held::fill(const Volume& volume, const std::function<void(int)>& fill) const {
   if (!is_empty(volume.data())) return;
-  const auto users = store_.users_of(ContainerStore(store_.places_).list(), volume.name);
+  const auto users = store().users_of(ContainerStore(places_).list(), volume.name);
   if (std::ranges::any_of(users, [](const Container& user) { return is_up(user.state); })) return;
   const std::string filling = volume.directory + kFilling;
   userns::remove_tree_of_all_ids(filling);  // of one who was killed
@@ -174,18 +211,34 @@ void VolumeStore::Held::fill(const Volume& volume, const std::function<void(int)
 }
 
 void VolumeStore::Held::remove(const Volume& volume) const {
-  const auto users = store_.users_of(ContainerStore(store_.places_).list(), volume.name);
+  const auto users = store().users_of(ContainerStore(places_).list(), volume.name);
   if (!users.empty()) {
     std::string ids;
     for (const Container& user : users) ids += (ids.empty() ? "" : ", ") + user.spec.id;
     throw Conflict(fmt::format("remove {}: volume is in use - [{}]", volume.name, ids));
   }
-  const std::string hidden = fmt::format("{}/{}{}", store_.root(), kRemoved, volume.name);
+  const std::string hidden = fmt::format("{}/{}{}", store().root(), kRemoved, volume.name);
   sys::renameat2(AT_FDCWD, volume.directory.c_str(), AT_FDCWD, hidden.c_str()) |
       or_throw("removing volume '{}'", volume.name);
-  sync_directory(store_.root());
+  sync_directory(store().root());
   userns::remove_tree_of_all_ids(hidden);
-  record_event(store_.places_.data, {"volume", "destroy", volume.name, {{"driver", "local"}}});
+  record_event(places_.data, {"volume", "destroy", volume.name, {{"driver", "local"}}});
+}
+
+std::string VolumeStore::fate_of(const std::string& name) const { return root() + "/" + name + kFate; }
+
+void VolumeStore::forget_fate(const std::string& name) const {
+  (void)sys::unlinkat(AT_FDCWD, fate_of(name).c_str(), 0);
+}
+
+void VolumeStore::announce_end(const Spec& going) const {
+  for (const std::string& name : volumes_of(going)) {
+    try {
+      if (find(name).anonymous) write_file_atomic(fate_of(name), kGoing, false);
+    } catch (const Error&) {
+      // Gone already, or no room for that: then it is only removed at once, or not at all.
+    }
+  }
 }
 
 void VolumeStore::remove_unused_anonymous(const std::vector<std::string>& names) const {
@@ -200,7 +253,7 @@ void VolumeStore::remove_unused_anonymous(const Held& held, const std::vector<st
     } catch (const NotFound&) {
       // somebody else was quicker
     } catch (const Conflict&) {
-      // another container has it, too
+      forget_fate(name);  // another container has it, too
     }
   }
 }

@@ -47,6 +47,13 @@ class VolumeStore {
     /// The volume of that name; made when there is none, and then on the disk before anybody sees it, with what `fill`
     /// has put into its directory `data` (O_PATH).
     Volume ensure(const Volume& wanted, const std::function<void(int data)>& fill = {}) const;
+    /// The same for a container that is about to be made: an anonymous one goes with the next holder if that never is.
+    Volume ensure_for_container(const Volume& wanted, const std::function<void(int data)>& fill) const;
+    /// That container is there: its volumes are not new any more.
+    void settle(const Spec& made) const;
+    /// Removes the new volumes of containers that were not made, and those of announce_end() that nobody has. What
+    /// can't be removed now must not keep anybody from going on.
+    void settle() const;
     /// Has `fill` put into an empty volume what it is to begin with: afterwards all of it is there, or nothing. No
     /// effect on a volume that isn't empty, or that a running container has.
     void fill(const Volume& volume, const std::function<void(int data)>& fill) const;
@@ -56,7 +63,10 @@ class VolumeStore {
    private:
     friend class VolumeStore;
     Held(const VolumeStore& store, FileLock lock);
-    const VolumeStore& store_;
+    Volume make(const Volume& wanted, const std::function<void(int data)>& fill, bool is_new) const;
+    VolumeStore store() const;
+
+    Places places_;
     FileLock lock_;
   };
   Held hold() const;
@@ -70,12 +80,16 @@ class VolumeStore {
   /// Those of `containers` that mount the volume.
   std::vector<Container> users_of(const std::vector<Container>& containers, const std::string& volume) const;
 
+  /// The container is about to be removed with its anonymous volumes: whoever does so may be killed between the two.
+  void announce_end(const Spec& going) const;
   /// Removes those of `names` that are anonymous and that no container has any more.
   void remove_unused_anonymous(const std::vector<std::string>& names) const;
   void remove_unused_anonymous(const Held& held, const std::vector<std::string>& names) const;
 
  private:
   std::string root() const { return places_.data + "/volumes"; }
+  std::string fate_of(const std::string& name) const;
+  void forget_fate(const std::string& name) const;
 
   Places places_;
 };

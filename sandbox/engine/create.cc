@@ -297,9 +297,17 @@ container::Container create_container(const Places& places, const RunRequest& re
   auto layers = image::ImageStore(places).hold_layers(spec.plan.root.lower);
   // With their volumes, whose lock we may have from here on.
   if (container::VolumeStore(places).has_any()) (void)store.list_swept();
-  auto volumes = prepare_mounts(places, spec, decision.mounts);
-  watch.lap("volumes");
-  container::Container created = create_named(store, spec, request.name.empty(), starts_at_once);
+  std::optional<container::VolumeStore::Held> volumes;
+  container::Container created;
+  try {
+    prepare_mounts(places, spec, decision.mounts, volumes);
+    watch.lap("volumes");
+    created = create_named(store, spec, request.name.empty(), starts_at_once);
+  } catch (...) {
+    if (volumes) volumes->settle();
+    throw;
+  }
+  if (volumes) volumes->settle(created.spec);
   volumes.reset();
   layers.reset();
   watch.lap("container on disk");
@@ -309,6 +317,8 @@ container::Container create_container(const Places& places, const RunRequest& re
     if (!request.cidfile.empty()) write_file_atomic(request.cidfile, created.spec.id, false, 0644);
   } catch (...) {
     store.remove(created);  // it never ran: nothing of it is worth keeping
+    const container::VolumeStore theirs(places);
+    theirs.remove_unused_anonymous(theirs.volumes_of(created.spec));
     throw;
   }
   watch.lap("generated files");

@@ -77,7 +77,7 @@ void prepare_volume(const Places& places, const container::VolumeStore::Held& he
   };
   const container::Volume wanted{
       .name = mount.volume, .created = ::time(nullptr), .labels = {}, .anonymous = mount.anonymous, .directory = {}};
-  const auto volume = held.ensure(wanted, from_image ? std::function<void(int)>(fill) : nullptr);
+  const auto volume = held.ensure_for_container(wanted, from_image ? std::function<void(int)>(fill) : nullptr);
   if (from_image) held.fill(volume, fill);
 }
 
@@ -96,10 +96,9 @@ void prepare_directory(const UserMount& mount) {
 
 }  // namespace
 
-std::optional<container::VolumeStore::Held> prepare_mounts(const Places& places, const container::Spec& spec,
-                                                           const std::vector<UserMount>& mounts) {
+void prepare_mounts(const Places& places, const container::Spec& spec, const std::vector<UserMount>& mounts,
+                    std::optional<container::VolumeStore::Held>& held) {
   const container::VolumeStore store(places);
-  std::optional<container::VolumeStore::Held> held;
   for (const UserMount& mount : mounts) {
     if (!mount.volume.empty()) {
       if (!held) held.emplace(store.hold());
@@ -109,7 +108,6 @@ std::optional<container::VolumeStore::Held> prepare_mounts(const Places& places,
     }
     if (mount.gives_owner) give_to_user(places, spec.plan, mount.op.source);
   }
-  return held;
 }
 
 PrunedVolumes prune_volumes(const Places& places, bool all, const std::function<bool(const container::Volume&)>& goes) {

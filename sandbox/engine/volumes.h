@@ -15,11 +15,11 @@
 
 namespace sandbox::engine {
 
-/// Makes what is absent, and fills empty volumes. Volumes stay as they are until the returned object goes, so that the
-/// container can be made that counts as their user. Nothing is held when there are none. Throws UsageError for a source
-/// of --mount that does not exist.
-std::optional<container::VolumeStore::Held> prepare_mounts(const Places& places, const container::Spec& spec,
-                                                           const std::vector<UserMount>& mounts);
+/// Makes what is absent, and fills empty volumes. Volumes stay as they are until `held` goes, so that the container can
+/// be made that counts as their user; then, or when that has failed, they are settled. Nothing is held when there are
+/// none. Throws UsageError for a source of --mount that does not exist.
+void prepare_mounts(const Places& places, const container::Spec& spec, const std::vector<UserMount>& mounts,
+                    std::optional<container::VolumeStore::Held>& held);
 
 struct PrunedVolumes {
   std::vector<std::string> names;

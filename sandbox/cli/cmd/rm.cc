@@ -38,8 +38,9 @@ void remove_one(const std::string& name, const Arguments& arguments) {
     if (!force || !store.remove_unreadable(name)) throw;
     return;
   }
-  remove_found(places, found, name, force);
   const container::VolumeStore volumes(places);
+  if (arguments.flag("volumes")) volumes.announce_end(found.spec);
+  remove_found(places, found, name, force);
   if (arguments.flag("volumes")) volumes.remove_unused_anonymous(volumes.volumes_of(found.spec));
 }
 

@@ -68,3 +68,33 @@ TEST_CASE("anonymous volumes go, others stay") {
   REQUIRE(store.list().size() == 1);
   CHECK(store.list()[0].name == "named");
 }
+
+TEST_CASE("a new anonymous volume goes with the next holder where its container was never made") {
+  const TemporaryPlaces places;
+  const VolumeStore store(places.places);
+  Spec spec;
+  {
+    const auto held = store.hold();
+    for (const char* name : {"taken", "lost"}) (void)held.ensure_for_container(volume(name, true), {});
+    (void)held.ensure_for_container(volume("named"), {});
+    spec.plan.mounts.push_back({.source = store.data_of("taken"), .target = "/taken"});
+    held.settle(spec);
+  }
+  (void)store.hold();
+  REQUIRE(store.list().size() == 2);
+  CHECK(store.list()[0].name == "named");
+  CHECK(store.list()[1].name == "taken");
+}
+
+TEST_CASE("a new anonymous volume stays where its container was made by one who was killed then") {
+  const TemporaryPlaces places;
+  const VolumeStore store(places.places);
+  Spec spec;
+  spec.plan.mounts.push_back({.source = store.data_of("taken"), .target = "/taken"});
+  (void)store.hold().ensure_for_container(volume("taken", true), {});
+  const Container made = ContainerStore(places.places).create(spec);
+  (void)store.hold();
+  ContainerStore(places.places).remove(made);
+  (void)store.hold();
+  CHECK(store.list().size() == 1);
+}
