@@ -99,7 +99,7 @@ class Applier {
  public:
   Applier(int archive_fd, int directory_fd, const ApplyOptions& options)
       : options_(options),
-        stream_(archive_fd, options.max_bytes, options.growing),
+        stream_(archive_fd, options.max_bytes, options.growing, options.algorithm),
         source_(stream_),
         tree_(directory_fd, options.change_owner),
         archive_(lib_.archive_read_new(), lib_.archive_read_free) {

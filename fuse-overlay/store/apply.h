@@ -26,6 +26,7 @@ struct ApplyOptions {
   /// and not written anew. -1: none.
   int content = -1;
   GrowingFile growing = {};               ///< Where the archive is still being written.
+  DigestAlgorithm algorithm = DigestAlgorithm::sha256;  ///< Of the diff id.
   std::uint64_t max_bytes = 64ULL << 30;  ///< Of the uncompressed archive.
   std::uint64_t max_entries = 10'000'000;
 };

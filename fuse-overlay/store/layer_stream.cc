@@ -73,11 +73,12 @@ std::unique_ptr<Decoder> choose_decoder(std::span<const std::byte> start) {
 
 }  // namespace
 
-LayerStream::LayerStream(int fd, std::uint64_t max_bytes, GrowingFile growing)
+LayerStream::LayerStream(int fd, std::uint64_t max_bytes, GrowingFile growing, DigestAlgorithm algorithm)
     : fd_(fd),
       max_bytes_(max_bytes),
       growing_(std::move(growing)),
-      ahead_([this](std::span<std::byte> output, const std::stop_token& stop) { return decode(output, stop); }) {}
+      ahead_([this](std::span<std::byte> output, const std::stop_token& stop) { return decode(output, stop); }),
+      digest_(algorithm) {}
 
 /// Refills the whole input buffer, so that the first bytes are never split. Precondition: nothing is pending.
 void LayerStream::fill(const std::stop_token& stop) {

@@ -27,7 +27,8 @@ class LayerStream {
   /// Borrows `fd`, a regular file that is read from its current position. The uncompressed stream may have at most
   /// `max_bytes` bytes. Without `growing` the file is whole,
   /// with it the position is its beginning.
-  LayerStream(int fd, std::uint64_t max_bytes, GrowingFile growing = {});
+  LayerStream(int fd, std::uint64_t max_bytes, GrowingFile growing = {},
+              DigestAlgorithm algorithm = DigestAlgorithm::sha256);
 
   /// The next uncompressed bytes, valid until the next call; empty at the end. Throws InvalidInput
   /// for damaged, truncated or too much data, SysError.
@@ -49,7 +50,7 @@ class LayerStream {
   std::span<const std::byte> pending_;  ///< The part of input_ not decoded yet.
   std::unique_ptr<Decoder> decoder_;
   ReadAhead ahead_;  ///< Uses all of the above.
-  Sha256 digest_;
+  RunningDigest digest_;
 };
 
 }  // namespace sandbox::overlay

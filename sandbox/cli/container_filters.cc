@@ -99,7 +99,8 @@ bool descends(const image::Image& image, const image::Image& ancestor) {
 }
 
 bool names(const image::Image& image, const std::string& text) {
-  if (begins(image.id(), text) || begins(short_id(image.id()), text) || begins(image.id().substr(7), text)) return true;
+  if (begins(image.id(), text) || begins(short_id(image.id()), text) || begins(std::string(hex_of(image.id())), text))
+    return true;
   try {
     const image::Reference wanted = image::parse_reference(text);
     return !image.name.empty() &&

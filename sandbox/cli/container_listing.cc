@@ -20,7 +20,7 @@ std::string image_cell(const ContainerRow& row) {
   if (name.empty()) return "<no image>";
   if (row.whole) return name;
   if (short_id(name) == short_id(spec_of(row).image_id)) return short_id(name);
-  return name.substr(0, name.find("@sha256:"));
+  return name.substr(0, name.find('@'));
 }
 
 std::string ports_cell_of(const ContainerRow& row) {

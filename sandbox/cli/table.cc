@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "sandbox/base/digest.h"
 #include "sandbox/engine/units.h"
 #include "sandbox/image/reference.h"
 
@@ -27,9 +28,7 @@ struct PortGroup {
 
 }  // namespace
 
-std::string short_id(const std::string& id) {
-  return (id.starts_with("sha256:") ? id.substr(7) : id).substr(0, 12);
-}
+std::string short_id(const std::string& id) { return std::string(hex_of(id).substr(0, 12)); }
 
 std::pair<std::string, std::string> name_cells(const std::string& name) {
   if (name.empty()) return {"<none>", "<none>"};

@@ -12,7 +12,7 @@
 
 namespace sandbox::cli {
 
-std::string short_id(const std::string& id);  ///< 12 digits, without "sha256:".
+std::string short_id(const std::string& id);  ///< 12 digits, without the algorithm.
 /// Repository and tag of an image's canonical name; "<none>" for what it lacks.
 std::pair<std::string, std::string> name_cells(const std::string& name);
 /// The command quoted as Go's strconv.Quote, cut to 20 characters unless `whole`.

@@ -178,8 +178,9 @@ void take_layers(image::ImageStore& store, CacheSource& source, const image::Ste
     const image::Descriptor& layer = step.layers[i];
     if (store.has_blob(layer.digest)) continue;
     source.fetch(layer);
-    if (const std::string found = image::uncompressed_digest(store.blob_path(layer.digest)); found != step.diff_ids[i])
-      throw InvalidInput(fmt::format("layer {} holds {}, not {}", layer.digest, found, step.diff_ids[i]));
+    const std::string& diff_id = step.diff_ids[i];
+    const std::string found = image::uncompressed_digest(store.blob_path(layer.digest), algorithm_of(diff_id));
+    if (found != diff_id) throw InvalidInput(fmt::format("layer {} holds {}, not {}", layer.digest, found, diff_id));
   }
 }
 

@@ -95,7 +95,7 @@ class Staging {
     }
     const std::string packed = fmt::format("/proc/self/fd/{}", file), plain = place + "/plain";
     image::require_tar(packed);
-    (void)image::uncompressed_digest(packed, plain);
+    (void)image::uncompressed_digest(packed, DigestAlgorithm::sha256, plain);
     const Fd tar = sys::openat(AT_FDCWD, plain.c_str(), O_RDONLY) | or_throw("opening '{}'", plain);
     apply(tar.get(), place);
     return directory;

@@ -9,9 +9,9 @@
 #include <algorithm>
 
 #include "fuse-overlay/overlay_server.h"
+#include "sandbox/base/digest.h"
 #include "sandbox/base/directory.h"
 #include "sandbox/base/file.h"
-#include "sandbox/base/identifier.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/engine/id_range.h"
 #include "userns/id_map.h"
@@ -19,13 +19,12 @@
 namespace sandbox::engine {
 namespace {
 
-constexpr std::size_t kDigits = 64;
 constexpr const char* kProgram = "fusermount3";
 
 std::string mounts_of(const Places& places) { return places.runtime + "/mounts"; }
 
 std::string directory_of(const Places& places, const std::string& image_id) {
-  return fmt::format("{}/{}", mounts_of(places), image_id.substr(image_id.find(':') + 1));
+  return fmt::format("{}/{}", mounts_of(places), hex_of(image_id));
 }
 
 enum class Mounted { no, yes, unserved };
@@ -138,8 +137,9 @@ std::vector<ImageMount> image_mounts(const Places& places) {
   std::vector<ImageMount> mounts;
   for (const std::string& name : list_directory(mounts_of(places))) {
     const std::string directory = fmt::format("{}/{}", mounts_of(places), name), path = directory + "/root";
-    if (!is_hex(name, kDigits) || state_of(path) == Mounted::no) continue;
-    mounts.push_back({"sha256:" + name, path, lines_of(read_file(directory + "/layers"))});
+    const std::string id = digest_with_hex(name);
+    if (id.empty() || state_of(path) == Mounted::no) continue;
+    mounts.push_back({id, path, lines_of(read_file(directory + "/layers"))});
   }
   return mounts;
 }

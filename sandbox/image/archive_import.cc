@@ -53,7 +53,8 @@ std::string ImageStore::import(int archive_fd, const Reference& name, const Impo
   require_tar(file.path());
   const bool kept_compressed = layer.media_type != media_layer;
   // A layer is plain, gzip or zstd: anything else is stored uncompressed.
-  const std::string diff_id = uncompressed_digest(file.path(), kept_compressed ? std::string() : plain.path());
+  const std::string diff_id =
+      uncompressed_digest(file.path(), DigestAlgorithm::sha256, kept_compressed ? std::string() : plain.path());
   if (kept_compressed || diff_id == layer.digest) {
     adopt_blob(file.path(), layer.digest);
   } else {

@@ -49,24 +49,21 @@ std::string stage_content(const std::string& layout, const std::string& content)
   return digest;
 }
 
-/// Older archives name the config <hex>.json, newer ones blobs/sha256/<hex>: such a name is a promise.
 void check_promised_digest(const std::string& name, const Member& member) {
-  std::string base = name.substr(name.find_last_of('/') + 1);
-  if (base.ends_with(".json")) base.erase(base.size() - 5);
-  const std::string promised = "sha256:" + base;
-  if (is_valid_digest(promised) && promised != member.digest) {
+  const std::string promised = promised_digest(name);
+  if (!promised.empty() && promised != member.digest) {
     throw InvalidInput(fmt::format("the archive's '{}' has digest {}", name, member.digest));
   }
 }
 
 /// Stages a docker-archive's layer as a plain tar whose digest is its diff id.
 Descriptor stage_docker_layer(const std::string& layout, const Member& member, const std::string& diff_id) {
-  if (!is_valid_digest(diff_id)) throw InvalidInput(fmt::format("'{}' is not a diff id", diff_id.substr(0, 100)));
+  require_digest(diff_id, "a diff id");
   const std::string target = blob_in(layout, diff_id);
   if (member.digest == diff_id) {
     stage_blob(layout, member.path, diff_id);
   } else if (!path_exists(target)) {
-    const std::string digest = uncompressed_digest(member.path, target);
+    const std::string digest = uncompressed_digest(member.path, algorithm_of(diff_id), target);
     if (digest != diff_id) throw InvalidInput(fmt::format("a layer has diff id {} instead of {}", digest, diff_id));
   }
   const auto status = sys::fstatat(AT_FDCWD, target.c_str(), 0) | or_throw("reading the size of '{}'", target);
@@ -124,7 +121,7 @@ void verify_layers(const Image& image) {
                                      image.layers[i].size));
     }
     if (!image.artifact_type.empty() || image.layers[i].digest == image.diff_ids[i]) continue;
-    const std::string digest = uncompressed_digest(path);
+    const std::string digest = uncompressed_digest(path, algorithm_of(image.diff_ids[i]));
     if (digest != image.diff_ids[i]) {
       throw InvalidInput(
           fmt::format("layer {} has diff id {} instead of {}", image.layers[i].digest, digest, image.diff_ids[i]));
@@ -162,12 +159,9 @@ std::map<std::string, std::vector<std::string>> docker_names(const Members& memb
 
 /// The members below blobs/, each of which has the digest that its name says.
 void stage_blobs(const std::string& layout, const Members& members) {
-  constexpr std::string_view prefix = "blobs/sha256/";
   for (const auto& [name, member] : members) {
-    if (!name.starts_with(prefix)) continue;
-    if ("sha256:" + name.substr(prefix.size()) != member.digest) {
-      throw InvalidInput(fmt::format("the archive's '{}' has digest {}", name, member.digest));
-    }
+    if (digest_of_blob(name).empty()) continue;
+    check_promised_digest(name, member);
     stage_blob(layout, member.path, member.digest);
   }
 }
@@ -250,7 +244,8 @@ std::vector<std::string> ImageStore::load(int archive_fd, const std::string& onl
   const Staged staging = stage();
   const std::string files = staging.path() + "/files", layout = staging.path() + "/layout";
   make_directories(files);
-  make_directories(layout + "/blobs/sha256");
+  for (const DigestAlgorithm algorithm : kDigestAlgorithms)
+    make_directories(fmt::format("{}/blobs/{}", layout, name_of(algorithm)));
   const auto status = sys::fstat(archive_fd) | or_throw("looking at the archive");
   const bool directory = S_ISDIR(status.st_mode);
   const Members members = directory ? copy_layout(archive_fd, files, only) : extract_members(archive_fd, files);

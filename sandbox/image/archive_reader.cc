@@ -93,9 +93,10 @@ Fd create(const std::string& path) {
 }
 
 /// Copies what `read` gives until it gives nothing to `out` (-1: nowhere); `total` counts against the bound.
-Member copy_content(const std::function<std::size_t(std::vector<char>& buffer)>& read, int out, std::uint64_t& total) {
+Member copy_content(const std::function<std::size_t(std::vector<char>& buffer)>& read, int out, std::uint64_t& total,
+                    DigestAlgorithm algorithm) {
   Member member;
-  Sha256 hash;
+  RunningDigest hash(algorithm);
   std::vector<char> buffer(buffer_size);
   while (const std::size_t count = read(buffer)) {
     total += count;
@@ -108,8 +109,13 @@ Member copy_content(const std::function<std::size_t(std::vector<char>& buffer)>&
   return member;
 }
 
-Member copy_member(Reader& reader, int out, std::uint64_t& total) {
-  return copy_content([&](std::vector<char>& buffer) { return reader.read(buffer); }, out, total);
+Member copy_member(Reader& reader, int out, std::uint64_t& total, DigestAlgorithm algorithm) {
+  return copy_content([&](std::vector<char>& buffer) { return reader.read(buffer); }, out, total, algorithm);
+}
+
+DigestAlgorithm algorithm_for(const std::string& name) {
+  const std::string promised = promised_digest(name);
+  return promised.empty() ? DigestAlgorithm::sha256 : algorithm_of(promised);
 }
 
 /// Calls `copy` for all blobs that the entries of this name reach; it returns what a document may be in. A name that is
@@ -145,6 +151,12 @@ void copy_reached(const std::string& index, const std::string& only,
 
 }  // namespace
 
+std::string promised_digest(std::string_view name) {
+  name.remove_prefix(name.rfind('/') + 1);
+  if (name.ends_with(".json")) name.remove_suffix(5);
+  return digest_with_hex(name);
+}
+
 bool layout_names(const Json& entry, const std::string& name) {
   const Json annotations = entry.value("annotations", Json::object());
   if (annotations.value(annotation_name, "") == name) return true;
@@ -171,7 +183,7 @@ std::map<std::string, Member> extract_members(int fd, const std::string& staging
     if (members.contains(key)) throw InvalidInput(fmt::format("the archive has '{}' twice", key));
     const std::string path = fmt::format("{}/{}", staging, seen);
     const Fd out = create(path);
-    Member member = copy_member(reader, out.get(), total);
+    Member member = copy_member(reader, out.get(), total, algorithm_for(key));
     member.path = path;
     members.emplace(key, std::move(member));
   }
@@ -199,23 +211,24 @@ std::map<std::string, Member> copy_layout(int directory, const std::string& stag
         [&](std::vector<char>& buffer) {
           return sys::read(in->get(), buffer.data(), buffer.size()) | or_throw("reading '{}'", name);
         },
-        out.get(), total);
+        out.get(), total, algorithm_for(key));
     member.path = path;
     members.emplace(key, std::move(member));
   };
   for (const char* name : {"oci-layout", "index.json", "manifest.json"}) copy(name, name);
-  const auto copy_all = [&](const char* place) {
-    const auto opened = sys::openat2(directory, place, O_RDONLY | O_DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  const auto copy_all = [&](const std::string& place) {
+    const auto opened = sys::openat2(directory, place.c_str(), O_RDONLY | O_DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
     if (!opened) return;
     for (const std::string& name : list_directory(fmt::format("/proc/self/fd/{}", opened->get()))) {
-      if (is_valid_digest("sha256:" + name)) copy(fmt::format("{}/{}", place, name), "blobs/sha256/" + name);
+      const std::string digest = digest_with_hex(name);
+      if (!digest.empty()) copy(fmt::format("{}/{}", place, name), blob_name(digest));
     }
   };
   if (!members.contains("oci-layout")) {
     copy_all(".");
   } else if (!only.empty() && members.contains("index.json")) {
     copy_reached(read_file(members.at("index.json").path, max_document), only, [&](const std::string& digest) {
-      const std::string name = "blobs/sha256/" + digest.substr(sizeof("sha256:") - 1);
+      const std::string name = blob_name(digest);
       if (!members.contains(name)) copy(name, name);
       const auto member = members.find(name);
       return member == members.end() || member->second.size > max_document
@@ -223,18 +236,18 @@ std::map<std::string, Member> copy_layout(int directory, const std::string& stag
                  : read_file(member->second.path, max_document);
     });
   } else {
-    copy_all("blobs/sha256");
+    for (const DigestAlgorithm algorithm : kDigestAlgorithms) copy_all(fmt::format("blobs/{}", name_of(algorithm)));
   }
   return members;
 }
 
-std::string uncompressed_digest(const std::string& path, const std::string& copy) {
+std::string uncompressed_digest(const std::string& path, DigestAlgorithm algorithm, const std::string& copy) {
   const Fd in = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY) | or_throw("opening '{}'", path);
   const Fd out = copy.empty() ? Fd() : create(copy);
   Reader reader(in.get(), Format::raw);
   std::uint64_t total = 0;
-  if (!reader.next()) return sha256_digest({});
-  return copy_member(reader, out.get(), total).digest;
+  if (!reader.next()) return digest_of({}, algorithm);
+  return copy_member(reader, out.get(), total, algorithm).digest;
 }
 
 void require_tar(const std::string& path) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "sandbox/base/digest.h"
 #include "sandbox/base/json_fwd.h"
 
 namespace sandbox::image {
@@ -13,7 +14,7 @@ namespace sandbox::image {
 /// A regular member of an archive, written to a file.
 struct Member {
   std::string path;    ///< The file, in the staging directory.
-  std::string digest;  ///< Of its content.
+  std::string digest;  ///< Of its content, by the algorithm of the one that its name promises.
   std::uint64_t size = 0;
 };
 
@@ -27,11 +28,14 @@ std::map<std::string, Member> extract_members(int fd, const std::string& staging
 /// names that they have in a layout. No link is followed. `only`: of a layout, what its index names so alone.
 std::map<std::string, Member> copy_layout(int directory, const std::string& staging, const std::string& only = {});
 
+/// The digest that a member's name promises: a layout's blobs/sha256/<hex>, an older archive's <hex>.json. Empty: none.
+std::string promised_digest(std::string_view name);
+
 /// Whether the entry of a layout's index.json has this name, as it is there or as a reference.
 bool layout_names(const Json& entry, const std::string& name);
 
 /// Digest of the uncompressed content of the file at `path`; also written to `copy` when that isn't empty.
-std::string uncompressed_digest(const std::string& path, const std::string& copy = {});
+std::string uncompressed_digest(const std::string& path, DigestAlgorithm algorithm, const std::string& copy = {});
 
 /// Throws InvalidInput unless the file at `path` is a tar, in any compression.
 void require_tar(const std::string& path);

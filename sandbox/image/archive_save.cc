@@ -12,8 +12,6 @@
 namespace sandbox::image {
 namespace {
 
-std::string member_of(const std::string& digest) { return "blobs/sha256/" + digest.substr(sizeof("sha256:") - 1); }
-
 Json index_document(const std::vector<NamedManifest>& images) {
   Json manifests = Json::array();
   for (const NamedManifest& image : images) {
@@ -35,12 +33,12 @@ struct DockerDocuments {
 
 void add_image(DockerDocuments& documents, const Image& image) {
   if (!image.artifact_type.empty()) return;
-  const std::string config = member_of(image.config.digest);
+  const std::string config = blob_name(image.config.digest);
   const auto same = [&](const Json& entry) { return entry.at("Config") == config; };
   auto entry = std::ranges::find_if(documents.manifest, same);
   if (entry == documents.manifest.end()) {
     Json layers = Json::array();
-    for (const Descriptor& layer : image.layers) layers.push_back(member_of(layer.digest));
+    for (const Descriptor& layer : image.layers) layers.push_back(blob_name(layer.digest));
     documents.manifest.push_back({{"Config", config}, {"RepoTags", nullptr}, {"Layers", std::move(layers)}});
     entry = documents.manifest.end() - 1;
   }
@@ -48,8 +46,7 @@ void add_image(DockerDocuments& documents, const Image& image) {
   if (name.tag.empty()) return;
   (*entry)["RepoTags"].push_back(name.familiar());
   if (!image.layers.empty()) {
-    documents.repositories[name.familiar_repository()][name.tag] =
-        image.layers.back().digest.substr(sizeof("sha256:") - 1);
+    documents.repositories[name.familiar_repository()][name.tag] = hex_of(image.layers.back().digest);
   }
 }
 
@@ -105,11 +102,13 @@ void save(const std::vector<NamedManifest>& images, int fd, overlay::Compression
   const DockerDocuments docker = docker_documents(images);
   Archive archive(fd, compression);
   archive.add_directory("blobs");
-  archive.add_directory("blobs/sha256");
-  for (const auto& [digest, path] : blobs) {
+  for (std::string_view last; const auto& [digest, path] : blobs) {
+    const std::string_view algorithm = name_of(algorithm_of(digest));
+    if (algorithm != last) archive.add_directory(fmt::format("blobs/{}", algorithm));
+    last = algorithm;
     const auto file = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY);
     if (!file) throw NotFound(fmt::format("blob {} is missing", digest), "pull the image again");
-    archive.add(member_of(digest), file->get());
+    archive.add(blob_name(digest), file->get());
   }
   archive.add_document("index.json", index_document(images));
   if (!docker.manifest.empty()) archive.add_document("manifest.json", docker.manifest);

@@ -112,8 +112,9 @@ void CacheDocument::read(const Json& document) {
     const Json& number = results.at(0).at("layer");
     if (!number.is_number_unsigned() || number.get<std::uint64_t>() >= layers_.size())
       throw InvalidInput("a record of a build cache names a layer that it doesn't have");
-    results_.try_emplace(digest.substr(7), Result{number.get<std::size_t>(), results.at(0).value("createdAt", ""),
-                                                  record.value(kOwnLayer, true)});
+    results_.try_emplace(
+        std::string(hex_of(digest)),
+        Result{number.get<std::size_t>(), results.at(0).value("createdAt", ""), record.value(kOwnLayer, true)});
   }
 }
 

@@ -20,10 +20,10 @@
 namespace sandbox::image {
 namespace {
 
-std::string file_digest(const std::string& path) {
+std::string file_digest(const std::string& path, DigestAlgorithm algorithm) {
   const Fd file =
       sys::openat(AT_FDCWD, path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK) | or_throw("opening '{}'", path);
-  Sha256 digest;
+  RunningDigest digest(algorithm);
   std::vector<char> buffer(256U << 10);
   for (;;) {
     const std::size_t count = sys::read(file.get(), buffer.data(), buffer.size()) | or_throw("reading '{}'", path);
@@ -95,14 +95,15 @@ class Check {
   }
 
   void check_blobs() {
-    for (const std::string& name : list_directory(layout_ + "/blobs/sha256")) {
-      const std::string path = fmt::format("{}/blobs/sha256/{}", layout_, name), digest = "sha256:" + name;
+    for (const std::string& name : blob_names(layout_)) {
+      const std::string path = fmt::format("{}/{}", layout_, name), digest = digest_of_blob(name);
       std::string problem;
-      if (!is_valid_digest(digest)) {
+      if (digest.empty()) {
         problem = "is no blob's name";
       } else {
         try {
-          if (const std::string actual = file_digest(path); actual != digest) problem = "has the digest " + actual;
+          const std::string actual = file_digest(path, algorithm_of(digest));
+          if (actual != digest) problem = "has the digest " + actual;
         } catch (const SysError& error) {
           if (error.code() == ENOENT) continue;  // collected meanwhile
           problem = error.what();
@@ -112,9 +113,9 @@ class Check {
         whole_.insert(digest);
         continue;
       }
-      found("blob " + name, problem, [&]() -> std::string {
+      found("blob " + name.substr(name.rfind('/') + 1), problem, [&]() -> std::string {
         const std::string away = quarantine(path);
-        if (!is_valid_digest(digest) || !fetch_blob(digest)) return away;
+        if (digest.empty() || !fetch_blob(digest)) return away;
         whole_.insert(digest);
         return "copied from an additional store";
       });
@@ -206,7 +207,7 @@ class Check {
     for (const Image& image : images_) {
       const auto chains = chain_ids(image.diff_ids);
       for (std::size_t i = 0; i < chains.size(); ++i) {
-        if (chains[i] == "sha256:" + chain) return {&image, i};
+        if (hex_of(chains[i]) == chain) return {&image, i};
       }
     }
     return {nullptr, 0};
@@ -260,7 +261,7 @@ class Check {
   void check_layers() {
     for (const std::string& name : list_directory(places_.data + "/layers")) {
       const std::string chain = name.substr(0, name.find('.')), path = fmt::format("{}/layers/{}", places_.data, name);
-      if (!is_hex(chain, 64) || (name != chain && name != chain + ".ids")) {
+      if (digest_with_hex(chain).empty() || (name != chain && name != chain + ".ids")) {
         found("layers/" + name, "is no layer's name", [&] { return quarantine(path); });
         continue;
       }

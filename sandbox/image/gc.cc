@@ -37,7 +37,7 @@ std::optional<Names> reached_blobs(const std::string& layout, const std::vector<
 void add_recorded(const std::vector<StepRecord>& records, Names& blobs, Names& layers) {
   for (const StepRecord& record : records) {
     for (const Descriptor& layer : record.layers) blobs.insert(layer.digest);
-    for (const std::string& chain : chain_ids(record.diff_ids)) layers.insert(chain.substr(7));
+    for (const std::string& chain : chain_ids(record.diff_ids)) layers.emplace(hex_of(chain));
   }
 }
 
@@ -46,7 +46,7 @@ void add_recorded(const std::vector<StepRecord>& records, Names& blobs, Names& l
 void add_layers(const std::string& layout, const std::vector<IndexEntry>& entries, Names& needed) {
   for (const IndexEntry& entry : entries) {
     try {
-      for (const std::string& chain : chain_ids(read_image(layout, entry).diff_ids)) needed.insert(chain.substr(7));
+      for (const std::string& chain : chain_ids(read_image(layout, entry).diff_ids)) needed.emplace(hex_of(chain));
     } catch (const Error&) {
       continue;
     }
@@ -73,16 +73,17 @@ Garbage find_garbage(const Places& places, const std::vector<IndexEntry>& kept, 
   Names recorded, needed = needed_layers(places, kept);
   add_recorded(StepRecords(places).list(), recorded, needed);
   if (const auto reached = reached_blobs(own_layout(places), kept)) {
-    for (const std::string& name : list_directory(own_layout(places) + "/blobs/sha256")) {
-      if (!is_hex(name, 64) || reached->contains("sha256:" + name) || recorded.contains("sha256:" + name)) continue;
-      garbage.blobs.push_back(name);
+    for (const std::string& name : blob_names(own_layout(places))) {
+      std::string digest = digest_of_blob(name);
+      if (digest.empty() || reached->contains(digest) || recorded.contains(digest)) continue;
+      garbage.blobs.push_back(std::move(digest));
     }
   }
   Names in_use;
   for (const ImageUser& user : users) in_use.insert(user.layers.begin(), user.layers.end());
   for (const std::string& name : list_directory(places.data + "/layers")) {
     const std::string chain = name.substr(0, name.find('.'));
-    if (!is_hex(chain, 64) || (name != chain && name != chain + ".ids")) continue;  // not of our making
+    if (digest_with_hex(chain).empty() || (name != chain && name != chain + ".ids")) continue;  // not of our making
     const std::string fs = fmt::format("{}/layers/{}/fs", places.data, name);
     if (!needed.contains(chain) && !in_use.contains(fs)) garbage.layers.push_back(name);
   }
@@ -102,8 +103,8 @@ std::uint64_t collect_garbage(const Places& places, const std::vector<IndexEntry
     sys::renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, doomed.path().c_str()) | or_throw("removing layer '{}'", path);
   }
   if (const WritersLock alone(places.data, WritersLock::Mode::exclusive); alone.held()) {
-    for (const std::string& name : garbage.blobs) {
-      const std::string path = fmt::format("{}/blobs/sha256/{}", own_layout(places), name);
+    for (const std::string& digest : garbage.blobs) {
+      const std::string path = blob_in(own_layout(places), digest);
       freed += file_bytes(path);
       userns::remove_tree_of_all_ids(path);
     }

@@ -10,6 +10,7 @@
 #include "sandbox/base/digest.h"
 #include "sandbox/base/events.h"
 #include "sandbox/base/file.h"
+#include "sandbox/base/identifier.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/image/layout.h"
 #include "sandbox/image/registries_conf.h"
@@ -18,10 +19,7 @@
 namespace sandbox::image {
 namespace {
 
-bool is_hex(std::string_view text) {
-  return !text.empty() && text.size() <= 64 &&
-         std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-}
+constexpr std::size_t kMostDigits = 128;  // of SHA-512
 
 std::vector<std::string> layouts(const Places& places) {
   std::vector<std::string> all = {own_layout(places)};
@@ -62,7 +60,7 @@ std::vector<Image> images_by_id(const Places& places, const std::string& layout,
   for (const IndexEntry& entry : entries_of(places, layout)) {
     try {
       Image image = read_image(layout, entry);
-      if (std::string_view(image.id()).substr(7).starts_with(prefix)) found.push_back(std::move(image));
+      if (hex_of(image.id()).starts_with(prefix)) found.push_back(std::move(image));
     } catch (const Error&) {
       continue;
     }
@@ -71,8 +69,9 @@ std::vector<Image> images_by_id(const Places& places, const std::string& layout,
 }
 
 std::string id_prefix(const std::string& reference) {
-  const std::string text = reference.starts_with("sha256:") ? reference.substr(7) : reference;
-  return is_hex(text) ? text : std::string();
+  const std::string_view hex = hex_of(reference);
+  const bool fits = !hex.empty() && hex.size() <= kMostDigits && is_hex(hex, hex.size());
+  return std::string(fits ? hex : "");
 }
 
 /// What a removal takes from the index, and what stays.
@@ -82,7 +81,7 @@ struct Removal {
 };
 
 bool names_image(const std::string& reference, const Image& image) {
-  if (id_prefix(reference).size() == 64) return false;
+  if (!digest_with_hex(id_prefix(reference)).empty()) return false;
   const auto name = try_parse_reference(reference);
   return name && matches({image.name, image.manifest}, *name);
 }
@@ -111,7 +110,7 @@ Removal plan_removal(const Image& image, bool by_name) {
 /// which needs force; the image itself stays as long as a container of it runs.
 void check_removal(const Removal& removal, const std::string& reference, const Image& image,
                    const std::vector<ImageUser>& users, bool force) {
-  const std::string id = image.id().substr(7, 12);
+  const std::string id(hex_of(image.id()).substr(0, 12));
   for (const ImageUser& user : users) {
     if (user.image_id != image.id() || (removal.by_name && (force || !removal.last))) continue;
     if (!user.mount.empty()) {
@@ -176,7 +175,7 @@ Image find_meaning(const Places& places, const std::string& reference) {
 void copy_verified(const std::string& from, const std::string& to, const std::string& digest) {
   const Fd in = open_regular(from);
   const Fd out = sys::openat(AT_FDCWD, to.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0644) | or_throw("creating '{}'", to);
-  Sha256 hash;
+  RunningDigest hash(algorithm_of(digest));
   std::vector<char> buffer(1U << 17);
   for (;;) {
     const std::size_t count = sys::read(in.get(), buffer.data(), buffer.size()) | or_throw("reading '{}'", from);
@@ -196,9 +195,15 @@ void copy_blob(ImageStore& store, const std::string& layout, const std::string& 
 }
 
 void sync_blobs(const std::string& layout) {
-  const std::string blobs = layout + "/blobs/sha256";
-  const Fd directory = sys::openat(AT_FDCWD, blobs.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", blobs);
-  sys::fsync(directory.get()) | or_throw("syncing '{}'", blobs);
+  const auto sync = [](const std::string& path) {
+    const Fd directory = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", path);
+    sys::fsync(directory.get()) | or_throw("syncing '{}'", path);
+  };
+  const std::string blobs = layout + "/blobs", rare = blobs + "/sha512";
+  sync(blobs + "/sha256");
+  if (!path_exists(rare)) return;
+  sync(rare);
+  sync(blobs);  // it may be new
 }
 
 std::string own_layout(const Places& places) { return places.data + "/images"; }
@@ -246,7 +251,7 @@ Image ImageStore::find(const std::string& reference) const {
 
 Image ImageStore::find_now(const std::string& reference) const {
   const std::string prefix = id_prefix(reference);
-  const auto name = prefix.size() == 64 ? std::nullopt : try_parse_reference(reference);
+  const auto name = digest_with_hex(prefix).empty() ? try_parse_reference(reference) : std::nullopt;
   if (const auto named = name ? named_by(places_, *name) : std::nullopt) {
     return read_image(named->layout, {named->name, named->manifest});
   }
@@ -397,14 +402,15 @@ std::string ImageStore::blob_path(const std::string& digest) const { return blob
 void ImageStore::adopt_blob(const std::string& path, const std::string& digest) {
   const std::string target = blob_path(digest);
   prepare_store(places_);
+  if (algorithm_of(digest) != DigestAlgorithm::sha256) make_directories(target.substr(0, target.rfind('/')));
   // On the disk before it has its name: whoever finds a blob trusts it.
   const Fd file = sys::openat(AT_FDCWD, path.c_str(), O_RDONLY) | or_throw("opening '{}'", path);
   sys::fsync(file.get()) | or_throw("syncing '{}'", path);
   sys::renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, target.c_str()) | or_throw("moving '{}' to '{}'", path, target);
 }
 
-std::string ImageStore::write_blob(const std::string& content) {
-  const std::string digest = sha256_digest(content);
+std::string ImageStore::write_blob(const std::string& content, DigestAlgorithm algorithm) {
+  const std::string digest = digest_of(content, algorithm);
   prepare_store(places_);
   const Staged staged = stage();
   write_file_atomic(staged.path(), content, false, 0644);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "sandbox/base/digest.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/json.h"
 #include "sandbox/base/places.h"
@@ -149,7 +150,8 @@ class ImageStore {
   /// Moves a finished, verified file from tmp/ into blobs/, when it is on the disk (fsync(2)). `path` is on the same
   /// file system.
   void adopt_blob(const std::string& path, const std::string& digest);
-  std::string write_blob(const std::string& content);              ///< Returns the digest.
+  /// Returns the digest.
+  std::string write_blob(const std::string& content, DigestAlgorithm algorithm = DigestAlgorithm::sha256);
   std::string layout() const { return places_.data + "/images"; }  ///< The own one's directory.
   bool is_read_only(const Image& image) const { return image.layout != layout(); }
   Staged stage() const;  ///< A place for unfinished work, on the store's file system; see layout.h.

@@ -64,9 +64,33 @@ void walk(const std::string& layout, const Descriptor& descriptor, int depth, st
 
 }  // namespace
 
+void require_digest(const std::string& text, std::string_view what) {
+  const std::string fault = digest_fault(text);
+  if (!fault.empty()) throw InvalidInput(fmt::format("{}: '{}' {}", what, printable(text), fault));
+}
+
+std::string blob_name(const std::string& digest) {
+  require_digest(digest, "a blob");
+  return fmt::format("blobs/{}/{}", name_of(algorithm_of(digest)), hex_of(digest));
+}
+
 std::string blob_in(const std::string& layout, const std::string& digest) {
-  if (!is_valid_digest(digest)) throw InvalidInput(fmt::format("'{}' is not a sha256 digest", digest.substr(0, 100)));
-  return fmt::format("{}/blobs/sha256/{}", layout, digest.substr(7));
+  return fmt::format("{}/{}", layout, blob_name(digest));
+}
+
+std::string digest_of_blob(std::string_view name) {
+  std::string digest = digest_with_hex(name.substr(name.rfind('/') + 1));
+  return digest.empty() || blob_name(digest) != name ? std::string() : digest;
+}
+
+std::vector<std::string> blob_names(const std::string& layout) {
+  std::vector<std::string> names;
+  for (const DigestAlgorithm algorithm : kDigestAlgorithms) {
+    const std::string place = fmt::format("blobs/{}", name_of(algorithm));
+    for (const std::string& name : list_directory(fmt::format("{}/{}", layout, place)))
+      names.push_back(fmt::format("{}/{}", place, name));
+  }
+  return names;
 }
 
 Descriptor parse_descriptor(const Json& json, std::string_view what) {
@@ -75,9 +99,7 @@ Descriptor parse_descriptor(const Json& json, std::string_view what) {
   if (!size.is_number_unsigned())
     throw InvalidInput(fmt::format("{}: a descriptor's size is not a natural number", what));
   descriptor.size = size.get<std::uint64_t>();
-  if (!is_valid_digest(descriptor.digest)) {
-    throw InvalidInput(fmt::format("{}: '{}' is not a sha256 digest", what, descriptor.digest.substr(0, 100)));
-  }
+  require_digest(descriptor.digest, what);
   return descriptor;
 }
 
@@ -126,7 +148,8 @@ std::string read_verified(const std::string& layout, const Descriptor& descripto
   if (content.size() != descriptor.size) {
     throw InvalidInput(fmt::format("{} has {} bytes instead of {}", what, content.size(), descriptor.size));
   }
-  if (const std::string digest = sha256_digest(content); digest != descriptor.digest) {
+  const std::string digest = digest_of(content, algorithm_of(descriptor.digest));
+  if (digest != descriptor.digest) {
     throw InvalidInput(fmt::format("{}: the content's digest is {} instead of {}", what, digest, descriptor.digest));
   }
   return content;
@@ -150,10 +173,7 @@ Image read_image(const std::string& layout, const IndexEntry& entry) {
     const std::string config = fmt::format("image config {}", image.config.digest);
     image.config_document = read_json_blob(layout, image.config, config);
     image.diff_ids = image.config_document.at("rootfs").at("diff_ids").get<std::vector<std::string>>();
-    for (const std::string& diff_id : image.diff_ids) {
-      if (!is_valid_digest(diff_id))
-        throw InvalidInput(fmt::format("{}: '{}' is not a diff id", config, diff_id.substr(0, 100)));
-    }
+    for (const std::string& diff_id : image.diff_ids) require_digest(diff_id, config);
     if (image.diff_ids.size() != image.layers.size()) {
       throw InvalidInput(
           fmt::format("{} lists {} layers, its manifest {}", config, image.diff_ids.size(), image.layers.size()));

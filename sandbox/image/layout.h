@@ -29,8 +29,15 @@ struct IndexEntry {
   Descriptor manifest;
 };
 
-/// The path of a blob. Throws InvalidInput for a digest that isn't one.
+/// Where a layout has a blob: "blobs/sha256/<hex>". Throws InvalidInput for a digest that isn't one.
+std::string blob_name(const std::string& digest);
 std::string blob_in(const std::string& layout, const std::string& digest);
+
+/// The digest of a blob that a layout has there; empty where it has none.
+std::string digest_of_blob(std::string_view name);
+
+/// The names, in that form, of all that is where a layout has its blobs, whatever it is.
+std::vector<std::string> blob_names(const std::string& layout);
 
 /// A file of a layout, which may be a stranger's: nothing but a regular file is opened, so that nothing makes the
 /// caller wait. Throws SysError, InvalidInput.
@@ -56,6 +63,8 @@ std::vector<std::string> chain_ids(const std::vector<std::string>& diff_ids);
 
 Descriptor parse_descriptor(const Json& json, std::string_view what);
 Json descriptor_json(const Descriptor& descriptor);
+/// Throws InvalidInput, which says what is wrong and where, for a text that is no digest.
+void require_digest(const std::string& text, std::string_view what);
 std::string host_architecture();  ///< GOARCH's word for this machine, e.g. "amd64".
 
 /// Runs `body`, and turns a document's wrong types into InvalidInput naming it.
@@ -97,7 +106,7 @@ void copy_verified(const std::string& from, const std::string& to, const std::st
 /// Copies a blob of another layout into the own one, checking it on the way. No effect when it is there.
 void copy_blob(ImageStore& store, const std::string& layout, const std::string& digest);
 
-/// What nothing reaches with `kept` as the index: hexadecimal names of blobs, and names of directories in layers/.
+/// What nothing reaches with `kept` as the index: digests of blobs, and names of directories in layers/.
 struct Garbage {
   std::vector<std::string> blobs, layers;
 };

@@ -30,6 +30,7 @@ constexpr std::array<Prefix, 4> kPrefixes = {
 void export_blob(const std::string& from, const std::string& digest, const std::string& directory,
                  const std::string& target) {
   if (path_exists(target)) return;
+  make_directories(target.substr(0, target.rfind('/')));
   const std::string unfinished = fmt::format("{}/{}.tmp", directory, random_hex(16));
   const Staged staged(unfinished);
   copy_verified(blob_in(from, digest), unfinished, digest);
@@ -80,7 +81,7 @@ void save_to_directory(const NamedManifest& named, const std::string& path) {
   }
   for (const std::string& digest : reachable_blobs(image.layout, image.manifest)) {
     if (digest == image.manifest.digest) continue;
-    export_blob(image.layout, digest, path, fmt::format("{}/{}", path, digest.substr(sizeof("sha256:") - 1)));
+    export_blob(image.layout, digest, path, fmt::format("{}/{}", path, hex_of(digest)));
   }
   write_file_atomic(manifest, read_verified(image.layout, image.manifest, "the manifest"), true, 0644);
 }

@@ -107,7 +107,7 @@ Reference parse_reference(std::string_view text) {
   std::string_view rest = text;
   if (const auto at = rest.find('@'); at != std::string_view::npos) {
     reference.digest = rest.substr(at + 1);
-    if (!is_valid_digest(reference.digest)) refuse(text, "the digest must be 'sha256:' and 64 hexadecimal digits");
+    if (const std::string fault = digest_fault(reference.digest); !fault.empty()) refuse(text, "the digest " + fault);
     rest = rest.substr(0, at);
   }
   const auto slash = rest.find_last_of('/');
@@ -130,7 +130,7 @@ Reference parse_reference(std::string_view text) {
   }
   if (std::ranges::any_of(rest, is_upper)) refuse(text, "repository name must be lowercase");
   if (!is_path(rest)) refuse(text, "bad repository name");
-  if (reference.registry == "docker.io" && rest.size() == 64 && is_valid_digest(fmt::format("sha256:{}", rest))) {
+  if (reference.registry == "docker.io" && rest.size() == 64 && !digest_with_hex(rest).empty()) {
     refuse(text, "a repository name can't be 64 hexadecimal digits");
   }
   reference.repository = rest;

@@ -11,7 +11,7 @@ struct Reference {
   std::string registry;    ///< "docker.io", "localhost:5000"
   std::string repository;  ///< "library/busybox"
   std::string tag;         ///< "latest" unless a digest is given
-  std::string digest;      ///< "sha256:…" or empty
+  std::string digest;      ///< "sha256:…", "sha512:…", or empty
   std::string canonical() const;  ///< "docker.io/library/busybox:latest"
   std::string familiar() const;   ///< "busybox:latest"
   std::string familiar_repository() const;  ///< "busybox", "localhost:5000/x"

@@ -39,7 +39,8 @@ constexpr std::size_t kTransfers = 4;  // At once.
 class IncomingBlob : public BodyReceiver {
  public:
   using Notice = std::function<void(std::uint64_t received)>;  ///< What it throws ends the transfer.
-  IncomingBlob(const ImageStore& store, const Descriptor& blob) : blob_(blob), staged_(store.stage()) {}
+  IncomingBlob(const ImageStore& store, const Descriptor& blob)
+      : blob_(blob), staged_(store.stage()), hash_(algorithm_of(blob.digest)) {}
 
   const Descriptor& blob() const { return blob_; }
   const std::string& path() const { return staged_.path(); }
@@ -56,7 +57,7 @@ class IncomingBlob : public BodyReceiver {
     notice_(0);  // who reads the file meanwhile knows before it is empty
     sys::ftruncate(file_.get(), 0) | or_throw("emptying '{}'", path());
     if (::lseek(file_.get(), 0, SEEK_SET) < 0) throw SysError(Errno{errno}, fmt::format("emptying '{}'", path()));
-    hash_ = Sha256();
+    hash_ = RunningDigest(algorithm_of(blob_.digest));
     received_ = 0;
   }
 
@@ -91,7 +92,7 @@ class IncomingBlob : public BodyReceiver {
   Notice notice_;
   Staged staged_;
   Fd file_;
-  Sha256 hash_;
+  RunningDigest hash_;
   std::uint64_t received_ = 0;
 };
 
@@ -106,9 +107,10 @@ Fetched fetch_document(RegistryClient& client, const Reference& reference, const
   HttpResponse answer = client.get("manifests/" + name, kAccept);
   if (!answer.ok()) throw NotFound(fmt::format("manifest for {} not found: manifest unknown", reference.familiar()));
   Fetched fetched{{}, std::move(answer.body), {}};
-  fetched.descriptor.digest = sha256_digest(fetched.body);
+  const bool promised = is_valid_digest(name);
+  fetched.descriptor.digest = digest_of(fetched.body, promised ? algorithm_of(name) : DigestAlgorithm::sha256);
   fetched.descriptor.size = fetched.body.size();
-  if (is_valid_digest(name) && fetched.descriptor.digest != name) {
+  if (promised && fetched.descriptor.digest != name) {
     throw InvalidInput(fmt::format("manifest {} has the digest {}", name, fetched.descriptor.digest));
   }
   fetched.document = parse_registry_document(fetched.body, answer.header("content-type"));
@@ -172,7 +174,7 @@ class Puller {
     const bool known = is_known(manifest.descriptor.digest);
     fetch_layers(content, diff_ids, content.is_image && !known && options_.unpack);
 
-    store_.write_blob(manifest.body);
+    store_.write_blob(manifest.body, algorithm_of(manifest.descriptor.digest));
     store_.record(manifest.descriptor, reference_);
     if (unpacking_) unpacking_->publish();
     say("Digest: " + shown_digest);
@@ -268,7 +270,7 @@ class Puller {
     progress_.status(shown, unpacking_ ? "Download complete" : "Pull complete");
   }
 
-  static std::string short_id(const std::string& digest) { return digest.substr(sizeof("sha256:") - 1, 12); }
+  static std::string short_id(const std::string& digest) { return std::string(hex_of(digest).substr(0, 12)); }
 
   bool is_known(const std::string& digest) const {
     try {

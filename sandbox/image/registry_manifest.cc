@@ -9,6 +9,7 @@
 
 #include "sandbox/base/digest.h"
 #include "sandbox/base/error.h"
+#include "sandbox/image/layout.h"
 
 namespace sandbox::image {
 namespace {
@@ -33,13 +34,6 @@ constexpr std::string_view kForeignLayer = "application/vnd.docker.image.rootfs.
 constexpr std::size_t kMostLayers = 512;
 constexpr std::uint64_t kLargestDocument = 4U << 20;
 
-// Words of a stranger, fit for a terminal.
-std::string printable(std::string_view text) {
-  std::string clean(text.substr(0, 100));
-  std::replace_if(clean.begin(), clean.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
-  return clean;
-}
-
 std::string string_member(const Json& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
@@ -48,9 +42,7 @@ std::string string_member(const Json& object, const char* key) {
 Descriptor read_descriptor(const Json& json, std::string_view what) {
   if (!json.is_object()) throw InvalidInput(fmt::format("{}: not an object", what));
   Descriptor descriptor{string_member(json, "mediaType"), string_member(json, "digest"), 0};
-  if (!is_valid_digest(descriptor.digest)) {
-    throw InvalidInput(fmt::format("{}: invalid digest '{}'", what, printable(descriptor.digest)));
-  }
+  require_digest(descriptor.digest, what);
   const auto size = json.find("size");
   // nlohmann reads a non-negative literal as unsigned; a negative one or a fraction is neither.
   if (size == json.end() || !size->is_number_unsigned()) throw InvalidInput(fmt::format("{}: invalid size", what));
@@ -87,6 +79,12 @@ int fitness(const Platform& offered, const Platform& wanted) {
 }
 
 }  // namespace
+
+std::string printable(std::string_view text) {
+  std::string clean(text.substr(0, 100));
+  std::replace_if(clean.begin(), clean.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  return clean;
+}
 
 std::string Platform::text() const {
   return os + "/" + architecture + (variant.empty() ? "" : "/" + variant);

@@ -11,6 +11,9 @@
 
 namespace sandbox::image {
 
+/// The beginning of a stranger's words, fit for a terminal.
+std::string printable(std::string_view text);
+
 struct Platform {
   std::string os, architecture, variant;
   std::string text() const;  ///< "linux/arm64/v8"

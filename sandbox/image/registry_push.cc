@@ -79,13 +79,14 @@ class Pusher {
     });
     send_blobs(shipment.layers, true);
     send_blobs(shipment.configs, false);
+    std::string digest;
     for (const Document& document : shipment.manifests) {
       const bool last = &document == &shipment.manifests.back();
-      put(document, last && target_.digest.empty() ? target_.tag : document.manifest.digest);
+      digest = put(document, last && target_.digest.empty() ? target_.tag : document.manifest.digest);
     }
-    progress_.line(fmt::format("{}: digest: {} size: {}", target_.digest.empty() ? target_.tag : target_.digest,
-                               source_.manifest.digest, source_.manifest.size));
-    return source_.manifest.digest;
+    progress_.line(fmt::format("{}: digest: {} size: {}", target_.digest.empty() ? target_.tag : target_.digest, digest,
+                               source_.manifest.size));
+    return digest;
   }
 
  private:
@@ -135,20 +136,27 @@ class Pusher {
     return "Mounted from " + Reference{target_.registry, sent.from, {}, {}}.familiar_repository();
   }
 
-  void put(const Document& document, const std::string& name) {
+  HttpResponse send(const Document& document, const std::string& name) {
     const HttpBody body = text_body(document.body);
-    const HttpResponse answer = client_.send(
+    return client_.send(
         {"PUT", client_.url_of("manifests/" + name), {"Content-Type: " + document.manifest.media_type}, &body});
-    if (!answer.ok()) client_.refuse(answer);
-    const std::string stored = answer.header("docker-content-digest");
-    if (!stored.empty() && stored != document.manifest.digest) {
-      throw InvalidInput(
-          fmt::format("registry '{}' has stored {} as something else", target_.registry, document.manifest.digest));
-    }
-    enter_referrer(client_, answer, document.manifest, parse_json(document.body, "the manifest"));
   }
 
-  static std::string short_id(const Descriptor& blob) { return blob.digest.substr(sizeof("sha256:") - 1, 12); }
+  /// Returns the digest by which the registry has it. What comes under a tag some know by sha256 alone, others by our
+  /// digest, too, once it has come under that.
+  std::string put(const Document& document, const std::string& name) {
+    const HttpResponse answer = send(document, name);
+    if (!answer.ok()) client_.refuse(answer);
+    const std::string& ours = document.manifest.digest;
+    const std::string stored = answer.header("docker-content-digest");
+    if (!stored.empty() && (!is_valid_digest(stored) || digest_of(document.body, algorithm_of(stored)) != stored)) {
+      throw InvalidInput(fmt::format("registry '{}' has stored {} as something else", target_.registry, ours));
+    }
+    enter_referrer(client_, answer, document.manifest, parse_json(document.body, "the manifest"));
+    return stored.empty() || stored == ours || name == ours || send(document, ours).ok() ? ours : stored;
+  }
+
+  static std::string short_id(const Descriptor& blob) { return std::string(hex_of(blob.digest).substr(0, 12)); }
 
   const ImageStore& store_;
   const NamedManifest& source_;

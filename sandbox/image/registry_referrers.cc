@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sandbox/base/digest.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/json.h"
 #include "sandbox/image/layout.h"
@@ -36,9 +37,7 @@ std::optional<Json> tagged_entries(RegistryClient& client, const std::string& di
 }  // namespace
 
 std::string referrers_tag(const std::string& digest) {
-  std::string tag = digest;
-  std::ranges::replace(tag, ':', '-');
-  return tag;
+  return fmt::format("{}-{}", name_of(algorithm_of(digest)), hex_of(digest).substr(0, 64));
 }
 
 Json referrer_entry(const Descriptor& pushed, const Json& document) {

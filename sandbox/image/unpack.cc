@@ -62,7 +62,9 @@ void fill_layer(int blob, const std::string& staging, const std::string& diff_id
   sys::mkdirat(AT_FDCWD, fs.c_str(), 0755) | or_throw("creating '{}'", fs);
   const Fd dir = sys::openat(AT_FDCWD, fs.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", fs);
   (void)sys::fchmod(dir.get(), 0755);  // whatever the umask is: this is the container's root directory
-  const overlay::AppliedLayer applied = overlay::apply_layer(blob, dir.get(), options);
+  overlay::ApplyOptions all = options;
+  all.algorithm = algorithm_of(diff_id);
+  const overlay::AppliedLayer applied = overlay::apply_layer(blob, dir.get(), all);
   if (applied.diff_id != diff_id) {
     throw InvalidInput(fmt::format("a layer's content has digest {} instead of {}", applied.diff_id, diff_id));
   }
@@ -90,7 +92,7 @@ void unpack_one(const Places& places, const Image& image, std::size_t number, co
     const std::vector<std::string> chain = chain_ids(image.diff_ids);
     std::vector<std::string> directories;
     for (std::size_t below = number; below > 0; --below) {
-      directories.push_back(find_unpacked(places, chain[below - 1].substr(7), range != nullptr));
+      directories.push_back(find_unpacked(places, std::string(hex_of(chain[below - 1])), range != nullptr));
     }
     return directories;
   };
@@ -139,7 +141,7 @@ void ImageStore::unpack_layer(const Image& image, std::size_t number, const std:
 
 void take_unpacked(const Places& places, const Image& image, const std::string& upper,
                    const userns::KeptNamespace* range) {
-  const std::string hex = chain_ids(image.diff_ids).back().substr(7);
+  const std::string hex(hex_of(chain_ids(image.diff_ids).back()));
   if (!find_unpacked(places, hex, range != nullptr).empty()) return;
   prepare_store(places);
   const Staged staging = ImageStore(places).stage();

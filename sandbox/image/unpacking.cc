@@ -101,7 +101,7 @@ Unpacking::Unpacking(const ImageStore& store, const Places& places, const Image&
                      const userns::KeptNamespace* range, const Arriving& arriving)
     : places_(places), image_(image), arriving_(arriving) {
   for (const std::string& chain : chain_ids(image.diff_ids)) {
-    Layer layer{chain.substr(chain.find(':') + 1), {}, {}};
+    Layer layer{std::string(hex_of(chain)), {}, {}};
     layer.fs = find_unpacked(places, layer.chain, range != nullptr);
     if (layer.fs.empty()) {
       if (missing_.empty()) prepare_store(places);

@@ -16,8 +16,8 @@ using Parts = std::map<std::string, std::uint64_t>;  ///< Path to bytes: blobs a
 
 Parts all_parts(const Places& places) {
   Parts parts;
-  const std::string blobs = own_layout(places) + "/blobs/sha256", layers = places.data + "/layers";
-  for (const std::string& name : list_directory(blobs)) parts[blobs + "/" + name] = file_bytes(blobs + "/" + name);
+  const std::string layout = own_layout(places), layers = places.data + "/layers";
+  for (const std::string& name : blob_names(layout)) parts[layout + "/" + name] = file_bytes(layout + "/" + name);
   for (const std::string& name : list_directory(layers)) parts[layers + "/" + name] = layer_bytes(layers + "/" + name);
   return parts;
 }
@@ -30,7 +30,7 @@ std::set<std::string> parts_of(const Places& places, const std::vector<Descripto
   };
   for (const Descriptor& layer : layers) add(blob_in(own_layout(places), layer.digest));
   for (const std::string& chain : chain_ids(diff_ids)) {
-    for (const char* suffix : {"", ".ids"}) add(fmt::format("{}/layers/{}{}", places.data, chain.substr(7), suffix));
+    for (const char* suffix : {"", ".ids"}) add(fmt::format("{}/layers/{}{}", places.data, hex_of(chain), suffix));
   }
   return parts;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A registry on loopback that lies in one chosen way. Prints its port, then serves until killed.
 
-hostile_registry.py MODE [--log FILE] [--realm URL] [--other URL]
+hostile_registry.py MODE [--log FILE] [--realm URL] [--other URL] [--algorithm sha512]
 
 Every request is logged as "<path> <Authorization or -> <Range or ->". Modes: ok, wrong-digest, wrong-manifest, short,
 truncated, cut (after 100,000 bytes of each answer; understands Range), oversized, huge (a layer of 2^63 - 1 bytes, as
@@ -29,11 +29,12 @@ parser.add_argument("mode")
 parser.add_argument("--log")
 parser.add_argument("--realm")
 parser.add_argument("--other")
+parser.add_argument("--algorithm", default="sha256")  # of all its digests
 args = parser.parse_args()
 
 
 def digest(data):
-    return "sha256:" + hashlib.sha256(data).hexdigest()
+    return f"{args.algorithm}:{hashlib.new(args.algorithm, data).hexdigest()}"
 
 
 def descriptor(data, kind):
@@ -157,7 +158,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if args.mode == "wrong-manifest":
             body += b" "
         if args.mode == "nested-index":
-            body, kind = (INDEX if "sha256:" in self.path else OUTER), OCI + "index.v1+json"
+            body, kind = (INDEX if f"{args.algorithm}:" in self.path else OUTER), OCI + "index.v1+json"
         if args.mode == "bad-type":
             kind = OCI + "index.v1+json"
         if args.mode == "endless-manifest":

@@ -34,6 +34,11 @@ def error(code, message):
     return json.dumps({"errors": [{"code": code, "message": message}]}).encode()
 
 
+def digest_like(example, data):
+    algorithm = example.split(":")[0]
+    return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -106,9 +111,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = manifests.get(path)
             return self.answer(404) if body is None else self.answer(200, body[1], Content_Type=body[0])
         body = self.body()
-        digest = "sha256:" + hashlib.sha256(body).hexdigest()
+        repository, name = path.rsplit("/", 1)
+        digest = digest_like(name if ":" in name else "sha256", body)
+        if ":" in name and name != digest:
+            return self.answer(400, error("DIGEST_INVALID", "provided digest did not match uploaded content"))
         kept = self.headers["Content-Type"], body
-        for name in (path, path.rsplit("/", 1)[0] + "/" + digest):
+        for name in (path, f"{repository}/{digest}"):
             manifests[name] = kept
         return self.answer(201, Docker_Content_Digest="sha256:" + "0" * 64 if args.mode == "rename" else digest)
 
@@ -157,7 +165,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.connection.shutdown(2)
         sessions[path] += self.body()
         if "digest" in query:
-            digest = "sha256:" + hashlib.sha256(sessions[path]).hexdigest()
+            digest = digest_like(query["digest"][0], sessions[path])
             if query["digest"][0] != digest:
                 return self.answer(400, error("DIGEST_INVALID", "provided digest did not match uploaded content"))
             blobs[digest] = sessions.pop(path)

@@ -1,6 +1,7 @@
 // `load`: images from an archive of `docker save` or an OCI archive.
 #include <unistd.h>
 
+#include "sandbox/base/digest.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/cli/command.h"
@@ -26,7 +27,7 @@ int run(const Arguments& arguments) {
   make_places(places);
   for (const auto& name : image::ImageStore(places).load(file ? file.get() : STDIN_FILENO)) {
     if (arguments.flag("quiet")) continue;
-    print(fmt::format("Loaded image{}: {}\n", name.starts_with("sha256:") ? " ID" : "", name));
+    print(fmt::format("Loaded image{}: {}\n", is_valid_digest(name) ? " ID" : "", name));
   }
   return 0;
 }

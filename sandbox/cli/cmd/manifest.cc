@@ -56,7 +56,7 @@ int create(const Arguments& arguments) {
 
 /// Of a member, by its digest, alone or behind a name, or by the name of an image that is here.
 std::string digest_of(const image::ImageStore& store, const std::string& member) {
-  if (member.starts_with("sha256:")) return member;
+  if (is_valid_digest(member)) return member;
   if (const auto name = image::try_parse_reference(member); name && !name->digest.empty()) return name->digest;
   return image::find_manifest(store, member).manifest.digest;
 }

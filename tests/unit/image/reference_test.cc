@@ -28,6 +28,8 @@ TEST_CASE("a reference gets Docker's defaults") {
       {"quay.io/a/b/c:v1", "quay.io/a/b/c:v1", "quay.io/a/b/c:v1"},
       {"a__b/c-d---e.f_g", "docker.io/a__b/c-d---e.f_g:latest", "a__b/c-d---e.f_g:latest"},
       {"busybox@" + digest, "docker.io/library/busybox@" + digest, "busybox@" + digest},
+      {"x@sha512:" + std::string(128, 'a'), "docker.io/library/x@sha512:" + std::string(128, 'a'),
+       "x@sha512:" + std::string(128, 'a')},
       {"busybox:1@" + digest, "docker.io/library/busybox@" + digest, "busybox@" + digest},
   };
   for (const auto& row : table) {
@@ -39,13 +41,42 @@ TEST_CASE("a reference gets Docker's defaults") {
 }
 
 TEST_CASE("a malformed reference is a usage error") {
-  const std::string bad[] = {"", ":tag", "BusyBox", "a/B", "a..b", "a___b", "-a", "a-", "a//b", "/a", "a/", "a:", "a:-x",
-                             "a:b:c", "a b", "../x", "a@sha256:12", "a@md5:" + std::string(32, 'a'), "x:" + std::string(129, 't'),
-                             std::string(64, 'a'), std::string(256, 'a'), "host:port/x", "bad..host/x", "-h.x/a", "a\n", "é"};
+  const std::string bad[] = {"",
+                             ":tag",
+                             "BusyBox",
+                             "a/B",
+                             "a..b",
+                             "a___b",
+                             "-a",
+                             "a-",
+                             "a//b",
+                             "/a",
+                             "a/",
+                             "a:",
+                             "a:-x",
+                             "a:b:c",
+                             "a b",
+                             "../x",
+                             "a@sha256:12",
+                             "a@sha512:" + std::string(64, 'a'),
+                             "a@md5:" + std::string(32, 'a'),
+                             "x:" + std::string(129, 't'),
+                             std::string(64, 'a'),
+                             std::string(256, 'a'),
+                             "host:port/x",
+                             "bad..host/x",
+                             "-h.x/a",
+                             "a\n",
+                             "é"};
   for (const std::string& text : bad) {
     CAPTURE(text);
     CHECK_THROWS_AS(parse_reference(text), UsageError);
   }
+}
+
+TEST_CASE("a digest of an unknown algorithm is named") {
+  CHECK_THROWS_WITH(parse_reference("x@sha384:" + std::string(96, 'a')),
+                    doctest::Contains("the digest has an unknown algorithm: sha256 and sha512 are known"));
 }
 
 }  // namespace

@@ -91,6 +91,7 @@ TEST_CASE("a config must list one valid diff id for each layer") {
 
 TEST_CASE("what refers to an image is listed with its type and annotations") {
   CHECK(referrers_tag(digest_of('a')) == "sha256-" + std::string(64, 'a'));
+  CHECK(referrers_tag("sha512:" + std::string(128, 'a')) == "sha512-" + std::string(64, 'a'));
   const Descriptor pushed{kManifest, digest_of('b'), 7};
   const Json plain = {{"mediaType", kManifest}, {"digest", digest_of('b')}, {"size", 7}};
   Json typed = plain;
