@@ -291,7 +291,7 @@ class Check {
   }
 
   void check_names() {
-    static const std::set<std::string> ours = {"oci-layout", "index.json", "blobs", ".lock", ".writers"};
+    static const std::set<std::string> ours = {"oci-layout", "index.json", "blobs", ".lock", ".turns", ".writers"};
     for (const std::string& name : list_directory(layout_)) {
       if (ours.contains(name) || (name.ends_with(".tmp") && !options_.repair)) continue;
       const std::string path = layout_ + "/" + name;

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <mutex>
 
 #include "sandbox/base/digest.h"
 #include "sandbox/base/error.h"
@@ -23,6 +24,7 @@
 #include "sandbox/image/registry_manifest.h"
 #include "sandbox/image/registry_referrers.h"
 #include "sandbox/image/registry_search.h"
+#include "sandbox/image/turn.h"
 #include "sandbox/image/unpacking.h"
 
 namespace sandbox::image {
@@ -127,8 +129,12 @@ void fetch_blob(RegistryClient& client, const Reference& reference, IncomingBlob
   incoming.verify();
 }
 
-/// The same into the store, which hasn't got it.
+/// The same into the store, unless it has it.
 void fetch_into(ImageStore& store, RegistryClient& client, const Reference& reference, const Descriptor& blob) {
+  if (store.has_blob(blob.digest)) return;
+  Turn turn(store.layout(), reference.registry, blob.digest);
+  turn.wait();
+  if (store.has_blob(blob.digest)) return;
   IncomingBlob incoming(store, blob);
   fetch_blob(client, reference, incoming, [](std::uint64_t) {});
   incoming.adopt(store);
@@ -170,6 +176,7 @@ class Puller {
       check_entry(entry, manifest);
     }
     const ManifestContent content = read_manifest(manifest.document);
+    const Turn turn = take_turn(manifest.descriptor, content);
     const std::vector<std::string> diff_ids = fetch_config(content);
     const bool known = is_known(manifest.descriptor.digest);
     fetch_layers(content, diff_ids, content.is_image && !known && options_.unpack);
@@ -193,9 +200,20 @@ class Puller {
     }
   }
 
+  /// Who pulls an image that another process is pulling waits for that one, and finds it there.
+  Turn take_turn(const Descriptor& manifest, const ManifestContent& content) {
+    Turn turn(store_.layout(), reference_.registry, manifest.digest);
+    if (turn.held()) return turn;
+    for (const Descriptor& layer : content.layers) {
+      if (!store_.has_blob(layer.digest)) progress_.status(short_id(layer.digest), "Waiting");
+    }
+    turn.wait();
+    return turn;
+  }
+
   /// Returns the diff ids, if it is an image's.
   std::vector<std::string> fetch_config(const ManifestContent& content) {
-    if (!store_.has_blob(content.config.digest)) fetch_into(store_, client_, reference_, content.config);
+    fetch_into(store_, client_, reference_, content.config);
     if (!content.is_image) return {};
     const std::string config = read_file(store_.blob_path(content.config.digest));
     judge_platform(check_config(config, content));
@@ -222,9 +240,7 @@ class Puller {
     }
     if (unpack) start_unpacking(content, diff_ids, missing);
     try {
-      in_parallel(missing.size(), kTransfers, [&](std::size_t number, const std::stop_token& stop) {
-        fetch_layer(*missing[number], stop);
-      });
+      fetch_all(missing);
     } catch (const UnpackingEnded&) {
       unpacking_->wait();
       throw;
@@ -234,6 +250,25 @@ class Puller {
     unpacking_->wait([&](const std::string& digest) {
       const auto same = [&](const auto& other) { return other->blob().digest == digest; };
       if (std::ranges::any_of(missing, same)) progress_.status(short_id(digest), "Pull complete");
+    });
+  }
+
+  /// What other processes are fetching, for other images, comes last: perhaps it is there by then.
+  void fetch_all(const std::vector<std::unique_ptr<IncomingBlob>>& missing) {
+    std::mutex mutex;
+    std::vector<IncomingBlob*> others;
+    in_parallel(missing.size(), kTransfers, [&](std::size_t number, const std::stop_token& stop) {
+      IncomingBlob& blob = *missing[number];
+      const Turn turn(store_.layout(), reference_.registry, blob.blob().digest);
+      if (turn.held()) return fetch_layer(blob, stop);
+      progress_.status(short_id(blob.blob().digest), "Waiting");
+      const std::scoped_lock lock(mutex);
+      others.push_back(&blob);
+    });
+    in_parallel(others.size(), kTransfers, [&](std::size_t number, const std::stop_token& stop) {
+      Turn turn(store_.layout(), reference_.registry, others[number]->blob().digest);
+      turn.wait(stop);
+      fetch_layer(*others[number], stop);
     });
   }
 
@@ -250,24 +285,31 @@ class Puller {
     unpacking_ = options_.unpack(image, arriving);
   }
 
+  /// Unless it has come meanwhile.
   void fetch_layer(IncomingBlob& incoming, const std::stop_token& stop) {
+    const bool present = store_.has_blob(incoming.blob().digest);
+    if (!present) download(incoming, stop);
+    if (unpacking_) require_unpacking(unpacking_->verified(incoming.blob().digest));
+    if (!present) incoming.adopt(store_);
+    progress_.status(short_id(incoming.blob().digest), unpacking_ ? "Download complete" : "Pull complete");
+  }
+
+  static void require_unpacking(bool goes_on) {
+    if (!goes_on) throw UnpackingEnded("the layers can't be unpacked");
+  }
+
+  void download(IncomingBlob& incoming, const std::stop_token& stop) {
     constexpr std::uint64_t step = 256U << 10;
     const Descriptor& layer = incoming.blob();
     const std::string shown = short_id(layer.digest);
-    const auto require = [](bool unpacks) {
-      if (!unpacks) throw UnpackingEnded("the layers can't be unpacked");
-    };
     std::uint64_t told = 0;
     fetch_blob(client_, reference_, incoming, [&](std::uint64_t received) {
       if (stop.stop_requested()) throw Error("the pull has been given up");
       progress_.bytes(shown, "Downloading", received, layer.size);
       if (!unpacking_ || (received >= told && received < told + step)) return;
       told = received;
-      require(unpacking_->arrived(layer.digest, received));
+      require_unpacking(unpacking_->arrived(layer.digest, received));
     });
-    if (unpacking_) require(unpacking_->verified(layer.digest));
-    incoming.adopt(store_);
-    progress_.status(shown, unpacking_ ? "Download complete" : "Pull complete");
   }
 
   static std::string short_id(const std::string& digest) { return std::string(hex_of(digest).substr(0, 12)); }
@@ -371,7 +413,7 @@ std::string RemoteRepository::manifest(const std::string& digest) {
 }
 
 void RemoteRepository::fetch(ImageStore& store, const Descriptor& blob) {
-  if (!store.has_blob(blob.digest)) fetch_into(store, *client_, reference_, blob);
+  fetch_into(store, *client_, reference_, blob);
 }
 
 }  // namespace sandbox::image

@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 """A registry on loopback that lies in one chosen way. Prints its port, then serves until killed.
 
-hostile_registry.py MODE [--log FILE] [--realm URL] [--other URL] [--algorithm sha512]
+hostile_registry.py MODE [--log FILE] [--realm URL] [--other URL] [--algorithm sha512] [--until FILE]
 
-Every request is logged as "<path> <Authorization or -> <Range or ->". Modes: ok, wrong-digest, wrong-manifest, short,
-truncated, cut (after 100,000 bytes of each answer; understands Range), oversized, huge (a layer of 2^63 - 1 bytes, as
-its descriptor says), endless, endless-manifest, headers, long-header, packed (a manifest that is to be inflated),
-many-layers, deep (a manifest, of brackets), redirect (blobs go to --other), basic-redirect (the same, and all here
-needs a password), redirect-loop, not-found, no-blob, search (Docker Hub's), endless-list (each page of the catalogue
-and of tags has a next one), token, token-elsewhere (realm is --realm), token-loop (no token is good enough),
-token-redirect (the token server sends to itself), endless-token, basic, both, bad-type, nested-index, slow,
-token-login (the token server wants "user" and "secret", or "refresh me"), flaky (every request fails twice with 503),
-artifact, inject (a token with a line break), wrong-diff-id (in the config).
+A repository named second has another image with the same layer. Every request is logged as "<path> <Authorization or ->
+<Range or ->". Modes: ok, wrong-digest, wrong-manifest, short, truncated, cut (after 100,000 bytes of each answer;
+understands Range), oversized, huge (a layer of 2^63 - 1 bytes, as its descriptor says), endless, endless-manifest,
+headers, long-header, packed (a manifest that is to be inflated), many-layers, deep (a manifest, of brackets), redirect
+(blobs go to --other), basic-redirect (the same, and all here needs a password), redirect-loop, not-found, no-blob,
+search (Docker Hub's), endless-list (each page of the catalogue and of tags has a next one), token, token-elsewhere
+(realm is --realm), token-loop (no token is good enough), token-redirect (the token server sends to itself), endless-
+token, basic, both, bad-type, nested-index, slow, token-login (the token server wants "user" and "secret", or "refresh
+me"), flaky (every request fails twice with 503), artifact, inject (a token with a line break), wrong-diff-id (in the
+config).
 """
 import argparse
 import gzip
@@ -19,6 +20,7 @@ import hashlib
 import http.server
 import io
 import json
+import os
 import random
 import tarfile
 import time
@@ -29,6 +31,7 @@ parser.add_argument("mode")
 parser.add_argument("--log")
 parser.add_argument("--realm")
 parser.add_argument("--other")
+parser.add_argument("--until")  # layers are sent when this file exists
 parser.add_argument("--algorithm", default="sha256")  # of all its digests
 args = parser.parse_args()
 
@@ -74,6 +77,7 @@ INDEX = json.dumps({"schemaVersion": 2, "mediaType": OCI + "index.v1+json", "man
     dict(descriptor(MANIFEST, OCI + "manifest.v1+json"), platform={"os": "linux", "architecture": "amd64"})]}).encode()
 OUTER = json.dumps({"schemaVersion": 2, "mediaType": OCI + "index.v1+json", "manifests": [
     dict(descriptor(INDEX, OCI + "manifest.v1+json"), platform={"os": "linux", "architecture": "amd64"})]}).encode()
+SECOND = json.dumps({**json.loads(MANIFEST), "annotations": {}}).encode() if args.mode != "deep" else b""
 failures = {}
 
 
@@ -152,7 +156,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def manifest(self):
         kind = OCI + "manifest.v1+json"
-        body = MANIFEST
+        body = SECOND if "/second/" in self.path else MANIFEST
         if args.mode == "not-found":
             return self.answer(404)
         if args.mode == "wrong-manifest":
@@ -170,7 +174,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if args.mode == "packed":
             packed = gzip.compress(bytes(64 << 20), 9)
             return self.answer(200, packed, [("Content-Type", kind), ("Content-Encoding", "gzip")])
-        return self.answer(200, body, [("Content-Type", kind), ("Docker-Content-Digest", digest(MANIFEST))])
+        return self.answer(200, body, [("Content-Type", kind), ("Docker-Content-Digest", digest(body))])
 
     def endless(self):
         self.send_response(200)
@@ -201,6 +205,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(307, b"", [("Location", self.path)])
         if wanted == digest(CONFIG):
             return self.answer(200, body)
+        while args.until and not os.path.exists(args.until):
+            time.sleep(0.01)
         if args.mode == "wrong-digest":
             return self.answer(200, body[:-1] + bytes([body[-1] ^ 1]))
         if args.mode == "short":
