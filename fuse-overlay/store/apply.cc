@@ -14,6 +14,7 @@
 
 #include "fuse-overlay/store/acl.h"
 #include "fuse-overlay/store/archive_library.h"
+#include "fuse-overlay/store/archive_source.h"
 #include "fuse-overlay/store/attributes.h"
 #include "fuse-overlay/store/entry_path.h"
 #include "fuse-overlay/store/layer_stream.h"
@@ -27,25 +28,6 @@ namespace sandbox::overlay {
 namespace {
 
 constexpr std::string_view whiteout_prefix = ".wh.";
-
-/// libarchive's view of a LayerStream. Exceptions wait here while C frames are left.
-struct Source {
-  explicit Source(LayerStream& s) : stream(s) {}
-  LayerStream& stream;
-  std::exception_ptr failure;
-
-  static la_ssize_t read(archive*, void* self, const void** data) {
-    auto& source = *static_cast<Source*>(self);
-    try {
-      const auto block = source.stream.next();
-      *data = block.data();
-      return static_cast<la_ssize_t>(block.size());
-    } catch (...) {
-      source.failure = std::current_exception();
-      return -1;
-    }
-  }
-};
 
 void pwrite_all(int fd, const void* data, std::size_t size, std::int64_t offset, const std::string& path) {
   const char* at = static_cast<const char*>(data);
@@ -99,8 +81,7 @@ class Applier {
  public:
   Applier(int archive_fd, int directory_fd, const ApplyOptions& options)
       : options_(options),
-        stream_(archive_fd, options.max_bytes, options.growing, options.algorithm),
-        source_(stream_),
+        stream_(archive_fd, {options.max_bytes, options.growing, options.algorithm}),
         tree_(directory_fd, options.change_owner),
         archive_(lib_.archive_read_new(), lib_.archive_read_free) {
     if (!archive_) throw Error("starting libarchive: out of memory");
@@ -108,7 +89,7 @@ class Applier {
 
   AppliedLayer run() {
     lib_.archive_read_support_format_tar(archive_.get());
-    check(lib_.archive_read_open(archive_.get(), &source_, nullptr, &Source::read, nullptr));
+    check(lib_.archive_read_open(archive_.get(), &source_, nullptr, &ArchiveSource::read, nullptr));
     archive_entry* entry = nullptr;
     while (check(lib_.archive_read_next_header(archive_.get(), &entry))) {
       if (++result_.entries > options_.max_entries) {
@@ -285,7 +266,7 @@ class Applier {
   const ArchiveLibrary& lib_ = ArchiveLibrary::get();
   const ApplyOptions& options_;
   LayerStream stream_;
-  Source source_;
+  ArchiveSource source_{stream_};
   LayerTree tree_;
   std::unique_ptr<archive, decltype(&::archive_read_free)> archive_;
   AppliedLayer result_;

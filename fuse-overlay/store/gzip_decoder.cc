@@ -55,7 +55,7 @@ class IgzipDecoder final : public Decoder {
     state_.avail_out = static_cast<std::uint32_t>(output.size());
     const int status = library_.inflate(&state_);
     if (status != ISAL_DECOMP_OK && status != ISAL_END_INPUT && status != ISAL_OUT_OVERFLOW) {
-      throw InvalidInput(fmt::format("layer archive: damaged gzip data: {}", reason_of(status)));
+      throw InvalidInput(fmt::format("archive: damaged gzip data: {}", reason_of(status)));
     }
     input = input.last(state_.avail_in);
     between_members_ = state_.block_state == ISAL_BLOCK_FINISH;
@@ -107,8 +107,8 @@ class ZlibDecoder final : public Decoder {
     if (status == Z_STREAM_END) {
       between_members_ = true;
     } else if (status != Z_OK && status != Z_BUF_ERROR) {
-      throw InvalidInput(fmt::format("layer archive: damaged gzip data: {}",
-                                     stream_.msg == nullptr ? "invalid stream" : stream_.msg));
+      throw InvalidInput(
+          fmt::format("archive: damaged gzip data: {}", stream_.msg == nullptr ? "invalid stream" : stream_.msg));
     }
     return output.size() - stream_.avail_out;
   }

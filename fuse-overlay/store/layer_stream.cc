@@ -41,7 +41,7 @@ class ZstdDecoder final : public Decoder {
     ZSTD_outBuffer out{output.data(), output.size(), 0};
     const std::size_t status = ::ZSTD_decompressStream(context_, &out, &in);
     if (::ZSTD_isError(status) != 0) {
-      throw InvalidInput(fmt::format("layer archive: damaged zstd data: {}", ::ZSTD_getErrorName(status)));
+      throw InvalidInput(fmt::format("archive: damaged zstd data: {}", ::ZSTD_getErrorName(status)));
     }
     between_frames_ = status == 0;
     input = input.subspan(in.pos);
@@ -60,35 +60,35 @@ bool starts_with(std::span<const std::byte> data, std::initializer_list<unsigned
                     [](unsigned wanted, std::byte found) { return wanted == std::to_integer<unsigned>(found); });
 }
 
-std::unique_ptr<Decoder> choose_decoder(std::span<const std::byte> start) {
+std::unique_ptr<Decoder> choose_decoder(std::span<const std::byte> start, bool passes_others) {
   if (starts_with(start, {0x1f, 0x8b})) return make_gzip_decoder();
   const bool skippable = start.size() >= 4 && (std::to_integer<unsigned>(start[0]) & 0xf0U) == 0x50 &&
                          starts_with(start.subspan(1), {0x2a, 0x4d, 0x18});
   if (skippable || starts_with(start, {0x28, 0xb5, 0x2f, 0xfd})) return std::make_unique<ZstdDecoder>();
-  if (starts_with(start, {'B', 'Z', 'h'})) throw InvalidInput("layer archive: bzip2 compression isn't supported");
-  if (starts_with(start, {0xfd, '7', 'z', 'X', 'Z'}))
-    throw InvalidInput("layer archive: xz compression isn't supported");
+  if (passes_others) return std::make_unique<PlainDecoder>();
+  if (starts_with(start, {'B', 'Z', 'h'})) throw InvalidInput("archive: bzip2 compression isn't supported");
+  if (starts_with(start, {0xfd, '7', 'z', 'X', 'Z'})) throw InvalidInput("archive: xz compression isn't supported");
   return std::make_unique<PlainDecoder>();
 }
 
 }  // namespace
 
-LayerStream::LayerStream(int fd, std::uint64_t max_bytes, GrowingFile growing, DigestAlgorithm algorithm)
+LayerStream::LayerStream(int fd, const LayerStreamOptions& options)
     : fd_(fd),
-      max_bytes_(max_bytes),
-      growing_(std::move(growing)),
-      ahead_([this](std::span<std::byte> output, const std::stop_token& stop) { return decode(output, stop); }),
-      digest_(algorithm) {}
+      options_(options),
+      ahead_([this](std::span<std::byte> output, const std::stop_token& stop) { return decode(output, stop); }) {
+  if (options.digest) digest_.emplace(*options.digest);
+}
 
 /// Refills the whole input buffer, so that the first bytes are never split. Precondition: nothing is pending.
 void LayerStream::fill(const std::stop_token& stop) {
   std::size_t size = 0;
   while (size < input_.size() && !end_of_input_) {
     std::size_t wanted = input_.size() - size;
-    if (growing_) wanted = std::min<std::uint64_t>(wanted, growing_(position_, stop) - position_);
+    if (options_.growing) wanted = std::min<std::uint64_t>(wanted, options_.growing(position_, stop) - position_);
     const std::size_t got = sys::read(fd_, input_.data() + size, wanted) | or_throw("reading the layer archive");
     // A transfer that starts again empties the file; it will have these bytes once more.
-    end_of_input_ = got == 0 && (!growing_ || wanted == 0);
+    end_of_input_ = got == 0 && (!options_.growing || wanted == 0);
     size += got;
     position_ += got;
   }
@@ -98,35 +98,35 @@ void LayerStream::fill(const std::stop_token& stop) {
 std::size_t LayerStream::decode(std::span<std::byte> output, const std::stop_token& stop) {
   for (;;) {
     if (pending_.empty() && !end_of_input_) fill(stop);
-    if (!decoder_) decoder_ = choose_decoder(pending_);
+    if (!decoder_) decoder_ = choose_decoder(pending_, options_.passes_others);
     const std::size_t before = pending_.size();
     const std::size_t size = decoder_->decode(pending_, output);
     if (size > 0) {
       bytes_ += size;
-      if (bytes_ > max_bytes_) {
-        throw InvalidInput(fmt::format("layer archive: more than {} bytes uncompressed", max_bytes_));
+      if (bytes_ > options_.max_bytes) {
+        throw InvalidInput(fmt::format("archive: more than {} bytes uncompressed", options_.max_bytes));
       }
       return size;
     }
     if (pending_.empty() && end_of_input_) {
-      if (!decoder_->complete()) throw InvalidInput("layer archive: truncated compressed data");
+      if (!decoder_->complete()) throw InvalidInput("archive: truncated compressed data");
       return 0;
     }
     if (before != 0 && pending_.size() == before && !decoder_->complete())
-      throw InvalidInput("layer archive: damaged compressed data");
+      throw InvalidInput("archive: damaged compressed data");
   }
 }
 
 std::span<const std::byte> LayerStream::next() {
   const auto block = ahead_.next();
-  digest_.update(block.data(), block.size());
+  if (digest_) digest_->update(block.data(), block.size());
   return block;
 }
 
 std::string LayerStream::finish() {
   while (!next().empty()) {
   }
-  return digest_.finish();
+  return digest_->finish();
 }
 
 }  // namespace sandbox::overlay

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -22,13 +23,17 @@ namespace sandbox::overlay {
 /// `position`. Throws when nobody needs them any more (`stop`), or they will never come.
 using GrowingFile = std::function<std::uint64_t(std::uint64_t position, const std::stop_token& stop)>;
 
+struct LayerStreamOptions {
+  std::uint64_t max_bytes = 64ULL << 30;                            ///< That the uncompressed stream may have.
+  GrowingFile growing = {};                                         ///< Without it the file is whole.
+  std::optional<DigestAlgorithm> digest = DigestAlgorithm::sha256;  ///< None: finish() is not called.
+  bool passes_others = false;  ///< What is compressed in another way (xz, bzip2) comes as it is, and is not refused.
+};
+
 class LayerStream {
  public:
-  /// Borrows `fd`, a regular file that is read from its current position. The uncompressed stream may have at most
-  /// `max_bytes` bytes. Without `growing` the file is whole,
-  /// with it the position is its beginning.
-  LayerStream(int fd, std::uint64_t max_bytes, GrowingFile growing = {},
-              DigestAlgorithm algorithm = DigestAlgorithm::sha256);
+  /// Borrows `fd`, which is read from its current position; with `growing` a regular file at its beginning.
+  LayerStream(int fd, const LayerStreamOptions& options);
 
   /// The next uncompressed bytes, valid until the next call; empty at the end. Throws InvalidInput
   /// for damaged, truncated or too much data, SysError.
@@ -42,15 +47,15 @@ class LayerStream {
   std::size_t decode(std::span<std::byte> output, const std::stop_token& stop);
 
   int fd_;
-  std::uint64_t max_bytes_, bytes_ = 0;
-  GrowingFile growing_;
+  LayerStreamOptions options_;
+  std::uint64_t bytes_ = 0;     ///< Uncompressed, so far.
   std::uint64_t position_ = 0;  ///< What has been read of the file.
   bool end_of_input_ = false;
   std::array<std::byte, 64U << 10> input_;
   std::span<const std::byte> pending_;  ///< The part of input_ not decoded yet.
   std::unique_ptr<Decoder> decoder_;
   ReadAhead ahead_;  ///< Uses all of the above.
-  RunningDigest digest_;
+  std::optional<RunningDigest> digest_;
 };
 
 }  // namespace sandbox::overlay

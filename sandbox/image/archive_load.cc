@@ -4,16 +4,20 @@
 // layout is put together there. Only when every digest has been verified do the blobs move into the store and the names
 // into index.json, under its lock.
 #include <algorithm>
+#include <set>
 
 #include "sandbox/base/digest.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/image/archive_reader.h"
 #include "sandbox/image/layout.h"
+#include "sandbox/image/parallel.h"
 #include "sandbox/image/policy.h"
 
 namespace sandbox::image {
 namespace {
+
+constexpr std::size_t kAtOnce = 4;  // layers that are inflated; each has a thread that reads, too
 
 using Members = std::map<std::string, Member>;
 
@@ -110,23 +114,30 @@ std::vector<Loaded> stage_docker_archive(const std::string& layout, const Member
   });
 }
 
+/// Layers, by digest and diff id, that are what they should be: images share some.
+using Verified = std::set<std::pair<std::string, std::string>>;
+
 /// Every layer is present, has its size, and uncompresses to its diff id.
-void verify_layers(const Image& image) {
+void verify_layers(const Image& image, Verified& verified) {
+  Verified open;
   for (std::size_t i = 0; i < image.layers.size(); ++i) {
-    const std::string path = blob_in(image.layout, image.layers[i].digest);
-    const auto status = sys::fstatat(AT_FDCWD, path.c_str(), 0);
-    if (!status) throw InvalidInput(fmt::format("the archive lacks layer {}", image.layers[i].digest));
-    if (static_cast<std::uint64_t>(status->st_size) != image.layers[i].size) {
-      throw InvalidInput(fmt::format("layer {} has {} bytes instead of {}", image.layers[i].digest, status->st_size,
-                                     image.layers[i].size));
+    const Descriptor& layer = image.layers[i];
+    const auto status = sys::fstatat(AT_FDCWD, blob_in(image.layout, layer.digest).c_str(), 0);
+    if (!status) throw InvalidInput(fmt::format("the archive lacks layer {}", layer.digest));
+    if (static_cast<std::uint64_t>(status->st_size) != layer.size) {
+      throw InvalidInput(fmt::format("layer {} has {} bytes instead of {}", layer.digest, status->st_size, layer.size));
     }
-    if (!image.artifact_type.empty() || image.layers[i].digest == image.diff_ids[i]) continue;
-    const std::string digest = uncompressed_digest(path, algorithm_of(image.diff_ids[i]));
-    if (digest != image.diff_ids[i]) {
-      throw InvalidInput(
-          fmt::format("layer {} has diff id {} instead of {}", image.layers[i].digest, digest, image.diff_ids[i]));
-    }
+    if (!image.artifact_type.empty() || layer.digest == image.diff_ids[i]) continue;
+    if (std::pair pair(layer.digest, image.diff_ids[i]); !verified.contains(pair)) open.insert(std::move(pair));
   }
+  const std::vector<Verified::value_type> list(open.begin(), open.end());
+  in_parallel(list.size(), kAtOnce, [&](std::size_t number, const std::stop_token&) {
+    const auto& [layer, diff_id] = list[number];
+    const std::string digest = uncompressed_digest(blob_in(image.layout, layer), algorithm_of(diff_id));
+    if (digest != diff_id)
+      throw InvalidInput(fmt::format("layer {} has diff id {} instead of {}", layer, digest, diff_id));
+  });
+  verified.merge(open);
 }
 
 /// Whether everything that `manifest` names is there. Of an index some saved only the part of one machine.
@@ -174,7 +185,8 @@ std::vector<Loaded> stage_directory(const std::string& layout, const Members& me
     const std::string type = parse_json(text, "manifest.json").value("mediaType", media_manifest);
     const Descriptor described{type, stage_content(layout, text), text.size()};
     Loaded loaded{read_image(layout, {"", described}), described, {}};
-    verify_layers(loaded.image);
+    Verified verified;
+    verify_layers(loaded.image, verified);
     return std::vector{std::move(loaded)};
   });
 }
@@ -184,6 +196,7 @@ std::vector<Loaded> stage_oci_archive(const std::string& layout, const Members& 
   const std::map<std::string, std::vector<std::string>> docker = docker_names(members);
   return reading_document("index.json", [&] {
     std::vector<Loaded> all;
+    Verified verified;
     const Json document = document_of(members, "index.json");
     const Json& entries = document.at("manifests");
     const auto is_named = [&](const Json& entry) { return layout_names(entry, only); };
@@ -192,7 +205,7 @@ std::vector<Loaded> stage_oci_archive(const std::string& layout, const Members& 
       if (listed && !is_named(entry)) continue;
       const Descriptor described = parse_descriptor(entry, "index.json");
       Loaded loaded{read_image(layout, {"", described}), described, {}};
-      verify_layers(loaded.image);
+      verify_layers(loaded.image, verified);
       if (!is_whole(layout, described, 0)) loaded.manifest = loaded.image.manifest;
       const Json annotations = entry.value("annotations", Json::object());
       std::string name = annotations.value(annotation_containerd, "");

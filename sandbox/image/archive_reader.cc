@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "fuse-overlay/store/archive_library.h"
+#include "fuse-overlay/store/archive_source.h"
 #include "fuse-overlay/store/entry_path.h"
 #include "sandbox/base/digest.h"
 #include "sandbox/base/directory.h"
@@ -28,16 +29,17 @@ enum class Format { tar, raw };
 
 class Reader {
  public:
-  Reader(int fd, Format format) : archive_(library().archive_read_new(), library().archive_read_free) {
+  Reader(int fd, Format format)
+      : stream_(fd, {.max_bytes = max_content, .digest = std::nullopt, .passes_others = true}),
+        archive_(library().archive_read_new(), library().archive_read_free) {
     archive* a = archive_.get();
-    // Filters built into the library only: "all" would start external programs for exotic ones.
-    library().archive_read_support_filter_gzip(a);
-    library().archive_read_support_filter_zstd(a);
+    // What the stream leaves as it is. Filters built into the library only: "all" would start external programs.
     library().archive_read_support_filter_xz(a);
     library().archive_read_support_filter_bzip2(a);
     library().archive_read_support_format_empty(a);
     format == Format::tar ? library().archive_read_support_format_tar(a) : library().archive_read_support_format_raw(a);
-    if (library().archive_read_open_fd(a, fd, 65536) != ARCHIVE_OK) fail();
+    const int status = library().archive_read_open(a, &source_, nullptr, &overlay::ArchiveSource::read, nullptr);
+    if (status != ARCHIVE_OK) fail();
   }
 
   /// The next member, or null at the end.
@@ -58,9 +60,12 @@ class Reader {
 
  private:
   [[noreturn]] void fail() {
+    if (source_.failure) std::rethrow_exception(source_.failure);
     const char* why = library().archive_error_string(archive_.get());
     throw InvalidInput(fmt::format("the archive is not readable: {}", why ? why : "unknown format"));
   }
+  overlay::LayerStream stream_;
+  overlay::ArchiveSource source_{stream_};
   std::unique_ptr<archive, int (*)(archive*)> archive_;
 };
 
@@ -217,7 +222,8 @@ std::map<std::string, Member> copy_layout(int directory, const std::string& stag
   };
   for (const char* name : {"oci-layout", "index.json", "manifest.json"}) copy(name, name);
   const auto copy_all = [&](const std::string& place) {
-    const auto opened = sys::openat2(directory, place.c_str(), O_RDONLY | O_DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    const auto opened =
+        sys::openat2(directory, place.c_str(), O_RDONLY | O_DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
     if (!opened) return;
     for (const std::string& name : list_directory(fmt::format("/proc/self/fd/{}", opened->get()))) {
       const std::string digest = digest_with_hex(name);

@@ -46,7 +46,7 @@ Packed pack(const std::string& text, Compression compression, std::size_t thread
   REQUIRE(::pread(file.get(), packed.bytes.data(), packed.bytes.size(), 0) ==
           static_cast<ssize_t>(packed.bytes.size()));
   REQUIRE(::lseek(file.get(), 0, SEEK_SET) == 0);
-  LayerStream stream(file.get(), text.size());
+  LayerStream stream(file.get(), {.max_bytes = text.size()});
   for (auto part = stream.next(); !part.empty(); part = stream.next()) {
     packed.unpacked.append(reinterpret_cast<const char*>(part.data()), part.size());
   }

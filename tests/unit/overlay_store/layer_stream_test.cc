@@ -133,7 +133,7 @@ TEST_CASE("a file is read while it grows, also when its transfer starts again") 
     growing.set(packed.size(), true);
   });
   const Fd reader = sys::openat(AT_FDCWD, (scratch.path() + "/file").c_str(), O_RDONLY) | or_throw("opening");
-  LayerStream stream(reader.get(), 1U << 20, growing.told());
+  LayerStream stream(reader.get(), {.max_bytes = 1U << 20, .growing = growing.told()});
   CHECK(stream.finish() == sha256_digest(plain));
 }
 
@@ -144,7 +144,7 @@ TEST_CASE("who needs no more of a growing file doesn't wait for it") {
   REQUIRE(packed.size() > 200'000);
   growing.put(packed.substr(0, 200'000), 0);
   const Fd reader = sys::openat(AT_FDCWD, (scratch.path() + "/file").c_str(), O_RDONLY) | or_throw("opening");
-  LayerStream stream(reader.get(), 1U << 30, growing.told());
+  LayerStream stream(reader.get(), {.growing = growing.told()});
   CHECK_FALSE(stream.next().empty());
 }
 
