@@ -98,6 +98,10 @@ struct Finding {
   std::string repaired;  ///< What was done about it; empty: nothing.
 };
 
+/// Why unpacked layers of the read-only store `store` are not used where they are, but unpacked anew; empty: nothing
+/// there speaks against it.
+std::string foreign_layers(const std::string& store);
+
 class ImageStore {
  public:
   explicit ImageStore(const Places& places);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "fuse-overlay/store/tree_digest.h"
+#include "sandbox/base/directory.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/image/layout.h"
@@ -23,13 +24,27 @@ namespace {
 constexpr const char* ids_suffix = ".ids";
 
 /// A layer of another user's files is of no use as a lower layer: their ids are unmapped in our namespaces, and
-/// overlayfs can't copy up what it can't give its owner (EOVERFLOW). Its image serves, to be unpacked anew.
+/// overlayfs can't copy up what it can't give its owner (EOVERFLOW). What its modes close to others, a container's root
+/// could not even read. Its image serves, to be unpacked anew.
 bool is_own(const std::string& fs) {
   const auto status = sys::fstatat(AT_FDCWD, fs.c_str(), AT_SYMLINK_NOFOLLOW);
   return status && status->st_uid == ::geteuid();
 }
 
 }  // namespace
+
+std::string foreign_layers(const std::string& store) {
+  try {
+    for (const std::string& name : list_directory(store + "/layers")) {
+      const std::string fs = fmt::format("{}/layers/{}/fs", store, name);
+      const auto status = sys::fstatat(AT_FDCWD, fs.c_str(), AT_SYMLINK_NOFOLLOW);
+      if (status && !is_own(fs)) return fmt::format("they belong to user {}, not to you", status->st_uid);
+    }
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return {};
+}
 
 std::string find_unpacked(const Places& places, const std::string& hex, bool range) {
   std::vector<std::string> stores = {places.data};

@@ -82,7 +82,13 @@ class About(SandboxCase):
         self.assertEqual((told["Store"], told["Runtime"]), (self.data, self.runtime))
         self.assertEqual(told["User"], f"{os.getuid()}:{os.getgid()}")
         self.assertEqual(told["Kernel Version"], os.uname().release)
-        self.assertTrue(os.path.isdir(told["Additional store"]))
+        store = told["Additional store"]
+        owner = os.stat(store + "/layers").st_uid
+        if owner != os.getuid():
+            self.assertEqual(told["Its unpacked layers"],
+                             f"not used, but unpacked into your store (they belong to user {owner}, not to you)")
+        else:
+            self.assertNotIn("Its unpacked layers", told)
 
     def test_doctor_names_the_rung_of_every_ladder(self):
         told = self.ladders(self.ok("doctor"))

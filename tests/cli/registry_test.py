@@ -34,6 +34,20 @@ class RealRegistry(TlsRegistryCase):
         self.env["SSL_CERT_FILE"] = self.home + "/ca.crt"
         self.assertIn("Status: ", self.ok("pull", self.name))
 
+    def test_with_a_password_and_a_certificate_it_goes_there_and_back(self):
+        self.env["SSL_CERT_FILE"] = self.home + "/ca.crt"
+        pushed = f"localhost:{self.port}/other/y:1"
+        skopeo = lambda name: subprocess.run(
+            ["skopeo", "inspect", "--raw", "--tls-verify=false", "--creds", "user:secret", "docker://" + name],
+            check=True, capture_output=True).stdout
+        self.log_in({"auths": {f"localhost:{self.port}": {"auth": BASIC}}})
+        self.ok("pull", self.name)
+        self.ok("tag", self.name, pushed)
+        self.ok("push", pushed)
+        self.assertEqual(skopeo(pushed), skopeo(self.name))
+        self.log_in({})
+        self.assertIn("sandbox login", self.sandbox("push", pushed).stderr)
+
     def test_a_password_is_needed_and_a_wrong_one_refused(self):
         self.env["SSL_CERT_FILE"] = self.home + "/ca.crt"
         self.refused(self.name, reason="may require 'sandbox login'")

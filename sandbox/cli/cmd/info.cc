@@ -161,7 +161,12 @@ int run(const Arguments& arguments) {
   print(fmt::format(
       "Resource limits: {} ({})\n", resources.rung,
       resources.reason.empty() ? fmt::format("{}", fmt::join(resources.controllers, " ")) : resources.reason));
-  for (const auto& store : facts.places.additional_stores) print(fmt::format("Additional store: {}\n", store));
+  for (const auto& store : facts.places.additional_stores) {
+    print(fmt::format("Additional store: {}\n", store));
+    const std::string reason = image::foreign_layers(store);
+    if (reason.empty()) continue;
+    print(fmt::format(" Its unpacked layers: not used, but unpacked into your store ({})\n", reason));
+  }
   if (!facts.places.ignored_store.empty()) print(fmt::format("WARNING: {}\n", facts.places.ignored_store));
   return 0;
 }
