@@ -292,6 +292,19 @@ void ContainerStore::write_state(const Container& container, const State& state)
                     to_json(state).dump(-1, ' ', false, Json::error_handler_t::replace), false);
 }
 
+void record_stop(const ContainerStore& store, const Container& container) {
+  try {
+    const SupervisorLock idle(container, supervisor_ending_time);
+    State state = load_state(container.directory);
+    state.stop_asked = true;
+    store.write_state(container, state);
+  } catch (const Conflict&) {
+    // Somebody has started it again meanwhile.
+  } catch (const SysError& error) {
+    if (error.code() != ENOENT) throw;  // else: removed meanwhile
+  }
+}
+
 void ContainerStore::rename(const Container& container, const std::string& name) const {
   const Spec renamed = change(container, [&](Spec& spec) {
     for (const auto& other : list()) {

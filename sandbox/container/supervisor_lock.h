@@ -26,5 +26,7 @@ class SupervisorLock {
 bool supervisor_hangs(const Container& container);
 /// The last resort: SIGKILL for the supervisor, which takes the container with it.
 void kill_supervisor(const Container& container);
+/// After that, when somebody has asked for the container's end: it is not to be started again by itself.
+void record_stop(const ContainerStore& store, const Container& container);
 
 }  // namespace sandbox::container

@@ -62,7 +62,7 @@ void end_container(const Places& places, const container::Container& container, 
   }
   // Its supervisor does not answer (it is stopped, or stuck): it goes, and the container with it.
   container::kill_supervisor(container);
-  if (wait_until_ended(store, container.spec.id, kKillGrace)) return;
+  if (wait_until_ended(store, container.spec.id, kKillGrace)) return container::record_stop(store, container);
   throw Error(fmt::format("container {} did not end after SIGKILL", container.spec.name));
 }
 

@@ -143,6 +143,16 @@ class Restart(SandboxCase):
         self.assertTrue(eventually(lambda: self.status() == "exited"))
         self.assertEqual(self.ok("start", "--all", "--filter", "should-start-on-boot=true"), "box\n")
 
+    def test_one_that_is_stopped_while_its_supervisor_hangs_stays_ended(self):
+        self.start("--restart", "unless-stopped", script="echo run; sleep 1000")
+        self.assertTrue(eventually(lambda: self.runs() == 1))
+        os.kill(self.state()["supervisor_pid"], signal.SIGSTOP)
+        self.ok("stop", "-t", "0", "box")
+        self.assertEqual(self.status(), "exited")
+        self.assertEqual(self.ok("start", "--all", "--filter", "should-start-on-boot=true"), "")
+        self.ok("start", "box")
+        self.assertEqual(self.status(), "running")
+
     def test_words(self):
         for words, message in ((("--restart", "often"), "invalid restart policy: unknown policy 'often'"),
                                (("--restart", "always:3"), "maximum retry count can only be used with 'on-failure'"),
