@@ -189,7 +189,8 @@ ContainerStore::ContainerStore(const Places& places) : places_(places) {}
 
 std::string ContainerStore::directory_of(const std::string& id) const { return root() + "/" + id; }
 
-Container ContainerStore::create(Spec spec, bool starts_at_once) {
+Container ContainerStore::create(Spec spec, bool starts_at_once,
+                                 const std::function<void(const std::string&)>& complete) {
   if (spec.id.empty()) spec.id = random_hex(64);
   if (spec.name.empty()) spec.name = spec.id.substr(0, 12);
   spec.filtered = !spec.plan.process.seccomp.empty();
@@ -206,6 +207,7 @@ Container ContainerStore::create(Spec spec, bool starts_at_once) {
   if (starts_at_once) answer_for(state);
   try {
     write_container(temporary, spec, state);
+    if (complete) complete(temporary);
     sys::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, directory.c_str()) |
         or_throw("creating container directory '{}'", directory);
   } catch (...) {

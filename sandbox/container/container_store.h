@@ -30,8 +30,10 @@ class ContainerStore {
   /// Makes the directory with upper/ and work/; fails with Conflict when the name is taken. An
   /// empty id becomes a random one, an empty name the first 12 digits of the id.
   /// `starts_at_once`: this process will start it, so an `--rm` container goes with it if it dies before.
+  /// `complete` puts further files into the directory before anybody sees it.
   /// A power cut may still take it: see make_durable().
-  Container create(Spec spec, bool starts_at_once = false);
+  Container create(Spec spec, bool starts_at_once = false,
+                   const std::function<void(const std::string& directory)>& complete = {});
   /// Returns when the container is on the disk (fsync(2)). What is lost before that is swept.
   void make_durable(const Container& container) const;
   /// By name, full id or unique prefix. Throws NotFound "no such container: X".

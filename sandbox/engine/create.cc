@@ -261,21 +261,26 @@ Decision decide_for(const Places& places, const RunRequest& request, const image
 
 namespace {
 
-/// A name that we made up may be in use already; with a part of the id it is not.
-container::Container create_named(container::ContainerStore& store, container::Spec spec, bool made_up,
-                                  bool starts_at_once) {
-  try {
-    return store.create(spec, starts_at_once);
-  } catch (const Conflict&) {
-    if (!made_up) throw;
-    spec.name += "_" + spec.id.substr(0, 8);
-    return store.create(std::move(spec), starts_at_once);
-  }
-}
-
 void write_files(const std::string& directory, const GeneratedFiles& files) {
   for (const auto& [name, content] : files) {
     write_file_atomic(fmt::format("{}/{}", directory, name), content, false, 0644);
+  }
+}
+
+/// A name that we made up may be in use already; with a part of the id it is not.
+container::Container create_named(container::ContainerStore& store, const RunRequest& request, const Decision& decision,
+                                  bool starts_at_once) {
+  container::Spec spec = decision.spec;
+  const auto complete = [&](const std::string& directory) {
+    write_network_files(directory, spec, request);
+    write_files(directory, decision.files);
+  };
+  try {
+    return store.create(spec, starts_at_once, complete);
+  } catch (const Conflict&) {
+    if (!request.name.empty()) throw;
+    spec.name += "_" + spec.id.substr(0, 8);
+    return store.create(spec, starts_at_once, complete);
   }
 }
 
@@ -302,7 +307,7 @@ container::Container create_container(const Places& places, const RunRequest& re
   try {
     prepare_mounts(places, spec, decision.mounts, volumes);
     watch.lap("volumes");
-    created = create_named(store, spec, request.name.empty(), starts_at_once);
+    created = create_named(store, request, decision, starts_at_once);
   } catch (...) {
     if (volumes) volumes->settle();
     throw;
@@ -312,8 +317,6 @@ container::Container create_container(const Places& places, const RunRequest& re
   layers.reset();
   watch.lap("container on disk");
   try {
-    write_network_files(created.directory, created.spec, request);
-    write_files(created.directory, decision.files);
     if (!request.cidfile.empty()) write_file_atomic(request.cidfile, created.spec.id, false, 0644);
   } catch (...) {
     store.remove(created);  // it never ran: nothing of it is worth keeping
@@ -321,7 +324,6 @@ container::Container create_container(const Places& places, const RunRequest& re
     theirs.remove_unused_anonymous(theirs.volumes_of(created.spec));
     throw;
   }
-  watch.lap("generated files");
   if (!starts_at_once) store.make_durable(created);
   return created;
 }

@@ -146,6 +146,12 @@ class Killed(Traced):
     DETACHED = ("run", "-d", *ON, "busybox", "sleep", "1000")
     CHANGED = ("run", *ON, "busybox", "sh", "-c", "echo changed >/changed; mkdir /d; echo more >/d/f")
 
+    def test_create(self):
+        self.sweep(("create", *self.ON, "-v", "/anonymous", "busybox", "true"))
+
+    def test_run(self):
+        self.sweep(("run", "--name", "box", "-v", "/anonymous", "busybox", "echo", "hello"))
+
     def test_run_rm(self):
         self.sweep(("run", "--rm", *self.ON, "-v", "/anonymous", "busybox", "echo", "hello"))
 
