@@ -33,10 +33,12 @@ class Workplace:
         self.home = tempfile.mkdtemp(prefix="sbx-bench-build-", dir="/var/tmp")
         self.sandbox = os.path.abspath(sandbox)
         os.makedirs(self.home + "/run", 0o700)
-        os.makedirs(self.home + "/peer/run", 0o700)
+        for name in ("run", "tmp"):
+            os.makedirs(f"{self.home}/peer/{name}", 0o700)
         self.env = dict(os.environ, SANDBOX_STORE_DIR=self.home + "/data", SANDBOX_RUNTIME_DIR=self.home + "/run")
+        # Its cache mounts are in one directory of TMPDIR, whoever calls.
         self.peer_env = dict(os.environ, HOME=self.home + "/peer", XDG_RUNTIME_DIR=self.home + "/peer/run",
-                             STORAGE_DRIVER="overlay", STORAGE_OPTS="overlay.mount_program=/usr/bin/fuse-overlayfs")
+                             TMPDIR=self.home + "/peer/tmp", STORAGE_DRIVER="overlay", STORAGE_OPTS="overlay.mount_program=/usr/bin/fuse-overlayfs")
         self.run("tag", "busybox", "localhost/busybox")
         self.run("save", "-o", self.home + "/busybox.tar", "localhost/busybox")
         name = self.peer("pull", "-q", f"docker-archive:{self.home}/busybox.tar").strip()
