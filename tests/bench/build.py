@@ -38,7 +38,8 @@ class Workplace:
         self.env = dict(os.environ, SANDBOX_STORE_DIR=self.home + "/data", SANDBOX_RUNTIME_DIR=self.home + "/run")
         # Its cache mounts are in one directory of TMPDIR, whoever calls.
         self.peer_env = dict(os.environ, HOME=self.home + "/peer", XDG_RUNTIME_DIR=self.home + "/peer/run",
-                             TMPDIR=self.home + "/peer/tmp", STORAGE_DRIVER="overlay", STORAGE_OPTS="overlay.mount_program=/usr/bin/fuse-overlayfs")
+                             TMPDIR=self.home + "/peer/tmp", STORAGE_DRIVER="overlay",
+                             STORAGE_OPTS="overlay.mount_program=/usr/bin/fuse-overlayfs")
         self.run("tag", "busybox", "localhost/busybox")
         self.run("save", "-o", self.home + "/busybox.tar", "localhost/busybox")
         name = self.peer("pull", "-q", f"docker-archive:{self.home}/busybox.tar").strip()
