@@ -148,9 +148,7 @@ VolumeStore::Held::Held(const VolumeStore& store, FileLock lock) : places_(store
 
 VolumeStore VolumeStore::Held::store() const { return VolumeStore(places_); }
 
-void VolumeStore::Held::settle(const Spec& made) const {
-  for (const std::string& name : store().volumes_of(made)) store().forget_fate(name);
-}
+void VolumeStore::Held::settle(const Spec& made) const { store().withdraw_end(made); }
 
 void VolumeStore::Held::settle() const {
   const VolumeStore volumes = store();
@@ -162,9 +160,12 @@ void VolumeStore::Held::settle() const {
   const auto containers = ContainerStore(places_).list();
   for (const std::string& name : open) {
     try {
-      if (volumes.users_of(containers, name).empty()) remove(volumes.find(name));
-      else if (read_file(volumes.fate_of(name)) == kNew) volumes.forget_fate(name);
+      if (volumes.users_of(containers, name).empty())
+        remove(volumes.find(name));
+      else if (read_file(volumes.fate_of(name)) == kNew)
+        volumes.forget_fate(name);
     } catch (const Error&) {
+      // The next holder tries again.
     }
   }
 }
@@ -239,6 +240,10 @@ void VolumeStore::announce_end(const Spec& going) const {
       // Gone already, or no room for that: then it is only removed at once, or not at all.
     }
   }
+}
+
+void VolumeStore::withdraw_end(const Spec& staying) const {
+  for (const std::string& name : volumes_of(staying)) forget_fate(name);
 }
 
 void VolumeStore::remove_unused_anonymous(const std::vector<std::string>& names) const {

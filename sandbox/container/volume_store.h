@@ -82,6 +82,8 @@ class VolumeStore {
 
   /// The container is about to be removed with its anonymous volumes: whoever does so may be killed between the two.
   void announce_end(const Spec& going) const;
+  /// It is not removed after all, or its volumes stay.
+  void withdraw_end(const Spec& staying) const;
   /// Removes those of `names` that are anonymous and that no container has any more.
   void remove_unused_anonymous(const std::vector<std::string>& names) const;
   void remove_unused_anonymous(const Held& held, const std::vector<std::string>& names) const;

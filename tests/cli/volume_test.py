@@ -124,6 +124,14 @@ class Volumes(SandboxCase):
             self.assertEqual(self.sh("cat /data/l", "-v", "vol:/data", image="localhost/data"), "of the image\n")
             self.ok("volume", "rm", "vol")
 
+    def test_a_removal_that_is_refused_takes_no_volume_along_later(self):
+        self.ok("run", "-d", "--name", "box", *WORDS, "-v", "/mine", "busybox", "sleep", "1000")
+        anonymous = self.names()
+        self.assertIn("cannot remove container", self.fails("rm", "-v", "box"))
+        self.ok("rm", "-f", "box")
+        self.ok("volume", "create", "other")  # whoever has the volumes' lock tidies up
+        self.assertEqual(self.names(), sorted([*anonymous, "other"]))
+
     def test_volumes_of_the_image_are_anonymous_and_go_with_the_container(self):
         self.ok("create", "--name", "box", *WORDS, "-v", "/mine", "localhost/data", "/bin/sleep", "1000")
         anonymous = self.names()

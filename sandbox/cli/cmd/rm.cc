@@ -39,9 +39,18 @@ void remove_one(const std::string& name, const Arguments& arguments) {
     return;
   }
   const container::VolumeStore volumes(places);
-  if (arguments.flag("volumes")) volumes.announce_end(found.spec);
-  remove_found(places, found, name, force);
-  if (arguments.flag("volumes")) volumes.remove_unused_anonymous(volumes.volumes_of(found.spec));
+  const bool with_volumes = arguments.flag("volumes");
+  if (with_volumes)
+    volumes.announce_end(found.spec);
+  else
+    volumes.withdraw_end(found.spec);  // of an earlier command that was killed
+  try {
+    remove_found(places, found, name, force);
+  } catch (...) {
+    volumes.withdraw_end(found.spec);
+    throw;
+  }
+  if (with_volumes) volumes.remove_unused_anonymous(volumes.volumes_of(found.spec));
 }
 
 int run(const Arguments& arguments) {
