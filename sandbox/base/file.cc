@@ -28,7 +28,8 @@ void remove_directory(int dir, const char* path) {
 
 Fd open_to_empty(int fd, const char* name) {
   auto child = sys::openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (!child && child.error().value == EACCES && ::fchmodat(fd, name, 0700, 0) == 0) {
+  if (!child && child.error().value == EACCES) {
+    if (::fchmodat(fd, name, 0700, 0) < 0 && is_absent(Errno{errno})) return {};
     child = sys::openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   }
   if (!child && is_absent(child.error())) return {};

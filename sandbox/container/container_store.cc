@@ -475,7 +475,13 @@ void record_cgroup(const Container& container, const std::string& path) {
 std::vector<std::byte> read_seccomp(const Container& container) {
   const std::string path = container.directory + "/seccomp.bpf";
   if (!container.spec.filtered) return {};
-  const std::string content = read_file(path);
+  std::string content;
+  try {
+    content = read_file(path);
+  } catch (const SysError& error) {
+    if (error.code() != ENOENT || path_exists(container.directory)) throw;
+    throw NotFound(fmt::format("no such container: {}", container.spec.name));
+  }
   if (content.empty() || content.size() % 8 != 0) throw InvalidInput(fmt::format("'{}' is not a filter", path));
   std::vector<std::byte> bytes;
   for (const char c : content) bytes.push_back(static_cast<std::byte>(c));

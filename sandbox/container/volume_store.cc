@@ -32,8 +32,8 @@ constexpr const char* kUnfinished = ".new-";
 constexpr const char* kRemoved = ".old-";
 // Beside _data, of an anonymous volume that goes when no container has it: one of these words.
 constexpr const char* kFate = "/fate";
-constexpr const char* kNew = "new";      // its container is not there yet
-constexpr const char* kGoing = "going";  // its container is being removed with it
+constexpr const char* kNew = "new";           // its container is not there yet
+constexpr const char* kGoing = "going";       // its container is being removed with it
 constexpr const char* kFilling = "/filling";  // beside _data, and in its place when it is whole
 
 bool is_hidden(const std::string& name) { return name.starts_with('.'); }
