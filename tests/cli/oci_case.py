@@ -11,7 +11,7 @@ import socket
 import subprocess
 import array
 
-from sandbox_case import SANDBOX, SandboxCase, eventually
+from sandbox_case import SANDBOX, SandboxCase, eventually, finished
 
 APPLETS = ("sh", "cat", "ls", "id", "echo", "env", "sleep", "stat", "hostname", "true", "grep", "head", "touch", "mount",
            "readlink", "stty", "ps", "kill", "nslookup", "wc", "tty", "mkdir", "rm", "ln", "test", "tr")
@@ -41,14 +41,7 @@ class OciCase(SandboxCase):
         return [SANDBOX, "oci", "--root", self.root, *words]
 
     def oci(self, *words, stdin=subprocess.DEVNULL, cwd=None, **more):
-        """Output goes to files: a detached container may hold it open."""
-        with open(self.home + "/out", "w+", encoding="utf-8") as out, open(self.home + "/err", "w+", encoding="utf-8") as err:
-            done = subprocess.run(self.command(*words), env=self.env, stdin=stdin, stdout=out, stderr=err, timeout=60,
-                                  check=False, cwd=cwd or self.bundle, **more)
-            out.seek(0)
-            err.seek(0)
-            done.stdout, done.stderr = out.read(), err.read()
-        return done
+        return finished(self.command(*words), self.home, env=self.env, stdin=stdin, timeout=60, cwd=cwd or self.bundle, **more)
 
     def done(self, *words, **more):
         """Standard output of a command that has to succeed."""

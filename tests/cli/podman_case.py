@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 
-from sandbox_case import SANDBOX, eventually
+from sandbox_case import SANDBOX, eventually, finished
 
 
 class Podman:
@@ -41,15 +41,8 @@ class Podman:
     def run(self, *words, stdin=None):
         """The finished process."""
         feed = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
-        # Output goes to a file: conmon, which stays with a detached container, holds it open.
-        with open(self.home + "/out", "w+", encoding="utf-8") as out, \
-             open(self.home + "/err", "w+", encoding="utf-8") as err:
-            done = subprocess.run(["podman", *self.places(), *words], env=self.env, text=True, stdout=out, stderr=err,
-                                  timeout=120, check=False, cwd=self.home, **feed)
-            out.seek(0)
-            err.seek(0)
-            done.stdout, done.stderr = out.read(), err.read()
-        return done
+        return finished(["podman", *self.places(), *words], self.home, env=self.env, text=True, timeout=120, cwd=self.home,
+                        **feed)
 
     def does(self, *words, **more):
         """Standard output of what has to succeed."""

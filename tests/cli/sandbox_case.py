@@ -60,6 +60,16 @@ def process_table():
     return table
 
 
+def finished(command, directory, **more):
+    """The finished process. Its output goes to files in `directory`: who stays behind it may hold them open."""
+    with open(directory + "/out", "w+", encoding="utf-8") as out, open(directory + "/err", "w+", encoding="utf-8") as err:
+        done = subprocess.run(command, stdout=out, stderr=err, check=False, **more)
+        out.seek(0)
+        err.seek(0)
+        done.stdout, done.stderr = out.read(), err.read()
+    return done
+
+
 class SandboxCase(unittest.TestCase):
     def setUp(self):
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
