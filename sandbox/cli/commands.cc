@@ -18,7 +18,10 @@ namespace {
 /// The usage line for that name.
 std::string usage_of(const Named& named) {
   const std::string_view usage = named.command->usage, name = named.command->name;
-  return fmt::format("{} {}{}", program(), named.name, usage.substr(name.size()));
+  std::string line = fmt::format("{} {}{}", program(), named.name, usage.substr(name.size()));
+  const std::string own = "\n\tsandbox ";  // before a second form
+  if (const auto at = line.find(own); at != line.npos) line.replace(at, own.size(), fmt::format("\n\t{} ", program()));
+  return line;
 }
 
 std::string usage_tail(const Named& named) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <set>
+#include <span>
 
 #include "sandbox/base/error.h"
 #include "sandbox/cli/container_listing.h"
@@ -28,13 +29,19 @@ std::size_t position_of(const std::vector<Container>& all, const std::string& re
   return static_cast<std::size_t>(meant - all.begin());
 }
 
-void check_status(const Filters& filters) {
-  static constexpr std::string_view words[] = {"created",  "dead",       "exited", "paused",
-                                               "removing", "restarting", "running"};
-  for (const auto& word : filters.values("status")) {
-    if (std::ranges::find(words, word) == std::end(words))
-      throw UsageError(fmt::format("invalid filter 'status={}'", word));
+void check_words(const Filters& filters, const std::string& name, std::span<const std::string_view> words) {
+  for (const auto& word : filters.values(name)) {
+    if (std::ranges::find(words, word) == words.end())
+      throw UsageError(fmt::format("invalid filter '{}={}'", name, word));
   }
+}
+
+void check_words(const Filters& filters) {
+  static constexpr std::string_view states[] = {"created",  "dead",       "exited", "paused",
+                                                "removing", "restarting", "running"};
+  static constexpr std::string_view health[] = {"healthy", "none", "starting", "unhealthy"};
+  check_words(filters, "status", states);
+  check_words(filters, "health", health);
 }
 
 int exit_code(const std::string& text) {
@@ -158,7 +165,7 @@ bool fits(const Filters& filters, const FilterContext& context, const Container&
 bool asks_for_all(const Filters& filters) { return !filters.values("status").empty(); }
 
 std::vector<Container> filtered(const Filters& filters, const FilterContext& context) {
-  check_status(filters);
+  check_words(filters);
   for (const auto& text : filters.values("exited")) (void)exit_code(text);
   std::size_t first = 0, last = context.all.size();  // newest first: "before" one are those behind it
   for (const auto& reference : filters.values("before"))

@@ -5,6 +5,7 @@
 
 #include "sandbox/base/file.h"
 #include "sandbox/base/json.h"
+#include "sandbox/container/terminal.h"
 
 namespace sandbox::cli {
 
@@ -18,6 +19,12 @@ std::string docker_config(const char* key) {
   const Json document = parse_json(read_file(path), path);
   const auto found = document.find(key);
   return found != document.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::string detach_keys(const Arguments& arguments) {
+  if (const auto words = arguments.last("detach-keys")) return container::parse_detach_keys(*words);
+  const std::string chosen = docker_config("detachKeys");
+  return container::parse_detach_keys(chosen.empty() ? "ctrl-p,ctrl-q" : chosen);
 }
 
 }  // namespace sandbox::cli

@@ -98,11 +98,9 @@ void require_log(const container::LogPlan& log) {
 }
 
 HostIdentity host_identity(const FoundRange& range) {
-  char name[256] = {};
-  if (::gethostname(name, sizeof name - 1) != 0) throw SysError(Errno{errno}, "reading the host's name");
   HostIdentity host{.uid = ::getuid(),
                     .gid = ::getgid(),
-                    .hostname = name,
+                    .hostname = host_name(),
                     .range_uids = {},
                     .range_gids = {},
                     .notifies = ownership::is_supported()};

@@ -2,6 +2,7 @@
 #include "sandbox/engine/network_files.h"
 
 #include <arpa/inet.h>
+#include <unistd.h>
 
 #include <iterator>
 #include <sstream>
@@ -109,8 +110,14 @@ std::string render_resolv_conf(const RunRequest& request, const std::string& hos
   return text + line_of("options", settings.options);
 }
 
+std::string host_name() {
+  char name[256] = {};
+  if (::gethostname(name, sizeof name - 1) != 0) throw SysError(Errno{errno}, "reading the host's name");
+  return name;
+}
+
 void write_network_files(const std::string& directory, const container::Spec& spec, const RunRequest& request) {
-  const std::string& hostname = spec.plan.hostname;
+  const std::string hostname = spec.plan.hostname.empty() ? host_name() : spec.plan.hostname;
   write_file_atomic(directory + "/hosts", render_hosts(request, hostname), false, 0644);
   write_file_atomic(directory + "/hostname", hostname + "\n", false, 0644);
   write_file_atomic(directory + "/resolv.conf", render_resolv_conf(request, copy_of("/etc/resolv.conf")), false, 0644);

@@ -8,6 +8,9 @@
 
 namespace sandbox::engine {
 
+/// The host's own, as it is now.
+std::string host_name();
+
 std::string render_hosts(const RunRequest& request, const std::string& hostname);
 /// `host_text`: the host's resolv.conf, whose search domains and options hold unless others are asked for.
 std::string render_resolv_conf(const RunRequest& request, const std::string& host_text);

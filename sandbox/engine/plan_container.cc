@@ -58,6 +58,17 @@ userns::NamespacePlan plan_namespaces(const RunRequest& request) {
   return namespaces;
 }
 
+/// What it is called inside. Of the host's namespace of names a container changes nothing.
+std::string planned_hostname(const PlanInput& input, const userns::NamespacePlan& namespaces) {
+  const RunRequest& request = input.request;
+  if (!namespaces.uts && !request.hostname.empty())
+    throw UsageError("conflicting options: hostname and the UTS mode");
+  if (!namespaces.uts && !request.domainname.empty())
+    throw UsageError("conflicting options: domainname and the UTS mode");
+  if (!request.hostname.empty()) return request.hostname;
+  return namespaces.network && namespaces.uts ? input.id.substr(0, 12) : input.host.hostname;
+}
+
 std::vector<std::string> plan_env(const PlanInput& input, const std::string& hostname) {
   std::vector<std::string> env{kPath, "HOSTNAME=" + hostname};
   if (input.request.terminal) env.emplace_back("TERM=xterm");
@@ -178,6 +189,7 @@ std::vector<container::PublishedPort> plan_ports(const PlanInput& input) {
     for (const auto& [name, nothing] : exposed->items()) names.push_back(name);
     publish_exposed(names, ports);
   }
+  for (const auto& text : input.request.expose) (void)parse_expose(text);
   if (input.request.publish_all) publish_exposed(input.request.expose, ports);
   return ports;
 }
@@ -292,9 +304,8 @@ container::Spec plan(const PlanInput& input) {
   const std::string directory = fmt::format("{}/containers/{}", input.data, input.id);
   plan.identity = plan_identity(input.user, input.host, request.userns, request.id_emulation);
   plan.namespaces = plan_namespaces(request);
-  plan.hostname = !request.hostname.empty()   ? request.hostname
-                  : plan.namespaces.network && plan.namespaces.uts ? input.id.substr(0, 12)
-                                              : input.host.hostname;
+  const std::string hostname = planned_hostname(input, plan.namespaces);
+  if (plan.namespaces.uts) plan.hostname = hostname;
   plan.root = plan_root(input, directory);
   const SecurityOptions security = security_of(request);
   plan.root.no_suid = security.no_new_privs;
@@ -308,7 +319,7 @@ container::Spec plan(const PlanInput& input) {
     plan.read_only_paths.assign(std::begin(kReadOnly), std::end(kReadOnly));
   }
   if (request.network == "private") plan.network.emplace();
-  plan.process = plan_process(input, plan.hostname);
+  plan.process = plan_process(input, hostname);
   return spec;
 }
 

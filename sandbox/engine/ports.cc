@@ -71,7 +71,7 @@ std::vector<container::PublishedPort> parse_publish(std::string_view whole) {
       port.host_ip = parse_address(host.substr(0, colon), whole);
       host = host.substr(colon + 1);
     }
-    if (!host.empty()) {
+    if (!host.empty() && host != "0") {  // Docker: as without one
       outside = parse_range(host, whole);
       chosen = true;
     }
@@ -88,11 +88,21 @@ std::vector<container::PublishedPort> parse_publish(std::string_view whole) {
   return ports;
 }
 
+std::vector<container::PublishedPort> parse_expose(const std::string& text) {
+  if (text.find(':') != std::string::npos)
+    throw UsageError(fmt::format("invalid port format for --expose: {}", text));
+  try {
+    return parse_publish(text);
+  } catch (const UsageError&) {
+    throw UsageError(fmt::format("invalid range format for --expose: {}", text));
+  }
+}
+
 void publish_exposed(const std::vector<std::string>& exposed, std::vector<container::PublishedPort>& ports) {
   for (const auto& text : exposed) {
     std::vector<container::PublishedPort> found;
     try {
-      if (text.find(':') == std::string::npos) found = parse_publish(text);
+      found = parse_expose(text);
     } catch (const UsageError&) {
       continue;
     }

@@ -50,6 +50,8 @@ SecurityOptions parse_security_options(const std::vector<std::string>& options) 
         throw UsageError(fmt::format("invalid --security-opt: \"{}\"", option));
       }
       result.no_new_privs = value != "false";
+    } else if ((key == "label" && value == "disable") || (key == "apparmor" && value == "unconfined")) {
+      // So it is: neither confines a container here.
     } else if (key == "systempaths" && value == "unconfined") {
       result.masks_paths = false;
     } else if (key == "seccomp" && !value.empty()) {
@@ -59,8 +61,8 @@ SecurityOptions parse_security_options(const std::vector<std::string>& options) 
       add_names(value, result.denied_calls);
     } else {
       throw UsageError(fmt::format("invalid --security-opt: \"{}\"", option),
-                       "no-new-privileges[=false], seccomp=FILE, seccomp=unconfined, deny-calls=NAME[,NAME...] and "
-                       "systempaths=unconfined are supported");
+                       "no-new-privileges[=false], seccomp=FILE, seccomp=unconfined, deny-calls=NAME[,NAME...], "
+                       "systempaths=unconfined, apparmor=unconfined and label=disable are supported");
     }
   }
   if (result.seccomp == "unconfined" && !result.denied_calls.empty()) {

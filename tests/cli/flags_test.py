@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import unittest
 
 from sandbox_case import SandboxCase, has_range
@@ -11,7 +12,8 @@ QUIET = ("--rm", "--network", "none", "--pull", "never")
 # docker/cli cli/command/container/opts.go and run.go, but for what is Windows' alone. With a value: it works.
 FLAGS = {
     "add-host": "a:1.2.3.4", "blkio-weight": False, "blkio-weight-device": False, "cap-add": "CHOWN",
-    "attach": "stdout", "cap-drop": "CHOWN", "cgroup-parent": False, "cgroupns": "private", "cidfile": None, "cpu-period": "50000",
+    "attach": "stdout", "cpu-count": False, "cpu-percent": False, "io-maxbandwidth": False, "io-maxiops": False,
+    "isolation": False, "use-api-socket": False, "cap-drop": "CHOWN", "cgroup-parent": False, "cgroupns": "private", "cidfile": None, "cpu-period": "50000",
     "cpu-quota": None, "cpu-rt-period": False, "cpu-rt-runtime": False, "cpu-shares": None, "cpus": None,
     "cpuset-cpus": None, "cpuset-mems": None, "detach-keys": "ctrl-a", "device": "/dev/zero",
     "device-cgroup-rule": False, "device-read-bps": False, "device-read-iops": False, "device-write-bps": False,
@@ -58,6 +60,16 @@ class Flags(SandboxCase):
         self.assertEqual(self.run_with("--domainname", "nis", script="cat /proc/sys/kernel/domainname"), "nis\n")
         self.assertEqual(self.run_with("--sysctl", "kernel.msgmax=1234", script="cat /proc/sys/kernel/msgmax"), "1234\n")
         self.assertEqual(self.run_with("--device", "/dev/zero", script="head -c 1 /dev/zero | wc -c"), "1\n")
+
+    def test_names_of_the_host(self):
+        self.assertEqual(self.run_with("--uts", "host", script="hostname; cat /etc/hostname; echo $HOSTNAME"),
+                         (socket.gethostname() + "\n") * 3)
+        self.ok("create", "--name", "box", "--uts", "host", "--network", "none", "busybox", "true")
+        self.assertEqual(self.ok("inspect", "-f", "{{.Config.Hostname}}", "box"), socket.gethostname() + "\n")
+
+    def test_what_confines_no_container_here_may_be_switched_off(self):
+        self.run_with("--security-opt", "apparmor=unconfined", "--security-opt", "label=disable",
+                      "--security-opt", "label:disable")
 
     def test_environment_zone_and_annotations(self):
         self.env["ONLY_HERE"] = "seen"
@@ -128,7 +140,13 @@ class Flags(SandboxCase):
                                (("--replace",), "cannot replace container without --name being set"),
                                (("--tz", "Nowhere/City"), "unknown time zone Nowhere/City"),
                                (("--tz", "../../etc/passwd"), "unknown time zone ../../etc/passwd"),
-                               (("--label-file", "/nowhere"), "/nowhere")):
+                               (("--label-file", "/nowhere"), "/nowhere"),
+                               (("--uts", "host", "--hostname", "box"), "hostname and the UTS mode"),
+                               (("--uts", "host", "--domainname", "nis"), "domainname and the UTS mode"),
+                               (("--expose", "much"), "invalid range format for --expose: much"),
+                               (("--expose", "80:81"), "invalid port format for --expose: 80:81"),
+                               (("--expose", "0"), "invalid range format for --expose: 0"),
+                               (("--security-opt", "apparmor=mine"), 'invalid --security-opt: "apparmor=mine"')):
             done = self.sandbox("run", *QUIET, *words, "busybox", "true")
             self.assertEqual(done.returncode, 125, words)
             self.assertIn(message, done.stderr)

@@ -56,6 +56,18 @@ class Life(SandboxCase):
         self.assertEqual(self.ok("logs", "box"), "")
         self.assertEqual(self.sandbox("exec", "-d", "box", "no-such-program").returncode, 127)
 
+    def test_a_privileged_process_has_what_its_container_does_not(self):
+        self.start("--name", "box", "busybox", "sleep", "1000")
+        mount = ("sh", "-c", "mount -t tmpfs none /tmp && grep -c ' /tmp tmpfs ' /proc/mounts")
+        refused = self.sandbox("exec", "box", *mount)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("ermission denied", refused.stderr)
+        self.assertEqual(self.ok("exec", "--privileged", "box", *mount), "1\n")
+        with open("/proc/sys/kernel/cap_last_cap", encoding="utf-8") as last:
+            everything = f"{(1 << (int(last.read()) + 1)) - 1:016x}"
+        self.assertIn(f"CapEff:\t{everything}\n", self.ok("exec", "--privileged", "box", "cat", "/proc/self/status"))
+        self.assertNotIn(everything, self.ok("exec", "box", "cat", "/proc/self/status"))
+
     def test_logs_of_both_streams_come_in_the_order_of_their_writing(self):
         self.ok("run", "--name", "box", "--network", "none", "busybox", "sh", "-c",
                 "for i in 1 3 5; do echo $i; sleep 0.1; echo $((i + 1)) >&2; sleep 0.1; done")

@@ -58,6 +58,11 @@ class Log(SandboxCase):
         self.assertIn("configured logging driver does not support reading", self.sandbox("logs", "box").stderr)
         self.assertEqual(self.look()["LogPath"], "")
 
+    def test_details_are_a_field_of_their_own(self):
+        self.count_to(2)
+        self.assertEqual(self.ok("logs", "--details", "box"), " 1\n 2\n")
+        self.assertRegex(self.ok("logs", "--details", "-t", "-n", "1", "box"), r"\A\d{4}-\S+Z  2\n\Z")
+
     def test_local_is_a_file_with_bounds(self):
         self.count_to(3, "--log-driver", "local")
         self.assertEqual(self.ok("logs", "box"), "1\n2\n3\n")

@@ -58,12 +58,17 @@ class Words(SandboxCase):
     def test_under_dockers_name_it_calls_itself_so(self):
         docker = self.home + "/docker"
         os.symlink(SANDBOX, docker)
-        done = subprocess.run([docker, "run", "--rm", "--network", "none", "busybox", "echo", "hello"], env=self.env, text=True,
-                              capture_output=True, timeout=60, check=False)
+        ask = lambda *words: subprocess.run([docker, *words], env=self.env, text=True, capture_output=True, timeout=60, check=False)
+        done = ask("run", "--rm", "--network", "none", "busybox", "echo", "hello")
         self.assertEqual((done.returncode, done.stdout), (0, "hello\n"), done.stderr)
-        done = subprocess.run([docker, "ps", "--nope"], env=self.env, text=True, capture_output=True, timeout=60, check=False)
+        done = ask("ps", "--nope")
         self.assertEqual((done.returncode, done.stderr), (125, "docker: unknown flag: --nope\n\nUsage:  docker ps [OPTIONS]\n\n"
                                                                "Run 'docker ps --help' for more information\n"))
+        self.assertEqual(ask("create").stderr, "docker: 'docker create' requires at least 1 argument\n\nUsage:  docker create "
+                                               "[OPTIONS] IMAGE [COMMAND] [ARG...]\n\nRun 'docker create --help' for more "
+                                               "information\n")
+        self.assertIn("Usage:  docker cp [OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\tdocker cp [OPTIONS] SRC_PATH|- CONTAINER:",
+                      ask("cp").stderr)
 
 
 class Inspect(SandboxCase):

@@ -77,7 +77,7 @@ class Ports(SandboxCase):
         self.assertEqual(listening(port), {"tcp 00000000"})
 
     def test_a_port_of_the_hosts_choice_is_shown_and_serves(self):
-        container = self.started("-p", "8080", "-p", "127.0.0.1::8080/udp")
+        container = self.started("-p", "0:8080", "-p", "127.0.0.1::8080/udp")
         ports = json.loads(self.sandbox("inspect", container).stdout)[0]["NetworkSettings"]["Ports"]
         tcp, udp = ports["8080/tcp"][0], ports["8080/udp"][0]
         self.assertEqual((tcp["HostIp"], udp["HostIp"]), ("0.0.0.0", "127.0.0.1"))

@@ -105,6 +105,24 @@ class Keys(SandboxCase):
         self.assertIn("Up", self.ok("ps"))
         self.assertEqual(self.ok("exec", "box", "echo", "alive"), "alive\n")
 
+    def test_a_started_container_is_left_by_keys_of_ones_own(self):
+        self.ok("create", "--name", "box", "-it", *QUICK, "busybox", "cat")
+        terminal = Terminal(self, "start", "-ai", "--detach-keys", "x,ctrl-y", "box")
+        terminal.type("hello\r")
+        terminal.expect("hello\r\nhello")
+        terminal.type("x\x19")
+        terminal.ends(0)
+        self.env["DOCKER_CONFIG"] = self.home + "/docker"
+        os.mkdir(self.home + "/docker")
+        with open(self.home + "/docker/config.json", "w", encoding="utf-8") as config:
+            config.write('{"detachKeys": "ctrl-e,e"}')
+        terminal = Terminal(self, "attach", "box")
+        terminal.type("again\r")
+        terminal.expect("again\r\nagain")
+        terminal.type("\x05e")
+        terminal.ends(0)
+        self.assertIn("Up", self.ok("ps"))
+
     def test_exec_has_a_terminal_of_its_own(self):
         self.ok("run", "-d", "--name", "box", *QUICK, "busybox", "sleep", "1000")
         terminal = Terminal(self, "exec", "-it", "box", "sh", "-c",

@@ -3,9 +3,9 @@
 
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/cli/docker_config.h"
 #include "sandbox/container/actions.h"
 #include "sandbox/container/supervisor.h"
-#include "sandbox/container/terminal.h"
 
 namespace sandbox::cli {
 namespace {
@@ -27,7 +27,7 @@ int run(const Arguments& arguments) {
                            {.forward_stdin = input,
                             .terminal = terminal,
                             .forward_signals = arguments.text("sig-proxy", "true") == "true",
-                            .detach_keys = container::parse_detach_keys(arguments.text("detach-keys", "ctrl-p,ctrl-q"))});
+                            .detach_keys = terminal ? detach_keys(arguments) : std::string()});
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ constexpr Option kOptions[] = {
     {"author", 'a', "string", "Author (e.g., \"John Hannibal Smith <hannibal@a-team.com>\")"},
     {"change", 'c', "list", "Apply Dockerfile instruction to the created image"},
     {"message", 'm', "string", "Commit message"},
+    {"no-pause", '\0', nullptr, "Disable pausing container during commit"},
     {"pause", 'p', nullptr, "Pause container during commit (default true)"},
 };
 
@@ -19,7 +20,7 @@ int run(const Arguments& arguments) {
   engine::CommitRequest request{.author = arguments.text("author"),
                                 .message = arguments.text("message"),
                                 .changes = arguments.all("change"),
-                                .pause = true,
+                                .pause = !arguments.flag("no-pause"),
                                 .name = {}};
   if (arguments.last("pause")) request.pause = arguments.flag("pause");
   if (arguments.positional.size() > 1) request.name = image::parse_reference(arguments.positional[1]);

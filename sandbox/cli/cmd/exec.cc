@@ -1,12 +1,13 @@
 // `exec`: another process in a running container, through its supervisor.
 #include <unistd.h>
 
+#include "profiles/capabilities.h"
 #include "sandbox/base/assignments.h"
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/cli/docker_config.h"
 #include "sandbox/container/actions.h"
 #include "sandbox/container/supervisor.h"
-#include "sandbox/container/terminal.h"
 #include "sandbox/engine/environment.h"
 #include "sandbox/engine/identity.h"
 
@@ -19,6 +20,7 @@ constexpr Option kOptions[] = {
     {"env", 'e', "list", "Set environment variables"},
     {"env-file", '\0', "list", "Read in a file of environment variables"},
     {"interactive", 'i', nullptr, "Keep STDIN open even if not attached"},
+    {"privileged", '\0', nullptr, "Give extended privileges to the command"},
     {"tty", 't', nullptr, "Allocate a pseudo-TTY"},
     {"user", 'u', "string", "Username or UID (format: \"<name|uid>[:<group|gid>]\")"},
     {"workdir", 'w', "string", "Working directory inside the container"},
@@ -43,6 +45,13 @@ void set_user(userns::ProcessPlan& process, const container::Container& containe
   if (process.groups) process.groups = user.groups;
 }
 
+/// All that `run --privileged` gives a process; what the container itself is like stays.
+void give_privileges(userns::ProcessPlan& process) {
+  process.capabilities = profiles::all_capabilities();
+  process.seccomp.clear();
+  process.no_new_privs = false;
+}
+
 int run(const Arguments& arguments) {
   const Places places = find_places();
   const auto found = container::ContainerStore(places).find(arguments.positional[0]);
@@ -60,11 +69,13 @@ int run(const Arguments& arguments) {
   }
   if (const auto directory = arguments.last("workdir")) process.cwd = *directory;
   if (const auto words = arguments.last("user")) set_user(process, found, *words);
+  if (arguments.flag("privileged")) give_privileges(process);
   const bool detach = arguments.flag("detach");
   request.open_stdin = arguments.flag("interactive") && !detach;
   if (process.terminal && request.open_stdin && ::isatty(STDIN_FILENO) == 0)
     throw UsageError("the input device is not a TTY");
 
+  const std::string keys = process.terminal ? detach_keys(arguments) : std::string();
   Fd supervisor = container::connect_supervisor(places, found);
   container::request_exec(supervisor.get(), request);
   if (detach) {
@@ -75,7 +86,7 @@ int run(const Arguments& arguments) {
   attach.own_process = attach.ends_unread = true;
   attach.forward_stdin = request.open_stdin;
   attach.terminal = process.terminal;
-  attach.detach_keys = container::parse_detach_keys(arguments.text("detach-keys", "ctrl-p,ctrl-q"));
+  attach.detach_keys = keys;
   return container::attach(std::move(supervisor), attach);
 }
 

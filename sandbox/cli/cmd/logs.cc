@@ -14,6 +14,7 @@ namespace sandbox::cli {
 namespace {
 
 constexpr Option kOptions[] = {
+    {"details", '\0', nullptr, "Show extra details provided to logs"},
     {"follow", 'f', nullptr, "Follow log output"},
     {"since", '\0', "string", "Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 "
                              "minutes)"},
@@ -79,12 +80,13 @@ int run(const Arguments& arguments) {
       }
     };
   }
-  const bool timestamps = arguments.flag("timestamps");
+  const bool timestamps = arguments.flag("timestamps"), details = arguments.flag("details");
   Output output;
   options.caught_up = [&output] { output.flush(); };
   container::read_log(container::log_path(found), options, [&](const container::LogRecord& record) {
     FILE* stream = output.select(record.stream);
     if (timestamps) ::fprintf(stream, "%s ", record.time.c_str());
+    if (details) ::fputc(' ', stream);  // behind attributes, of which no log has any: --log-opt labels, env
     ::fwrite(record.text.data(), 1, record.text.size(), stream);
   });
   return 0;

@@ -8,12 +8,15 @@ namespace sandbox::cli {
 namespace {
 
 int run(const Arguments& arguments) {
-  const std::string& name = arguments.positional[1];
+  const std::string &old = arguments.positional[0], &name = arguments.positional[1];
+  if (old.empty() || name.empty()) throw UsageError("neither old nor new names may be empty");
   if (!is_valid_name(name)) {
     throw UsageError(fmt::format("invalid container name ({}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name));
   }
   const container::ContainerStore store(find_places());
-  store.rename(store.find(arguments.positional[0]), name);
+  const container::Container found = store.find(old);
+  if (found.spec.name == name) throw Conflict("renaming a container with the same name as its current name");
+  store.rename(found, name);
   return 0;
 }
 

@@ -23,6 +23,7 @@ void remove_found(const Places& places, const container::Container& found, const
   container::ContainerStore(places).remove(found);
 }
 
+/// Throws NotFound also with --force, which takes it for a warning.
 void remove_one(const std::string& name, const Arguments& arguments) {
   const Places places = find_places();
   const container::ContainerStore store(places);
@@ -31,8 +32,7 @@ void remove_one(const std::string& name, const Arguments& arguments) {
   try {
     found = store.find(name);
   } catch (const NotFound&) {
-    if (!force) throw;
-    (void)store.remove_unreadable(name);  // as Docker: what is not there needs no removal
+    if (!force || !store.remove_unreadable(name)) throw;
     return;
   } catch (const InvalidInput&) {  // by its full id
     if (!force || !store.remove_unreadable(name)) throw;
@@ -54,7 +54,18 @@ void remove_one(const std::string& name, const Arguments& arguments) {
 }
 
 int run(const Arguments& arguments) {
-  const int status = for_each_argument(arguments, remove_one);
+  const bool force = arguments.flag("force");
+  int status = 0;
+  for (const std::string& name : arguments.positional) {
+    try {
+      remove_one(name, arguments);
+      print(name + "\n");
+    } catch (const Error& error) {
+      print_error(error.what(), error.hint());
+      // As Docker: what is not there needs no removal.
+      if (!force || dynamic_cast<const NotFound*>(&error) == nullptr) status = 1;
+    }
+  }
   container::ContainerStore(find_places()).sweep();
   return status;
 }

@@ -5,6 +5,7 @@
 #include "sandbox/base/json.h"
 #include "sandbox/cli/cmd/run_options.h"
 #include "sandbox/cli/command.h"
+#include "sandbox/cli/docker_config.h"
 #include "sandbox/cli/profile_arguments.h"
 #include "sandbox/container/supervisor.h"
 #include "sandbox/container/terminal.h"
@@ -39,7 +40,7 @@ Fd create_and_start(const Places& places, const engine::RunRequest& request, con
 
 /// Stays with the container as the request says. `started` gets the supervisor's report when the container runs.
 int accompany(Fd supervisor, const Arguments& arguments, const engine::RunRequest& request, const std::string& id,
-              const std::function<void(const std::string&)>& started) {
+              const std::string& keys, const std::function<void(const std::string&)>& started) {
   const AttachedStreams streams = attached_streams(arguments);
   if (request.detach) {
     started(container::wait_started(std::move(supervisor)));
@@ -57,7 +58,7 @@ int accompany(Fd supervisor, const Arguments& arguments, const engine::RunReques
                             .show_errors = streams.err,
                             .terminal = request.terminal,
                             .forward_signals = arguments.text("sig-proxy", "true") == "true",
-                            .detach_keys = container::parse_detach_keys(arguments.text("detach-keys", "ctrl-p,ctrl-q")),
+                            .detach_keys = keys,
                             .own_process = true,
                             .ends_unread = request.auto_remove,
                             .started = told});
@@ -70,7 +71,8 @@ int run(const Arguments& given) {
   if (request.terminal && request.interactive && !request.detach && ::isatty(STDIN_FILENO) == 0) {
     throw UsageError("the input device is not a TTY");
   }
-  (void)container::parse_detach_keys(arguments.text("detach-keys"));
+  const std::string keys = request.terminal ? detach_keys(arguments)
+                                            : container::parse_detach_keys(arguments.text("detach-keys"));
   const Places places = find_places();
   make_places(places);
   watch.lap("places");
@@ -81,7 +83,7 @@ int run(const Arguments& given) {
   Fd supervisor = create_and_start(places, request, decision, id, watch);
   watch.lap("spawning the supervisor");
   std::string report;
-  const int status = accompany(std::move(supervisor), arguments, request, id, [&](const std::string& supervisors) {
+  const int status = accompany(std::move(supervisor), arguments, request, id, keys, [&](const std::string& supervisors) {
     watch.lap("until the start");
     report = supervisors;
   });

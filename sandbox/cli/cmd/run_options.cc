@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "sandbox/base/error.h"
+#include "sandbox/cli/command_table.h"
 
 namespace sandbox::cli {
 
@@ -46,8 +47,8 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.command = arguments.positional;
   if (request.rootfs.empty()) {
     if (request.command.empty()) {
-      throw UsageError(fmt::format("'sandbox {0}' requires at least 1 argument\n\nUsage:  sandbox {0} [OPTIONS] IMAGE "
-                                   "[COMMAND] [ARG...]\n\nRun 'sandbox {0} --help' for more information", command));
+      throw UsageError(fmt::format("'{0} {1}' requires at least 1 argument\n\nUsage:  {0} {1} [OPTIONS] IMAGE "
+                                   "[COMMAND] [ARG...]\n\nRun '{0} {1} --help' for more information", program(), command));
     }
     request.image = request.command.front();
     request.command.erase(request.command.begin());

@@ -101,6 +101,7 @@ inline constexpr Option kRunOptions[] = {
     {"workdir", 'w', "string", "Working directory inside the container"},
 };
 
+inline constexpr const char* kOfWindows = "it is for containers of Windows";
 inline constexpr const char* kNeedsNetworks =
     "a container's address and names are its network's, and the private one has its own";
 inline constexpr const char* kNeedsIo = "limits of block I/O are not there yet";
@@ -109,6 +110,8 @@ inline constexpr RefusedOption kRefusedRunOptions[] = {
     {"blkio-weight", kNeedsIo},
     {"blkio-weight-device", kNeedsIo},
     {"cgroup-parent", "a user's containers are in the cgroup that was delegated to the user"},
+    {"cpu-count", kOfWindows},
+    {"cpu-percent", kOfWindows},
     {"cpu-rt-period", "realtime scheduling is root's"},
     {"cpu-rt-runtime", "realtime scheduling is root's"},
     {"device-cgroup-rule", "rules for devices are root's; a container opens what its user may open, see --device"},
@@ -116,8 +119,11 @@ inline constexpr RefusedOption kRefusedRunOptions[] = {
     {"device-read-iops", kNeedsIo},
     {"device-write-bps", kNeedsIo},
     {"device-write-iops", kNeedsIo},
+    {"io-maxbandwidth", kOfWindows},
+    {"io-maxiops", kOfWindows},
     {"ip", kNeedsNetworks},
     {"ip6", kNeedsNetworks},
+    {"isolation", kOfWindows},
     {"kernel-memory", "cgroups of version 2 have no such limit"},
     {"link", kNeedsNetworks},
     {"link-local-ip", kNeedsNetworks},
@@ -126,6 +132,7 @@ inline constexpr RefusedOption kRefusedRunOptions[] = {
     {"network-alias", kNeedsNetworks},
     {"oom-kill-disable", "cgroups of version 2 have no such setting"},
     {"runtime", "containers are run by this program itself"},
+    {"use-api-socket", "there is no daemon whose socket could be given"},
     {"volume-driver", "volumes are directories of the store"},
 };
 

@@ -3,6 +3,7 @@
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/command_table.h"
 #include "sandbox/cli/container_filters.h"
+#include "sandbox/cli/docker_config.h"
 #include "sandbox/container/supervisor.h"
 #include "sandbox/engine/create.h"
 
@@ -12,6 +13,7 @@ namespace {
 constexpr Option kOptions[] = {
     {"all", '\0', nullptr, "Start all containers, or those that the filters choose"},
     {"attach", 'a', nullptr, "Attach STDOUT/STDERR and forward signals"},
+    {"detach-keys", '\0', "string", "Override the key sequence for detaching a container"},
     {"filter", 'f', "filter", "Which ones --all starts (e.g. \"should-start-on-boot=true\")"},
     {"interactive", 'i', nullptr, "Attach container's STDIN"},
 };
@@ -50,10 +52,12 @@ int run(const Arguments& given) {
   if (given.positional.size() > 1) throw UsageError("you cannot start and attach multiple containers at once");
   const Places places = find_places();
   const auto found = container::ContainerStore(places).find(given.positional[0]);
+  const bool terminal = found.spec.plan.process.terminal;
+  const std::string keys = terminal ? detach_keys(given) : std::string();
   Fd supervisor = engine::start_container(places, found);
   const bool input = given.flag("interactive") && found.spec.open_stdin;
   return container::attach(std::move(supervisor),
-                           {.forward_stdin = input, .terminal = found.spec.plan.process.terminal});
+                           {.forward_stdin = input, .terminal = terminal, .detach_keys = keys});
 }
 
 }  // namespace
