@@ -43,7 +43,8 @@ struct Page {
   }
 
   /// With attributes, as a lookup of the name would answer.
-  bool add_looked_up(Node& directory, const DirectoryItem& item) {
+  bool add_looked_up(Node& directory, const Listing& listing, std::size_t index) {
+    const DirectoryItem& item = listing.items[index];
     const std::size_t left = bytes.size() - used;
     const std::size_t size = fuse_add_direntry_plus(request, nullptr, 0, item.name.c_str(), nullptr, 0);
     if (size > left) return false;
@@ -53,7 +54,7 @@ struct Page {
     if (item.name != "." && item.name != "..") {
       std::optional<Entry> entry;
       try {
-        entry = overlay_of(request).lookup(directory, item.name);
+        entry = overlay_of(request).lookup_listed(directory, listing, index);
       } catch (const Failure&) {
         // The name is shown; whoever asks for more gets the error.
       }
@@ -72,10 +73,13 @@ void read_directory(fuse_req_t request, fuse_ino_t ino, std::size_t size, off_t 
     Node& node = node_of(request, ino);
     Page page(request, size);
     const auto listing = overlay.list(node, offset == 0);
-    auto next = std::upper_bound(listing->begin(), listing->end(), offset,
-                                 [](off_t cookie, const DirectoryItem& item) { return cookie < item.cookie; });
-    if (next == listing->end()) overlay.end_list(node);
-    while (next != listing->end() && (plus ? page.add_looked_up(node, *next) : page.add(*next))) ++next;
+    const auto& items = listing->items;
+    const auto first = std::upper_bound(items.begin(), items.end(), offset,
+                                        [](off_t cookie, const DirectoryItem& item) { return cookie < item.cookie; });
+    if (first == items.end()) overlay.end_list(node);
+    auto next = static_cast<std::size_t>(first - items.begin());
+    while (next < items.size() && (plus ? page.add_looked_up(node, *listing, next) : page.add(items[next]))) ++next;
+    if (page.used > 0 && next == items.size() && !served(request).lower_may_change) overlay.note_listed(node, *listing);
     fuse_reply_buf(request, page.bytes.data(), page.used);
   });
 }

@@ -136,12 +136,15 @@ void serve(const ServerConfig& config, Fd& ready, const Fd& lifetime, Fd device,
   join(user_namespace);
   user_namespace.reset();
   if (!config.on_host) channels = open_channels(std::move(device));
-  Workers workers(std::move(channels), processors());
+  const int usable = processors();
+  // With one processor, what is done ahead is taken from those who ask.
+  std::optional<Overlay> overlay;
+  Workers workers(std::move(channels), usable, [&overlay, usable] { return usable > 1 && overlay->work_ahead(); });
   settings.before_waiting = [&workers] { workers.before_waiting(); };
   ::umask(0);
   confine_files(readable, writable);
-  Overlay overlay(std::move(settings));
-  Served served{overlay, config.lower_may_change};
+  overlay.emplace(std::move(settings));
+  Served served{*overlay, config.lower_may_change};
   const fuse_lowlevel_ops table = operations();
   workers.start(table, &served);
   confine_calls();

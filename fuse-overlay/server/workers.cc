@@ -30,6 +30,7 @@ constexpr int kQuietTicks = 16;  ///< Until one thread less is enough.
 struct Channel {
   int fd = -1;
   std::atomic<std::uint64_t>* answers = nullptr;
+  const Workers::WorkAhead* work_ahead = nullptr;
   bool looks_around = false;  ///< Requests come in quick succession.
   bool was_waiting = false;   ///< The last one was there already.
   int waiting_in_a_row = 0;
@@ -55,10 +56,14 @@ ssize_t read_channel(int, void* data, std::size_t size, void*) {
   ssize_t got = read_waiting(data, size);
   own.was_waiting = got >= 0 || errno != EAGAIN;
   if (own.was_waiting) return got;
-  const auto begin = Clock::now();
-  const auto is_soon = [begin] { return Clock::now() - begin < kLookAround; };
+  auto begin = Clock::now();
+  const auto is_soon = [&begin] { return Clock::now() - begin < kLookAround; };
   while (own.looks_around && is_soon()) {
-    ::sched_yield();
+    if ((*own.work_ahead)()) {
+      begin = Clock::now();
+    } else {
+      ::sched_yield();
+    }
     got = read_waiting(data, size);
     if (got >= 0 || errno != EAGAIN) return got;
   }
@@ -83,7 +88,8 @@ ssize_t splice_channel(int pipe, off_t*, int, off_t*, std::size_t size, unsigned
 
 }  // namespace
 
-Workers::Workers(std::vector<Fd> channels, int processors) : channels_(std::move(channels)), processors_(processors) {}
+Workers::Workers(std::vector<Fd> channels, int processors, WorkAhead work_ahead)
+    : channels_(std::move(channels)), processors_(processors), work_ahead_(std::move(work_ahead)) {}
 
 // The threads end with the process: one of them may wait in the kernel for a request that never comes.
 Workers::~Workers() {
@@ -177,6 +183,7 @@ void Workers::run(int channel) {
   join_or_park();
   own.fd = channel;
   own.answers = &answers_;
+  own.work_ahead = &work_ahead_;
   (void)::fcntl(channel, F_SETFL, O_RDWR | O_NONBLOCK);
   fuse_buf buffer{};
   for (;;) {

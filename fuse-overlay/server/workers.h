@@ -5,6 +5,8 @@
 // Others join when requests are waiting each time that it looks, up to the number of processors; and whenever nobody
 // reads for a while, because an answer takes its time (a cold disk, a file server, a big copy).
 //
+// While it looks it works ahead, if there is something to do, in pieces as long as a request.
+//
 // Why no request is left lying, while a channel has a thread that could take it:
 // - Who sleeps for want of requests does so in read(2), and the kernel wakes one of these for each request.
 // - Whoever wants a parked thread counts it in joining_ and active_ under mutex_, where parked threads look at
@@ -17,6 +19,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -31,8 +34,12 @@ namespace sandbox::overlay {
 
 class Workers {
  public:
-  /// `channels`: the mount's device first, then its clones; as many threads as channels.
-  Workers(std::vector<Fd> channels, int processors);
+  /// Does a little while there are no requests; false: there is nothing to do.
+  using WorkAhead = std::function<bool()>;
+
+  /// `channels`: the mount's device first, then its clones; as many threads as channels. `work_ahead` is called by
+  /// several threads at once.
+  Workers(std::vector<Fd> channels, int processors, WorkAhead work_ahead);
   ~Workers();
 
   /// Starts the threads, waiting for open(). `session` is used until the process ends, which it does when the file
@@ -56,6 +63,7 @@ class Workers {
 
   std::vector<Fd> channels_;
   const int processors_;
+  const WorkAhead work_ahead_;
   fuse_session* session_ = nullptr;
   RequestCounts counts_;
 

@@ -39,7 +39,7 @@ void Overlay::lift(Node& node, const std::function<bool()>& interrupted) {
   struct Level {
     Node* directory;
     Held hold;
-    Listing items;
+    Items items;
   };
   const auto entries_of = [this](Node& directory) {
     copy_up(directory);

@@ -13,7 +13,7 @@ mode_t type_of(const dirent& entry) { return static_cast<mode_t>(DTTOIF(entry.d_
 
 /// Cookies of 31 bits, for 32-bit programs (readdir(3), EOVERFLOW). Of two names with the same one, which are rare, the
 /// second gets the next: a reader who goes on after a change could miss one only if the listing wasn't kept.
-void set_cookies(Listing& items) {
+void set_cookies(std::vector<DirectoryItem>& items) {
   for (DirectoryItem& item : items) {
     item.cookie = static_cast<off_t>(3 + (std::hash<std::string>()(item.name) & 0x3fffffff));
   }
@@ -25,7 +25,8 @@ void set_cookies(Listing& items) {
 
 }  // namespace
 
-void Overlay::list_layer(Node& directory, LayerIndex layer, Listing& items, std::unordered_set<std::string>& seen) {
+void Overlay::list_layer(Node& directory, LayerIndex layer, std::size_t most, Items& items,
+                         std::unordered_set<std::string>& seen) {
   const OpenObject fd = directory_fd(directory, layer);
   const DirectoryStream stream = check(open_stream(fd->get(), "."));
   const bool is_last = layer == directory.layers.back(), is_first = layer == directory.layers.front();
@@ -33,7 +34,7 @@ void Overlay::list_layer(Node& directory, LayerIndex layer, Listing& items, std:
   const bool has_files = whiteout_files_ && !is_upper(layer);
   std::vector<std::string> hidden_below;
   const bool numbered = is_upper(layer) && is_numbered(directory, fd->get());
-  for (;;) {
+  while (items.size() < most) {
     errno = 0;
     const dirent* entry = ::readdir(stream.get());
     if (entry == nullptr && errno != 0) throw Failure{errno};
@@ -59,24 +60,28 @@ void Overlay::list_layer(Node& directory, LayerIndex layer, Listing& items, std:
   seen.insert(hidden_below.begin(), hidden_below.end());
 }
 
-Listing Overlay::list_merged(Node& directory) {
-  Listing items;
+Overlay::Items Overlay::list_merged(Node& directory, std::size_t most) {
+  Items items;
   std::unordered_set<std::string> seen;
   if (directory.is_removed()) return items;
-  for (const LayerIndex layer : directory.layers) list_layer(directory, layer, items, seen);
+  for (const LayerIndex layer : directory.layers) list_layer(directory, layer, most, items, seen);
+  return items;
+}
+
+Overlay::Items Overlay::sorted(Node& directory, Items items) const {
+  set_cookies(items);
+  const Node& above = directory.parent == nullptr ? directory : *directory.parent;
+  items.insert(items.begin(), {{".", directory.ino, S_IFDIR, 1}, {"..", above.ino, S_IFDIR, 2}});
   return items;
 }
 
 std::shared_ptr<const Listing> Overlay::list(Node& directory, bool anew) {
+  if (anew) finish_listing_ahead(directory);
   const Shared lock(tree_lock_);
-  if (!anew) {
-    if (auto kept = table_.kept_listing(directory)) return kept;
+  if (auto kept = table_.kept_listing(directory)) {
+    if (!anew || (kept->as_of && changes_.is_still(*kept->as_of))) return kept;
   }
-  Listing items = list_merged(directory);
-  set_cookies(items);
-  const Node& above = directory.parent == nullptr ? directory : *directory.parent;
-  items.insert(items.begin(), {{".", directory.ino, S_IFDIR, 1}, {"..", above.ino, S_IFDIR, 2}});
-  auto listing = std::make_shared<const Listing>(std::move(items));
+  auto listing = std::make_shared<const Listing>(Listing{sorted(directory, list_merged(directory)), {}, {}});
   table_.keep_listing(directory, listing);
   return listing;
 }

@@ -151,14 +151,17 @@ Entry Overlay::entry_of_new(Node& parent, const std::string& name, const struct 
   return entry;
 }
 
+bool Overlay::has_hidden_links(const Found& found) const {
+  return hides_links_ && !is_upper(found.top) && may_have_names(found.top, found.status);
+}
+
 std::optional<Entry> Overlay::lookup(Node& parent, const std::string& name) {
   std::optional<Found> found;
   {
     const Shared lock(tree_lock_);
     found = find(parent, name);
     if (!found) return {};
-    const bool counts = hides_links_ && !is_upper(found->top) && may_have_names(found->top, found->status);
-    if (!counts) return entry_for(parent, name, *found);
+    if (!has_hidden_links(*found)) return entry_for(parent, name, *found);
   }
   const auto& paths = read_links(found->top, found->status.st_ino);
   const Shared lock(tree_lock_);

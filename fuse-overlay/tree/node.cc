@@ -94,6 +94,14 @@ Node* NodeTable::find(const Node& parent, std::string_view name) const {
   return found == places_.end() ? nullptr : found->second;
 }
 
+Node* NodeTable::find_counted(const Node& parent, std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  const auto found = places_.find(Place{&parent, name});
+  if (found == places_.end()) return nullptr;
+  ++found->second->lookups;
+  return found->second;
+}
+
 void NodeTable::forget(Node& node, std::uint64_t lookups) {
   const std::lock_guard lock(mutex_);
   node.lookups -= std::min(lookups, node.lookups);

@@ -16,11 +16,13 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "fuse-overlay/tree/ahead.h"
 #include "sandbox/base/fd.h"
 
 namespace sandbox::overlay {
@@ -45,7 +47,22 @@ struct DirectoryItem {
   mode_t type = 0;
   off_t cookie = 0;
 };
-using Listing = std::vector<DirectoryItem>;
+
+/// What a name stands for, as found in the layers.
+struct Found {
+  struct stat status{};
+  std::uint64_t ino = 0;
+  LayerIndex top = 0;
+  std::vector<LayerIndex> layers, marked;  ///< As in Node.
+};
+
+struct Listing {
+  static constexpr std::size_t kDots = 2;  ///< The first of the items are "." and "..".
+  std::vector<DirectoryItem> items;        ///< In the order of cookies.
+  // Of one that was made before it was asked for:
+  std::optional<Changes::State> as_of;
+  std::vector<std::optional<Found>> found;  ///< For each item, as far as a lookup may answer with it.
+};
 
 /// The mutable part is guarded by the overlay's tree lock, but for the counts: by the table's lock.
 struct Node {
@@ -80,14 +97,6 @@ struct Node {
   bool is_removed() const { return static_cast<bool>(pinned); }
 };
 
-/// What a name stands for, as found in the layers.
-struct Found {
-  struct stat status{};
-  std::uint64_t ino = 0;
-  LayerIndex top = 0;
-  std::vector<LayerIndex> layers, marked;  ///< As in Node.
-};
-
 class NodeTable {
  public:
   explicit NodeTable(std::size_t open_capacity) : capacity_(open_capacity) {}
@@ -109,6 +118,8 @@ class NodeTable {
   void count(Node& node);
   /// The node at this place, or nullptr; nothing is counted.
   Node* find(const Node& parent, std::string_view name) const;
+  /// The same, with one more lookup counted.
+  Node* find_counted(const Node& parent, std::string_view name);
   void forget(Node& node, std::uint64_t lookups);
 
   /// The node of a file with several names, or nullptr; nothing is counted.

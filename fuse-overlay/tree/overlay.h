@@ -3,6 +3,7 @@
 // Called by the FUSE server's threads at the same time; failures are thrown as Failure.
 //
 // Locks, in the order in which they are taken:
+//   walk_.mutex   what is worked out ahead
 //   copy_locks_   one of them while a node is copied up; never two
 //   tree_lock_    shared while a place (parent and name) is used; exclusive while places change
 //   NodeTable     in memory only
@@ -93,10 +94,20 @@ class Overlay {
   void forget(Node& node, std::uint64_t lookups) { table_.forget(node, lookups); }
 
   // list.cc
-  /// In the order of cookies. `anew`: as it is now; else as somebody is reading it.
+  /// `anew`: as it is now; else as somebody is reading it.
   std::shared_ptr<const Listing> list(Node& directory, bool anew);
   void end_list(Node& directory) { table_.keep_listing(directory, nullptr); }
   void sync_directory(Node& directory);
+
+  // ahead.cc
+  /// To be counted there: every request that may change the tree.
+  Changes& changes() { return changes_; }
+  /// A listing has been read to its end.
+  void note_listed(Node& directory, const Listing& listing);
+  /// Does a little of what will probably be asked next, some ten microseconds' work; false: there is nothing to do.
+  bool work_ahead();
+  /// What lookup() of the item's name would answer.
+  std::optional<Entry> lookup_listed(Node& directory, const Listing& listing, std::size_t item);
 
   // attributes.cc
   struct stat attributes(Node& node);
@@ -226,6 +237,8 @@ class Overlay {
 
   // lookup.cc. Precondition: the tree lock is held.
   std::optional<Found> find(Node& parent, const std::string& name, std::size_t from = 0);
+  /// Whether names of it may have been removed that have to be counted.
+  bool has_hidden_links(const Found& found) const;
   bool has_marked_whiteouts(const Node& directory, LayerIndex layer) const;
   /// Whether it is a whiteout, of either form.
   static bool is_mark(int directory, const std::string& name, const struct stat& status);
@@ -247,9 +260,22 @@ class Overlay {
   bool covers_lower(Node& parent, const std::string& name);
 
   // list.cc. Precondition: the tree lock is held.
-  Listing list_merged(Node& directory);
-  void list_layer(Node& directory, LayerIndex layer, Listing& items, std::unordered_set<std::string>& seen);
+  using Items = std::vector<DirectoryItem>;
+  static constexpr std::size_t kAll = SIZE_MAX;
+  /// Of a directory with more than `most`: about so many.
+  Items list_merged(Node& directory, std::size_t most = kAll);
+  void list_layer(Node& directory, LayerIndex layer, std::size_t most, Items& items,
+                  std::unordered_set<std::string>& seen);
+  /// With "." and "..", in the order of cookies.
+  Items sorted(Node& directory, Items items) const;
   void check_empty(Node& directory);
+
+  // ahead.cc. Precondition: the walk's mutex is held, and the tree lock is. False: there is nothing to do.
+  bool list_ahead();
+  bool find_ahead();
+  void keep_listing_ahead();
+  /// The directory's listing is asked for now: it is kept as far as it has been made. Precondition: no lock is held.
+  void finish_listing_ahead(const Node& directory);
 
   // xattrs.cc. Precondition: the tree lock is held.
   Quota::Reservation reserve_attribute(Node& node);
@@ -378,6 +404,18 @@ class Overlay {
   };
   std::mutex devices_mutex_;  ///< Innermost.
   std::unordered_map<dev_t, Device> devices_;
+
+  Changes changes_;
+  /// Somebody's walk through the tree.
+  struct Walk {
+    std::mutex mutex;            ///< Guards the rest.
+    bool is_seen = false;        ///< The last directory that was read was among those expected.
+    std::vector<Held> expected;  ///< Directories that have not been read yet, the next one last.
+    std::size_t looked_at = 0;   ///< So many of them, from the end, are listed already, or can't be.
+    Node* next() const { return expected.rbegin()[static_cast<std::ptrdiff_t>(looked_at)].get(); }
+    std::shared_ptr<Listing> listing;  ///< Of next(), half made.
+  };
+  Walk walk_;
 };
 
 }  // namespace sandbox::overlay

@@ -54,7 +54,7 @@ void answer_at_once(fuse_req_t request, fuse_ino_t) {
   std::vector<Fd> channels;
   for (int i = 1; i < kChannels; ++i) channels.push_back(sys::dup(device.get()) | or_throw("dup"));
   channels.push_back(std::move(device));
-  overlay::Workers workers(std::move(channels), 2);
+  overlay::Workers workers(std::move(channels), 2, [] { return false; });
   Gate gate{&workers, gate_fd.get()};
   fuse_lowlevel_ops operations{};
   operations.getattr = answer_slowly;

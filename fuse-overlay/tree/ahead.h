@@ -1,0 +1,46 @@
+// What will probably be asked next. Whoever walks through a tree (find, tar, cp -a, du) reads a directory and then, one
+// after the other, those in it: while such a program digests one answer, threads of the server that have nothing else
+// to do look through the directories that come next.
+//
+// What was worked out is used only if no request that may change the tree has begun since: such requests are counted
+// when they begin and when they have ended.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+
+namespace sandbox::overlay {
+
+/// Counts requests that may change the tree. All of it is sequentially consistent: a state that was taken before
+/// looking at the tree, and is the same afterwards, says that nothing of what was seen has changed in between.
+class Changes {
+ public:
+  /// Alive from before a change until after it.
+  class Guard {
+   public:
+    explicit Guard(Changes& changes) : changes_(changes) { ++changes_.begun_; }
+    ~Guard() { ++changes_.ended_; }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+
+   private:
+    Changes& changes_;
+  };
+  using State = std::uint64_t;
+
+  /// None while a change is being made.
+  std::optional<State> settled() const {
+    const State ended = ended_;  // first: what begins in between must not look ended
+    const State begun = begun_;
+    return begun == ended ? std::optional(begun) : std::nullopt;
+  }
+  /// Whether no change has begun since.
+  bool is_still(State state) const { return begun_ == state; }
+
+ private:
+  std::atomic<State> begun_ = 0, ended_ = 0;
+};
+
+}  // namespace sandbox::overlay
