@@ -60,7 +60,10 @@ struct stat Overlay::change(Node& node, const AttributeChange& change) {
     const Shared lock(tree_lock_);
     if (!in_upper(node) && is_so_already(node, change)) return status_of(node);
   }
-  copy_up(node, change.size.value_or(1) != 0);
+  // Truncating sets a time, and a change of owner takes bits of the mode away: after these, there is more to do.
+  const bool at_once = !change.size && !change.sets_owner();
+  const bool is_changed = copy_up_changed(node, change.size.value_or(1) != 0, at_once ? change : AttributeChange{});
+  if (at_once && is_changed) return attributes(node);
   const Shared lock(tree_lock_);
   const Location at = locate(node);
   if (change.size) {

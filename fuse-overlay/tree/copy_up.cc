@@ -16,13 +16,23 @@ namespace {
 
 constexpr off_t kLongCopy = 256 << 10;  // about a millisecond's work
 
+/// The status that an object shall have, as far as it is copied.
+void apply(const AttributeChange& change, struct stat& status) {
+  if (change.mode) status.st_mode = (status.st_mode & S_IFMT) | (*change.mode & 07777);
+  // UTIME_NOW goes on to utimensat(2).
+  if (change.times[0].tv_nsec != UTIME_OMIT) status.st_atim = change.times[0];
+  if (change.times[1].tv_nsec != UTIME_OMIT) status.st_mtim = change.times[1];
+}
+
 }  // namespace
 
 void Overlay::require_writable() const {
   if (!has_upper_) throw Failure{EROFS};
 }
 
-void Overlay::copy_up(Node& node, bool with_data) {
+void Overlay::copy_up(Node& node, bool with_data) { copy_up_changed(node, with_data, {}); }
+
+bool Overlay::copy_up_changed(Node& node, bool with_data, const AttributeChange& changed) {
   require_writable();
   std::vector<Node*> chain;
   {
@@ -32,11 +42,11 @@ void Overlay::copy_up(Node& node, bool with_data) {
       if (at->is_removed()) break;  // it has no place that would need directories
     }
   }
-  for (; chain.size() > 1; chain.pop_back()) copy_up_one(*chain.back(), true, {});
-  if (!chain.empty()) copy_up_one(node, with_data, other_names(node));
+  for (; chain.size() > 1; chain.pop_back()) copy_up_one(*chain.back(), true, {}, {});
+  return !chain.empty() && copy_up_one(node, with_data, changed, other_names(node));
 }
 
-void Overlay::copy_up_one(Node& node, bool with_data, const std::vector<Name>& others) {
+bool Overlay::copy_up_one(Node& node, bool with_data, const AttributeChange& changed, const std::vector<Name>& others) {
   const std::lock_guard one_copy(
       copy_locks_[(reinterpret_cast<std::uintptr_t>(&node) / sizeof(Node)) % copy_locks_.size()]);
   const std::string staged = staging_name();
@@ -46,14 +56,16 @@ void Overlay::copy_up_one(Node& node, bool with_data, const std::vector<Name>& o
     Location from;
     {
       const Shared lock(tree_lock_);
-      if (in_upper(node)) return;
+      if (in_upper(node)) return false;
       from = locate(node);
       status = disk_status(node);
       if (S_ISREG(status.st_mode) && with_data) data = open_object(node, O_RDONLY);
     }
+    apply(changed, status);
     const auto reserved = reserve_object(data ? static_cast<std::uint64_t>(disk_size(status)) : 0);
     stage_object(node, status, data, from, staged);
     put_copy_in_place(node, status, staged, others);
+    return true;
   } catch (...) {
     discard(staged);
     throw;
@@ -68,12 +80,12 @@ void Overlay::stage_object(const Node& node, const struct stat& status, const Fd
       const Fd copy = check(sys::openat(work_.get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
       if (data && status.st_size > kLongCopy) announce_waiting();
       if (data) copy_data(data.get(), copy.get(), status);
-      return copy_metadata(node, status, from, copy.get());
+      return copy_metadata(node, status, data, from, copy.get());
     }
     case S_IFDIR: {
       check(sys::mkdirat(work_.get(), name, 0700));
       const Fd copy = check(sys::openat(work_.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-      return copy_metadata(node, status, from, copy.get());
+      return copy_metadata(node, status, data, from, copy.get());
     }
     case S_IFLNK:
       check(sys::symlinkat(check(from.follow() ? sys::readlinkat(node.pinned.get(), "")
@@ -95,9 +107,10 @@ void Overlay::stage_object(const Node& node, const struct stat& status, const Fd
   check(sys::utimensat(work_.get(), name, times, AT_SYMLINK_NOFOLLOW));
 }
 
-void Overlay::copy_metadata(const Node& node, const struct stat& status, const Location& from, int copy) {
+void Overlay::copy_metadata(const Node& node, const struct stat& status, const Fd& data,
+                            const Location& from, int copy) {
   if (!squash_) check(sys::fchownat(copy, "", status.st_uid, status.st_gid, AT_EMPTY_PATH));
-  copy_attributes(from, copy);
+  copy_attributes(data, from, copy);
   const std::string number = fmt::format("{}", node.ino);
   (void)sys::fsetxattr(copy, kOriginalIno, number.data(), number.size(), 0);
   check(sys::fchmod(copy, status.st_mode & 07777));
@@ -105,9 +118,11 @@ void Overlay::copy_metadata(const Node& node, const struct stat& status, const L
   check(sys::futimens(copy, times));
 }
 
-void Overlay::copy_attributes(const Location& from, int copy) {
+/// `data`: the object itself, where it is open.
+void Overlay::copy_attributes(const Fd& data, const Location& from, int copy) {
   const std::string source = from.absolute();
-  const auto size = sys::listxattr(source.c_str(), nullptr, 0, from.follow());
+  const auto size = data ? sys::flistxattr(data.get(), nullptr, 0)
+                         : sys::listxattr(source.c_str(), nullptr, 0, from.follow());
   if (!size || *size == 0) return;
   std::string names(kMostNames, '\0'), value(kMostNames, '\0');
   names.resize(sys::listxattr(source.c_str(), names.data(), names.size(), from.follow()).value_or(0));

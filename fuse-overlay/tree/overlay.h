@@ -305,11 +305,13 @@ class Overlay {
   // copy_up.cc. Precondition: no lock is held.
   void require_writable() const;
   void copy_up(Node& node, bool with_data = true);
-  void copy_up_one(Node& node, bool with_data, const std::vector<Name>& others);
+  /// `changed`: the copy has these attributes, mode and times, from the beginning. False: there was one already.
+  bool copy_up_changed(Node& node, bool with_data, const AttributeChange& changed);
+  bool copy_up_one(Node& node, bool with_data, const AttributeChange& changed, const std::vector<Name>& others);
   void stage_object(const Node& node, const struct stat& status, const Fd& data, const Location& from,
                     const std::string& staged);
-  void copy_metadata(const Node& node, const struct stat& status, const Location& from, int copy);
-  void copy_attributes(const Location& from, int copy);
+  void copy_metadata(const Node& node, const struct stat& status, const Fd& data, const Location& from, int copy);
+  void copy_attributes(const Fd& data, const Location& from, int copy);
   void put_copy_in_place(Node& node, const struct stat& status, const std::string& staged,
                          const std::vector<Name>& others);
 
