@@ -7,8 +7,9 @@ Every measurement has a mount and an upper layer of its own, made by the calling
 that maps this user alone. The rungs take turns, so that a busy moment of the machine meets all of them. A bar that is
 missed makes the exit status 1.
 
-Below it no server of files can be: the time that the same takes natively, and that of as many requests to a server that
-does nothing (empty_server.c). It is printed as "floor".
+"least" is a server that has the tree in memory and never looks at a disk (least_server.c): what it takes is the kernel's
+and the program's own time, and below that no server can be. A real one has the files' work to do, too, which is what
+"native" takes.
 
 Layers are in memory, for a disk is the same below all rungs, and may be most of what is measured: ext4 without a
 journal looks at each inode that was removed in the last minutes before it makes a new one.
@@ -33,7 +34,7 @@ CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
 MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 2, 4, 0x4000, 0x40000
 LIBC = ctypes.CDLL(None, use_errno=True)
 
-RUNGS = ("native", "overlay", "fuse-overlayfs", "sandbox")
+RUNGS = ("native", "overlay", "fuse-overlayfs", "sandbox", "least")
 MIB = 1 << 20
 BIG = 256 * MIB
 FILES, DIRECTORIES, LINKS = 7600, 500, 300
@@ -80,8 +81,8 @@ class Place:
             block = random.Random(5).randbytes(MIB)
             for _ in range(BIG // MIB):
                 file.write(block)
-        self.empty_server = self.path + "/empty_server"
-        subprocess.run(["cc", "-O2", "-o", self.empty_server, pathlib.Path(__file__).with_name("empty_server.c")], check=True)
+        self.least_server = self.path + "/least_server"
+        subprocess.run(["cc", "-O2", "-o", self.least_server, pathlib.Path(__file__).with_name("least_server.c")], check=True)
         self.archive = self.path + "/tree.tar"
         subprocess.run(["tar", "-C", self.lower, "--owner=0", "--group=0", "-cf", self.archive, "tree"], check=True)
 
@@ -132,12 +133,12 @@ class Server:
         self.process.stderr.close()
 
 
-class EmptyServer:
-    """Answers without doing anything: below it no server can be."""
+class LeastServer:
+    """Answers from memory."""
 
-    def __init__(self, program, device, namespace):
+    def __init__(self, program, lower, device, namespace):
         os.close(namespace)
-        self.process = subprocess.Popen([program, str(device)], pass_fds=[device])
+        self.process = subprocess.Popen([program, str(device), lower], pass_fds=[device])
         os.close(device)
 
     def requests(self):
@@ -163,7 +164,7 @@ def mount_rung(rung, channel, layers):
         mount("overlay", merged, "overlay", MS_NOSUID | MS_NODEV, options + ",userxattr")
     elif rung == "fuse-overlayfs":
         subprocess.run(["fuse-overlayfs", "-o", options, merged], check=True, stderr=subprocess.DEVNULL)
-    elif rung in ("sandbox", "empty"):
+    elif rung in ("sandbox", "least"):
         device = os.open("/dev/fuse", os.O_RDWR)
         mount("sandbox", merged, "fuse", MS_NOSUID | MS_NODEV,
               f"fd={device},rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other")
@@ -178,9 +179,8 @@ def inside(rung, work, channel, layers):
     enter_namespaces()
     mount_rung(rung, channel, layers)
     os.chdir(layers[2])
-    if rung != "empty":
-        with open("opened", "w+", encoding="ascii"):  # in a container, its program has been opened already
-            os.unlink("opened")
+    with open("opened", "w+", encoding="ascii"):  # in a container, its program has been opened already
+        os.unlink("opened")
     work.prepare()
     os.sync()
     channel.send(b"begin")
@@ -212,7 +212,7 @@ def measure(program, place, rung, work):
     while True:
         message, fds, _, _ = socket.recv_fds(here, 65536, 2)
         if fds:
-            server = (EmptyServer(place.empty_server, *fds) if rung == "empty" else
+            server = (LeastServer(place.least_server, layers[1], *fds) if rung == "least" else
                       Server(program, layers[1], layers[3], layers[4], *fds))
         elif message == b"begin":
             before = server.requests() if server else ""
@@ -231,16 +231,16 @@ def measure(program, place, rung, work):
     return answer["seconds"], increase(before, after)
 
 
-def empty_request(place, processes):
-    """Milliseconds from one answer of an empty server to the next, with so many processes that ask."""
+def least_request(place, processes):
+    """Microseconds from one answer to the next, with so many processes that ask what no kernel remembers."""
     count = 20000
 
     def ask(_):
         for _ in range(count):
-            os.stat(".")
+            os.statvfs(".")
 
-    seconds, _ = measure(None, place, "empty", Work("", lambda: in_processes(processes, ask), needs=""))
-    return seconds * 1000 / count / processes
+    seconds, _ = measure(None, place, "least", Work("", lambda: in_processes(processes, ask), needs=""))
+    return seconds * 1e6 / count / processes
 
 
 def increase(before, after):
@@ -253,8 +253,8 @@ def increase(before, after):
 class Work:
     """One kind of work; `bars` are the largest allowed ratios to other rungs."""
 
-    def __init__(self, name, measured, prepare=lambda: None, needs="tree", bars=None, processes=1):
-        self.name, self.measured, self.prepare, self.processes = name, measured, prepare, processes
+    def __init__(self, name, measured, prepare=lambda: None, needs="tree", bars=None):
+        self.name, self.measured, self.prepare = name, measured, prepare
         self.needs, self.bars = needs, bars or {}
 
 
@@ -313,17 +313,14 @@ def works(place):
     return [
         Work("create 10,000 files", lambda: create_files(0, 10000), needs="", bars=half),
         Work("create 10,000 files, 4 processes",
-             lambda: in_processes(4, lambda i: create_files(i * 2500, i * 2500 + 2500)), needs="", bars=half,
-             processes=4),
+             lambda: in_processes(4, lambda i: create_files(i * 2500, i * 2500 + 2500)), needs="", bars=half),
         Work("find -ls, cold", find, bars=half),
         Work("find -ls, again", find, find, bars={"overlay": 1.1}),
         Work("read every file, cold", cat, bars={peer: 0.67}),
         Work("read every file, again", cat, cat, bars={"overlay": 1.1}),
-        Work("read every file, 4 at a time", shell("find tree -type f -print0 | xargs -0 -P4 -n500 cat"), bars=half,
-             processes=4),
+        Work("read every file, 4 at a time", shell("find tree -type f -print0 | xargs -0 -P4 -n500 cat"), bars=half),
         Work("read 256 MiB, cold", shell("dd if=big of=/dev/null bs=1M status=none"), needs="big", bars={peer: 0.8}),
-        Work("read 4 KiB at random, 4 processes", lambda: in_processes(4, read_at_random), needs="big", bars=half,
-             processes=4),
+        Work("read 4 KiB at random, 4 processes", lambda: in_processes(4, read_at_random), needs="big", bars=half),
         Work("write 256 MiB by 1 MiB", shell("dd if=/dev/zero of=out bs=1M count=256 status=none"), needs="",
              bars={peer: 1.0}),
         Work("write 64 MiB by 4 KiB", shell("dd if=/dev/zero of=out bs=4k count=16384 status=none"), needs="",
@@ -336,8 +333,8 @@ def works(place):
     ]
 
 
-def report(work, seconds, requests, empty):
-    """Prints one line; True when a bar is missed. `empty`: of empty_request(), by processes."""
+def report(work, seconds):
+    """Prints one line; True when a bar is missed."""
     median = {rung: statistics.median(values) for rung, values in seconds.items() if values}
     cells = [f"{median[rung] * 1000:.0f}" if rung in median else "-" for rung in RUNGS]
     line = f"{work.name:34}" + "".join(f"{cell:>15}" for cell in cells)
@@ -347,9 +344,6 @@ def report(work, seconds, requests, empty):
             ratio = median["sandbox"] / median[rung]
             missed = missed or ratio > bar
             line += f"   {'ok  ' if ratio <= bar else 'MISS'} {ratio:.2f} of {rung} (bar {bar})"
-    if "native" in median and requests:
-        count = sum(number for name, number in requests.items() if name != "forget")  # that has no answer
-        line += f"   floor {median['native'] * 1000 + count * empty[work.processes]:.0f}"
     print(line, flush=True)
     return missed
 
@@ -368,8 +362,8 @@ def main():
     place = Place(options.directory)
     missed = False
     try:
-        empty = {processes: min(empty_request(place, processes) for _ in range(3)) for processes in (1, 4)}
-        print("an empty request: " + ", ".join(f"{ms * 1000:.1f} µs with {n} asking" for n, ms in empty.items()))
+        least = {processes: min(least_request(place, processes) for _ in range(3)) for processes in (1, 4)}
+        print("the least request: " + ", ".join(f"{us:.1f} µs with {n} asking" for n, us in least.items()))
         print(f"{'median milliseconds':34}" + "".join(f"{rung:>15}" for rung in RUNGS))
         for work in works(place):
             if options.only not in work.name:
@@ -381,7 +375,7 @@ def main():
                     time_taken, counts = measure(program, place, rung, work)
                     seconds[rung].append(time_taken)
                     requests = counts or requests
-            missed = report(work, seconds, requests, empty) or missed
+            missed = report(work, seconds) or missed
             if options.requests:
                 print("    " + ", ".join(f"{name} {count}" for name, count in requests.items()), flush=True)
     finally:

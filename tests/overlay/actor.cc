@@ -98,6 +98,18 @@ std::string listing(int parent, const char* path) {
   return directory ? names_of(directory.get()) : outcome(-1);
 }
 
+/// What a walk sees of everything below: each directory is read before those in it are.
+std::string walk(const std::string& top) {
+  std::vector<std::string> seen;
+  std::error_code error;
+  for (fs::recursive_directory_iterator entry(top, error), end; !error && entry != end; entry.increment(error)) {
+    seen.push_back(entry->path().string() + " " + status_at(AT_FDCWD, entry->path(), AT_SYMLINK_NOFOLLOW));
+  }
+  if (error) seen.push_back(::strerrorname_np(error.value()));
+  std::sort(seen.begin(), seen.end());
+  return joined(seen);
+}
+
 void times_of(const Operation& operation, timespec (&times)[2]) {
   times[0] = {operation.offset, operation.size % 1000000000};
   times[1] = {operation.offset, operation.size % 1000000000};
@@ -263,7 +275,7 @@ std::string Actor::perform_on_path(const Operation& operation) {
     case Kind::mknod:
       return outcome(::mknod(path, operation.mode, 0));
     case Kind::list:
-      return listing(AT_FDCWD, path);
+      return listing(AT_FDCWD, path) + walk(operation.path);
     case Kind::access:
       return outcome(::access(path, operation.flags));
     case Kind::remove_tree:

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -176,6 +177,7 @@ void copy_merged(const Layers& from, const std::string& to) {
 }
 
 Outcome act(const World& world, const Script* script) {
+  ::signal(SIGPIPE, SIG_IGN);  // of a fifo whose reader has gone
   Outcome outcome;
   Actor actor;
   Generator generator(world.seed);
