@@ -96,7 +96,7 @@ case $given in
     ;;
   *)
     for user in range one; do
-      for what in limits oci_limits; do as_user "$user" python3 "$tests/vm/${what}_test.py" "$program"; done
+      for what in limits systemd oci_limits; do as_user "$user" python3 "$tests/vm/${what}_test.py" "$program"; done
     done
     as_root python3 "$tests/vm/oci_rootful_test.py" "$program"
     if [ "$form" = systemd ]; then as_root python3 "$tests/cli/slurm_test.py" "$program"; fi
