@@ -152,8 +152,7 @@ std::string_view program() {
 
 Named find_command(std::span<const std::string> words) {
   if (words.empty()) return {};
-  std::string_view first = words[0];
-  if (first == "--version" || first == "-v") first = "version";
+  const std::string_view first = words[0];
   const std::string pair = words.size() > 1 ? fmt::format("{} {}", words[0], words[1]) : std::string();
   for (const Command* command : kCommands) {
     if (first == command->name) return {command, command->name, 1};

@@ -1,6 +1,7 @@
 // The client's outermost boundary: help, and what becomes of errors. Prints them in Docker's shape:
 // "sandbox: <message>", with the remedy on a line of its own.
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <algorithm>
 #include <vector>
@@ -14,6 +15,19 @@
 
 namespace sandbox::cli {
 namespace {
+
+/// Before the command, as scripts write them for docker.
+constexpr Option kGlobalOptions[] = {
+    {"config", '\0', "string", "Location of client config files (default \"~/.docker\")"},
+    {"context", 'c', "string", "Name of the context to use: there is \"default\" alone"},
+    {"debug", 'D', nullptr, "Enable debug mode of the daemon: without one, nothing changes"},
+    {"log-level", 'l', "string", "Set the logging level of the daemon: without one, nothing changes"},
+    {"version", 'v', nullptr, "Print version information and quit"},
+};
+constexpr const char* kNoDaemon = "there is no daemon to connect to";
+constexpr RefusedOption kRefusedGlobalOptions[] = {{"host", kNoDaemon},    {"tls", kNoDaemon},
+                                                   {"tlscacert", kNoDaemon}, {"tlscert", kNoDaemon},
+                                                   {"tlskey", kNoDaemon},    {"tlsverify", kNoDaemon}};
 
 /// The usage line for that name.
 std::string usage_of(const Named& named) {
@@ -51,6 +65,7 @@ std::string overview() {
   text += "\nCommands:\n";
   for (const Command* command : commands()) text += fmt::format("  {:<17}  {}\n", command->name, command->summary);
   text += fmt::format("  {:<17}  {}\n", "oci", "Act as an OCI runtime for engines and schedulers");
+  text += "\nGlobal " + render_options(kGlobalOptions);
   return text + fmt::format("\nRun '{} COMMAND --help' for more information on a command.\n", program());
 }
 
@@ -129,10 +144,14 @@ int unknown(std::string_view word, std::string_view path, std::span<const std::s
   return 1;
 }
 
-int unknown_flag(std::string_view flag, std::string_view path) {
-  print_error(
-      fmt::format("unknown flag: {0}\n\nUsage:  {1} COMMAND\n\nRun '{1} --help' for more information", flag, path));
+int wrong_flag(const UsageError& error, std::string_view path) {
+  print_error(fmt::format("{0}\n\nUsage:  {1} COMMAND\n\nRun '{1} --help' for more information", error.what(), path),
+              error.hint());
   return 125;
+}
+
+int unknown_flag(std::string_view flag, std::string_view path) {
+  return wrong_flag(UsageError(fmt::format("unknown flag: {}", flag)), path);
 }
 
 int group_main(const Group& group, std::span<char* const> words) {
@@ -150,6 +169,28 @@ int help_main(std::span<char* const> words) {
   if (const Named named = find_command(text_of(words)); named.command != nullptr) return show(help_of(named));
   if (const Group* group = find_group(words[0]); group != nullptr) return show(group_help(*group));
   return unknown(words[0], {}, top_names());
+}
+
+void apply_global_options(const Arguments& arguments) {
+  if (const auto directory = arguments.last("config")) ::setenv("DOCKER_CONFIG", directory->c_str(), 1);
+  if (const auto context = arguments.last("context"); context && *context != "default")
+    throw NotFound(fmt::format("context \"{}\": context not found", *context));
+}
+
+/// A command line that begins with options.
+int optioned_main(std::span<char* const> words) {
+  try {
+    const Arguments arguments = parse_arguments(kGlobalOptions, false, words, kRefusedGlobalOptions);
+    if (arguments.help) return show(overview());
+    apply_global_options(arguments);
+    if (arguments.flag("version")) return run_command(find_command(std::vector<std::string>{"version"}), {});
+    return client_main(words.subspan(words.size() - arguments.positional.size()));
+  } catch (const UsageError& error) {
+    return wrong_flag(error, program());
+  } catch (const Error& error) {
+    print_error(error.what(), error.hint());
+    return dynamic_cast<const Unsupported*>(&error) != nullptr ? 125 : 1;
+  }
 }
 
 }  // namespace
@@ -180,8 +221,9 @@ int for_each_argument(const Arguments& arguments, void (*act)(const std::string&
 }
 
 int client_main(std::span<char* const> words) {
-  const std::string_view name = words.empty() ? "--help" : words[0];
-  if (name == "--help" || name == "-h") return show(overview());
+  if (words.empty()) return show(overview());
+  const std::string_view name = words[0];
+  if (name.starts_with('-')) return optioned_main(words);
   if (name == "help") return help_main(words.subspan(1));
   if (name == "oci") return oci_main(words.subspan(1));
   if (const Named named = find_command(text_of(words)); named.command != nullptr) {
@@ -189,7 +231,6 @@ int client_main(std::span<char* const> words) {
   }
   if (name == "__complete") return complete_main(words.subspan(1));
   if (const Group* group = find_group(name); group != nullptr) return group_main(*group, words.subspan(1));
-  if (name.starts_with('-')) return unknown_flag(name, program());
   return unknown(name, {}, top_names());
 }
 

@@ -39,8 +39,11 @@ std::pair<std::string, std::string> name_cells(const std::string& name) {
 }
 
 std::string command_cell(const std::vector<std::string>& argv, bool whole) {
-  std::string text;
-  for (const auto& word : argv) text += (text.empty() ? "" : " ") + word;
+  std::string text = argv.empty() ? std::string() : argv[0];
+  for (std::size_t i = 1; i < argv.size(); ++i) {
+    const bool quoted = argv[i].find(' ') != std::string::npos;  // as moby's daemon/container/view.go
+    text += quoted ? fmt::format(" '{}'", argv[i]) : " " + argv[i];
+  }
   return go_quoted(whole ? text : ellipsis(text, 20));
 }
 

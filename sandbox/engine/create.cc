@@ -196,6 +196,8 @@ Decision decide_on(const Places& places, const RunRequest& request,
   require_log(parse_log(request.log_driver, request.log_options));
   const GrantedLimits granted = decide_limits(request);
   for (const auto& warning : granted.warnings) notice("WARNING: " + warning);
+  if (publishes(request) && request.network == "host")
+    notice("WARNING: Published ports are discarded when using host network mode");
   const FoundRange range = find_id_range(places);
   watch.lap("range of ids");
   if (range.refused) notice(fmt::format("WARNING: running with one user id: {}", range.reason));

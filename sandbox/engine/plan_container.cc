@@ -42,7 +42,15 @@ const Json* config_value(const image::Image* image, const char* key) {
   return value == config->end() ? nullptr : &*value;
 }
 
+/// "container:NAME", and what invites others.
+void refuse_sharing(const std::string& word, const char* flag) {
+  if (!word.starts_with("container:") && word != "shareable") return;
+  throw Unsupported(fmt::format("--{} {} is not possible: a container shares namespaces with the host or with nobody",
+                                flag, word));
+}
+
 bool is_private(const std::string& word, const char* flag) {
+  refuse_sharing(word, flag);
   if (word.empty() || word == "private") return true;
   if (word == "host") return false;
   throw UsageError(fmt::format("--{}: invalid mode: {}", flag, word));
@@ -51,7 +59,7 @@ bool is_private(const std::string& word, const char* flag) {
 userns::NamespacePlan plan_namespaces(const RunRequest& request) {
   userns::NamespacePlan namespaces;
   namespaces.pid = is_private(request.pid, "pid");
-  namespaces.ipc = is_private(request.ipc, "ipc");
+  namespaces.ipc = request.ipc == "none" || is_private(request.ipc, "ipc");
   namespaces.uts = is_private(request.uts, "uts");
   namespaces.cgroup = is_private(request.cgroupns, "cgroupns");
   namespaces.network = request.network != "host";
@@ -106,6 +114,7 @@ std::vector<userns::MountOp> plan_mounts(const PlanInput& input, const userns::N
   const RunRequest& request = input.request;
   const auto shm_size = request.shm_size.empty() ? kShmSize : parse_size(request.shm_size);
   auto mounts = default_mounts(namespaces, shm_size);
+  if (request.ipc == "none") std::erase_if(mounts, [](const auto& mount) { return mount.target == "/dev/shm"; });
   if (input.boots_system) {
     for (auto& mount : mounts) mount.read_only &= mount.kind != userns::MountKind::cgroup2;
     std::ranges::move(system_mounts(), std::back_inserter(mounts));
@@ -183,13 +192,14 @@ std::vector<container::PublishedPort> plan_ports(const PlanInput& input) {
     const auto parsed = parse_publish(text);
     ports.insert(ports.end(), parsed.begin(), parsed.end());
   }
+  for (const auto& text : input.request.expose) (void)parse_expose(text);
+  if (input.request.network == "host") return {};  // they are open there already
   const Json* exposed = config_value(input.image, "ExposedPorts");
   if (input.request.publish_all && exposed != nullptr && exposed->is_object()) {
     std::vector<std::string> names;
     for (const auto& [name, nothing] : exposed->items()) names.push_back(name);
     publish_exposed(names, ports);
   }
-  for (const auto& text : input.request.expose) (void)parse_expose(text);
   if (input.request.publish_all) publish_exposed(input.request.expose, ports);
   return ports;
 }
@@ -234,17 +244,19 @@ std::vector<std::string> config_strings(const image::Image* image, const char* k
   return strings;
 }
 
+bool publishes(const RunRequest& request) { return !request.publish.empty() || request.publish_all; }
+
 void check_request(const RunRequest& request) {
   if (request.auto_remove && parse_restart_policy(request.restart).when != container::RestartWhen::no) {
     throw UsageError("conflicting options: cannot specify both --restart and --rm");
   }
   if (request.replace && request.name.empty()) throw UsageError("cannot replace container without --name being set");
+  refuse_sharing(request.network, "network");
   if (request.network != "none" && request.network != "private" && request.network != "host") {
     throw UsageError(fmt::format("network {} not found", request.network), "networks: none, private, host");
   }
-  if ((!request.publish.empty() || request.publish_all) && request.network != "private") {
-    throw UsageError(fmt::format("published ports need the private network, not '{}'", request.network));
-  }
+  if (publishes(request) && request.network == "none")
+    throw UsageError("published ports need the private network, not 'none'");
   if (parse_system_mode(request.systemd) == SystemMode::always && request.cgroupns == "host") {
     throw UsageError("conflicting options: --systemd=always needs a cgroup namespace, and --cgroupns is 'host'");
   }

@@ -43,7 +43,9 @@ std::vector<std::string> planned_argv(const PlanInput& input);
 std::string config_string(const image::Image* image, const char* key);
 std::vector<std::string> config_strings(const image::Image* image, const char* key);
 
-/// Throws UsageError for flags that contradict each other.
+/// Whether ports are to be published.
+bool publishes(const RunRequest& request);
+/// Throws UsageError for flags that contradict each other, Unsupported for those that can't be had.
 void check_request(const RunRequest& request);
 /// The bounding set. A process of another user than root starts without any of it, as with Docker.
 std::uint64_t planned_capabilities(const RunRequest& request);

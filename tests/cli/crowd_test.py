@@ -76,6 +76,17 @@ class Crowd(SandboxCase):
         self.assertTrue(eventually(lambda: not self.descendants()), self.descendants())
         self.assertEqual(self.ok("system", "fsck"), "")
 
+    def test_a_hundred_at_once(self):
+        script = ("busybox", "sh", "-c", "echo out; echo err >&2; exit 5")
+        clients = [self.client("run", "--rm", "--network", "none", *script, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True) for _ in range(100)]
+        for client in clients:
+            self.assertEqual((client.communicate(timeout=LIMIT), client.returncode), (("out\n", "err\n"), 5))
+        self.assertEqual(self.ok("ps", "-aq"), "")
+        self.assertTrue(eventually(lambda: not self.descendants()), self.descendants())
+        self.assertEqual(self.containers_on_disk(), [])
+        self.assertEqual(self.ok("system", "fsck"), "")
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -61,6 +61,10 @@ class Flags(SandboxCase):
         self.assertEqual(self.run_with("--sysctl", "kernel.msgmax=1234", script="cat /proc/sys/kernel/msgmax"), "1234\n")
         self.assertEqual(self.run_with("--device", "/dev/zero", script="head -c 1 /dev/zero | wc -c"), "1\n")
 
+    def test_no_memory_to_share(self):
+        self.assertEqual(self.run_with("--ipc", "none", script="grep -c ' /dev/shm ' /proc/mounts || true"), "0\n")
+        self.assertEqual(self.run_with(script="grep -c ' /dev/shm ' /proc/mounts"), "1\n")
+
     def test_names_of_the_host(self):
         self.assertEqual(self.run_with("--uts", "host", script="hostname; cat /etc/hostname; echo $HOSTNAME"),
                          (socket.gethostname() + "\n") * 3)
@@ -141,6 +145,10 @@ class Flags(SandboxCase):
                                (("--tz", "Nowhere/City"), "unknown time zone Nowhere/City"),
                                (("--tz", "../../etc/passwd"), "unknown time zone ../../etc/passwd"),
                                (("--label-file", "/nowhere"), "/nowhere"),
+                               (("--ipc", "container:box"), "a container shares namespaces with the host or with nobody"),
+                               (("--pid", "container:box"), "--pid container:box is not possible"),
+                               (("--net", "container:box"), "--network container:box is not possible"),
+                               (("--publish", "80:80"), "published ports need the private network, not 'none'"),
                                (("--uts", "host", "--hostname", "box"), "hostname and the UTS mode"),
                                (("--uts", "host", "--domainname", "nis"), "domainname and the UTS mode"),
                                (("--expose", "much"), "invalid range format for --expose: much"),

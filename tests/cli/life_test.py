@@ -5,6 +5,7 @@ import os
 import pty
 import signal
 import subprocess
+import time
 import unittest
 
 from sandbox_case import SANDBOX, SandboxCase, eventually
@@ -89,6 +90,37 @@ class Life(SandboxCase):
         done = self.sandbox("logs", "--since", "yesterday", "box")
         self.assertEqual((done.returncode, done.stderr), (
             1, 'sandbox: invalid value for "since": failed to parse value as time or duration: "yesterday"\n'))
+
+    def test_a_clock_that_has_been_set_back_is_no_trouble(self):
+        """What was written before shows times to come. Waiting goes by clocks that nobody sets."""
+        self.start("--name", "box", "-i", "busybox", "sh", "-c", "echo before; read go; echo after; exec sleep 1000")
+        self.assertTrue(eventually(lambda: self.ok("logs", "box") == "before\n"))
+        place = self.only_container()
+        tomorrow = int(time.time()) + 86400
+        for name, key in (("container.json", "created"), ("state.json", "started")):
+            with open(f"{place}/{name}", encoding="utf-8") as file:
+                document = json.load(file)
+            with open(f"{place}/{name}", "w", encoding="utf-8") as file:
+                json.dump(dict(document, **{key: tomorrow}), file)
+        with open(place + "/log", "r+", encoding="utf-8") as log:
+            record = json.loads(log.read())
+            record["time"] = time.strftime("%Y-%m-%d", time.gmtime(tomorrow)) + record["time"][10:]
+            log.seek(0)
+            log.write(json.dumps(record, separators=(",", ":")) + "\n")
+        self.assertEqual(self.ok("ps", "--format", "{{.RunningFor}}, {{.Status}}"), "Less than a second ago, Up Less than a second\n")
+        follower = self.client("logs", "-f", "box", stdout=subprocess.PIPE, text=True)
+        with self.client("attach", "--sig-proxy=false", "box", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as attached:
+            attached.stdin.write(b"go\n")
+            attached.stdin.flush()
+            self.assertEqual([follower.stdout.readline() for _ in range(2)], ["before\n", "after\n"])
+            attached.kill()
+        follower.stdout.close()
+        self.assertEqual(self.ok("logs", "--since", "2000-01-01", "box"), "before\nafter\n")
+        self.assertEqual(self.ok("logs", "--until", "0s", "box"), "after\n")
+        self.ok("stop", "-t", "1", "box")
+        self.assertEqual(self.ok("wait", "box"), "137\n")
+        self.ok("start", "box")
+        self.assertRegex(self.ok("ps", "--format", "{{.Status}}"), r"\AUp (Less than a|\d+) seconds?\n\Z")
 
     def test_port_shows_where_ports_are_published(self):
         self.ok("run", "-d", "--name", "web", "-p", "127.0.0.1::80", "-p", "127.0.0.1::53/udp", "busybox", "sleep", "1000")

@@ -45,6 +45,21 @@ class Words(SandboxCase):
         self.refused(1, "'sandbox container rm' requires at least 1 argument\n\nUsage:  sandbox container rm [OPTIONS] "
                         "CONTAINER", "container", "rm")
 
+    def test_options_before_the_command(self):
+        os.mkdir(self.home + "/config")
+        with open(self.home + "/config/config.json", "w", encoding="utf-8") as config:
+            config.write('{"imagesFormat": "{{.Repository}} of the file"}')
+        for words in (("--config", self.home + "/config"), ("--config=" + self.home + "/config", "-D", "-l", "debug"),
+                      ("--context", "default", "--log-level=warn", "--debug", "--config", self.home + "/config")):
+            self.assertEqual(self.ok(*words, "images"), "busybox of the file\n")
+        self.assertEqual(self.ok("--version"), self.ok("version"))
+        self.assertEqual(self.ok("-v"), self.ok("version"))
+        self.refused(125, "--host is not possible: there is no daemon to connect to", "--host", "tcp://there", "ps")
+        self.refused(1, 'context "there": context not found', "--context", "there", "ps")
+        self.refused(125, "unknown flag: --confg\n\nUsage:  sandbox COMMAND\n\nRun 'sandbox --help' for more information\n"
+                          "hint: did you mean '--config'?", "--confg", "x", "ps")
+        self.refused(125, "flag needs an argument: --config", "--config")
+
     def test_version_and_info_for_scripts(self):
         version = self.ok("version").split()[-1]
         self.assertEqual(self.ok("version", "--format", "{{.Server.Version}} {{.Client.Version}}"), f"{version} {version}\n")

@@ -86,6 +86,12 @@ class Ports(SandboxCase):
         self.assertEqual(fetch("127.0.0.1", int(tcp["HostPort"])), b"page\n")
         self.assertEqual(listening(int(udp["HostPort"])), {"udp 0100007F"})
 
+    def test_in_the_hosts_network_ports_are_open_already(self):
+        done = self.sandbox("run", "-d", "--name", "box", "--network", "host", "-p", "80:80", "busybox", "sleep", "1000")
+        self.assertEqual((done.returncode, done.stderr),
+                         (0, "WARNING: Published ports are discarded when using host network mode\n"))
+        self.assertEqual(self.ok("port", "box"), "")
+
     def test_a_range_is_published_whole(self):
         first = free_ports(3)
         self.started("-p", f"127.0.0.1:{first}-{first + 2}:8079-8081")

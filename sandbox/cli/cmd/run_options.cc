@@ -76,7 +76,9 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.cap_drop = arguments.all("cap-drop");
   request.security_options = arguments.all("security-opt");
   request.ulimits = arguments.all("ulimit");
-  request.network = arguments.text("network", arguments.text("net", "private"));
+  for (const auto& [option, word] : arguments.words()) {
+    if (option->name == std::string_view("network") || option->name == std::string_view("net")) request.network = word;
+  }
   // Docker's names for the network of one's own.
   if (request.network == "default" || request.network == "bridge") request.network = "private";
   request.publish = arguments.all("publish");

@@ -88,12 +88,20 @@ std::string label_of(const container::Volume& volume, const std::string& name) {
   return found == volume.labels.end() ? "" : found->second;
 }
 
+/// Docker knows it of volumes of a cluster, or when it is asked for disk usage.
+std::string not_told(const container::Volume&) { return "N/A"; }
+
 constexpr Column<container::Volume> kColumns[] = {
     {"Driver", "DRIVER", [](const container::Volume&) { return std::string("local"); }},
     {"Name", "VOLUME NAME", [](const container::Volume& volume) { return volume.name; }},
     {"Scope", "SCOPE", [](const container::Volume&) { return std::string("local"); }},
     {"Mountpoint", "MOUNTPOINT", [](const container::Volume& volume) { return volume.data(); }},
     {"Labels", "LABELS", labels_of},
+    {"Links", "LINKS", not_told},
+    {"Size", "SIZE", not_told},
+    {"Availability", "AVAILABILITY", not_told},
+    {"Group", "GROUP", not_told},
+    {"Status", "STATUS", not_told},
 };
 constexpr Listing<container::Volume> kListing{"*formatter.volumeContext", kColumns, label_of};
 

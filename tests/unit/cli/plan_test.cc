@@ -228,9 +228,14 @@ TEST_CASE("what boots a system is known by its path, or said") {
 
 TEST_CASE("published ports need the private network") {
   RunRequest request;
-  request.network = "host";
+  request.network = "none";
   request.publish = {"80:80"};
   CHECK_THROWS_AS(check_request(request), UsageError);
+  request.network = "host";
+  CHECK_NOTHROW(check_request(request));
+  request.network = "container:other";
+  CHECK_THROWS_AS(check_request(request), Unsupported);
+  request.network = "none";
   request.publish.clear();
   CHECK_NOTHROW(check_request(request));
   request.limits = "some";

@@ -75,7 +75,10 @@ TEST_CASE("ps has Docker's further fields") {
 TEST_CASE("a long command is cut to 20 columns and quoted") {
   CHECK(command_cell({"sleep", "100"}, false) == "\"sleep 100\"");
   CHECK(command_cell({"/docker-entrypoint.sh", "nginx"}, false) == "\"/docker-entrypoint.…\"");
-  CHECK(command_cell({"sh", "-c", "echo \"one\" two three"}, true) == "\"sh -c echo \\\"one\\\" two three\"");
+  CHECK(command_cell({"sh", "-c", "echo \"one\" two three"}, true) == "\"sh -c 'echo \\\"one\\\" two three'\"");
+  CHECK(command_cell({"echo", "Ciao !"}, false) == "\"echo 'Ciao !'\"");
+  CHECK(command_cell({"/a program", "x"}, true) == "\"/a program x\"");
+  CHECK(command_cell({}, true) == "\"\"");
 }
 
 TEST_CASE("ports that are the same on both sides are shown as ranges, and a chosen port by its number") {

@@ -53,8 +53,18 @@ TEST_CASE("exposed ports are published once each, and what is no port is left ou
   CHECK(ports[3].container_port == 7001);
 }
 
+TEST_CASE("port 0 of the host is any free one") {
+  CHECK(parse_publish("0:80")[0].host_port == 0);
+  CHECK(parse_publish("127.0.0.1:0:80-81").size() == 2);
+}
+
+TEST_CASE("what is exposed is a port or a range of them") {
+  CHECK(parse_expose("8000-8001/udp").size() == 2);
+  for (const char* text : {"", "80:81", "http", "0", "81-80"}) CHECK_THROWS_AS(parse_expose(text), UsageError);
+}
+
 TEST_CASE("a malformed port is refused") {
-  for (const char* text : {"", "0:80", "70000:80", "80:", "a:80", "1.2.3:80:80", "80:80/icmp", "80-81:80", "81-80:1-2"}) {
+  for (const char* text : {"", "80:0", "0-1:80-81", "70000:80", "80:", "a:80", "1.2.3:80:80", "80:80/icmp", "80-81:80", "81-80:1-2"}) {
     CHECK_THROWS_AS(parse_publish(text), UsageError);
   }
 }
@@ -195,7 +205,9 @@ TEST_CASE("unknown security options are refused rather than ignored") {
   CHECK(parse_security_options({}).no_new_privs);
   CHECK_FALSE(parse_security_options({"no-new-privileges=false"}).no_new_privs);
   CHECK(parse_security_options({"seccomp=unconfined"}).seccomp == "unconfined");
-  CHECK_THROWS_AS(parse_security_options({"apparmor=unconfined"}), UsageError);
+  CHECK_NOTHROW(parse_security_options({"apparmor=unconfined", "label=disable", "label:disable"}));
+  CHECK_THROWS_AS(parse_security_options({"apparmor=docker-default"}), UsageError);
+  CHECK_THROWS_AS(parse_security_options({"label=type:container_t"}), UsageError);
 }
 
 TEST_CASE("the hosts file names the container and the added hosts") {
