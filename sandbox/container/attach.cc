@@ -320,9 +320,9 @@ void request_exec(int supervisor, const ExecRequest& request) {
   send_frame(supervisor, FrameType::exec_request, encode_exec(request));
 }
 
-void request_pause(Fd supervisor, bool on) {
-  send_frame(supervisor.get(), FrameType::pause, std::string(1, on ? '\1' : '\0'));
-  (void)wait_for(supervisor.get(), FrameType::done);
+void request_pause(int supervisor, Pause wish) {
+  send_frame(supervisor, FrameType::pause, std::string(1, static_cast<char>(wish)));
+  (void)wait_for(supervisor, FrameType::done);
 }
 
 void request_signal(int supervisor, int signal) {

@@ -20,7 +20,7 @@ enum class FrameType : std::uint8_t {
   resize = 4,        ///< u16 rows, u16 columns
   signal = 5,        ///< u8
   exec_request = 6,  ///< u32 size of the JSON, JSON, bytes of the seccomp filter
-  pause = 7,         ///< u8: 1 freezes, 0 thaws; answered with `done` or `start_failure`
+  pause = 7,         ///< u8, see Pause; answered with `done` or `start_failure`
   output_unread = 8, ///< u8: 0 standard output, 1 standard error; nobody reads on what this client writes there
   // supervisor to client
   started = 16,        ///< text: where the time of the start went (Stopwatch); empty for an exec

@@ -81,7 +81,8 @@ class Supervisor {
   void serve(const std::shared_ptr<Connection>& client);
   void handle(const std::shared_ptr<Connection>& client, const Frame& frame);
   void start_exec(const std::shared_ptr<Connection>& client, const Frame& frame);
-  void pause(const std::shared_ptr<Connection>& client, bool on);
+  void pause(const std::shared_ptr<Connection>& client, Pause wish);
+  void end_held_pause();
   void freeze(bool on);
   Exec* exec_of(const std::shared_ptr<Connection>& client);
   void deliver(Stream stream, std::string_view data);
@@ -114,6 +115,7 @@ class Supervisor {
   Clients clients_;
   std::unique_ptr<Process> main_;
   std::vector<Exec> execs_;
+  std::shared_ptr<Connection> pause_held_by_;  ///< With whom the pause ends; nullptr: with an `unpause`.
   std::optional<netstack::Helper> network_;
   std::optional<ownership::Helper> owner_;  ///< Answers for owners and ids.
   HelperProcess overlay_;                   ///< Serves the root; pid -1 where the kernel does, or when it has died.

@@ -289,6 +289,7 @@ void Supervisor::sweep(Clock::time_point now) {
                            {{"execID", exec.id}, {"exitCode", fmt::format("{}", exec.process->exit_code())}});
     return true;
   });
+  end_held_pause();
   clients_.drop_closed();
   if (health_) tend_health(now);
 }

@@ -81,7 +81,9 @@ struct ExecRequest {
 /// Sends the request on a fresh connection; then `attach` on the same descriptor.
 void request_exec(int supervisor, const ExecRequest& request);
 void request_signal(int supervisor, int signal);
+/// `hold` lasts until somebody says `off`, or this connection ends.
+enum class Pause : std::uint8_t { off = 0, on = 1, hold = 2 };
 /// Returns when the container is frozen, or goes on. Throws StartFailure with the supervisor's reason.
-void request_pause(Fd supervisor, bool on);
+void request_pause(int supervisor, Pause wish);
 
 }  // namespace sandbox::container

@@ -66,7 +66,7 @@ void Supervisor::handle(const std::shared_ptr<Connection>& client, const Frame& 
       break;
     case FrameType::pause:
       if (frame.payload.size() != 1) throw InvalidInput("a pause of the wrong size");
-      pause(client, frame.payload[0] != 0);
+      pause(client, static_cast<Pause>(frame.payload[0]));
       break;
     case FrameType::exec_request:
       if (exec != nullptr) throw InvalidInput("a second process on one connection");
@@ -131,7 +131,8 @@ void Supervisor::freeze(bool on) {
   ContainerStore(places_).write_state(container_, state_);
 }
 
-void Supervisor::pause(const std::shared_ptr<Connection>& client, bool on) {
+void Supervisor::pause(const std::shared_ptr<Connection>& client, Pause wish) {
+  const bool on = wish != Pause::off;
   try {
     require_possible(on ? Action::pause : Action::unpause, state_, container_.spec.name);
     if (!cgroup_) {
@@ -139,11 +140,20 @@ void Supervisor::pause(const std::shared_ptr<Connection>& client, bool on) {
                         "see 'sandbox doctor' for what delegates cgroups to you");
     }
     freeze(on);
+    pause_held_by_ = wish == Pause::hold ? client : nullptr;
     record_container_event(places_, container_.spec, on ? "pause" : "unpause");
     client->queue(FrameType::done);
   } catch (const Error& error) {
     client->queue(FrameType::start_failure, encode_failure({error.what(), 1, error.hint()}));
   }
+}
+
+void Supervisor::end_held_pause() {
+  if (!pause_held_by_ || pause_held_by_->open()) return;
+  pause_held_by_ = nullptr;
+  if (!state_.paused) return;  // it was killed meanwhile
+  freeze(false);
+  record_container_event(places_, container_.spec, "unpause");
 }
 
 }  // namespace sandbox::container

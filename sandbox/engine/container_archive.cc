@@ -9,8 +9,8 @@
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/sys.h"
+#include "sandbox/container/supervisor.h"
 #include "sandbox/engine/id_range.h"
-#include "sandbox/engine/lifecycle.h"
 #include "sandbox/engine/step_files.h"
 #include "userns/kept_namespace.h"
 
@@ -98,30 +98,26 @@ overlay::WrittenArchive write_tree(const Places& places, const container::Contai
 }
 
 Frozen::Frozen(const Places& places, const container::Container& container,
-               const std::function<void(const std::string&)>& warn)
-    : places_(places) {
+               const std::function<void(const std::string&)>& warn) {
   if (container.state.status != container::Status::running || container.state.paused) return;
-  const sigset_t signals = ending_signals();
-  ::sigprocmask(SIG_BLOCK, &signals, &before_);
   try {
-    pause_container(places, container, true);
-    thawed_later_ = container.spec.id;
+    Fd supervisor = container::connect_supervisor(places, container);
+    container::request_pause(supervisor.get(), container::Pause::hold);
+    supervisor_ = std::move(supervisor);
   } catch (const Conflict&) {
     // It has ended, or was paused, just now.
   } catch (const Error& error) {
     warn(fmt::format("the container goes on while it is read: {}", error.what()));
   }
-  if (thawed_later_.empty()) ::sigprocmask(SIG_SETMASK, &before_, nullptr);
 }
 
 Frozen::~Frozen() {
-  if (thawed_later_.empty()) return;
+  if (!supervisor_) return;
   try {
-    pause_container(places_, container::ContainerStore(places_).find(thawed_later_), false);
+    container::request_pause(supervisor_.get(), container::Pause::off);
   } catch (const Error&) {
     // It was killed meanwhile, or somebody else has let it go on.
   }
-  ::sigprocmask(SIG_SETMASK, &before_, nullptr);
 }
 
 }  // namespace sandbox::engine

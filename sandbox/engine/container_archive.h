@@ -2,12 +2,11 @@
 // child process that is root of the user namespace that they belong to.
 #pragma once
 
-#include <signal.h>
-
 #include <functional>
 #include <string>
 
 #include "fuse-overlay/store/diff.h"
+#include "sandbox/base/fd.h"
 #include "sandbox/base/places.h"
 #include "sandbox/container/container_store.h"
 
@@ -29,21 +28,20 @@ overlay::WrittenArchive write_changes(const Places& places, const container::Con
 /// The whole tree; see overlay::write_merged.
 overlay::WrittenArchive write_tree(const Places& places, const container::Container& container, int archive_fd);
 
-/// While it lives a running container is frozen (`pause`), if it was running and can be. SIGINT, SIGTERM and SIGHUP
-/// wait until it goes on.
+/// While it lives a running container is frozen (`pause`), if it was running and can be. It goes on, too, when this
+/// process ends, however that happens.
 class Frozen {
  public:
   /// `warn` is told when the container has no cgroup to freeze it in.
   Frozen(const Places& places, const container::Container& container,
          const std::function<void(const std::string&)>& warn);
+  /// Returns when the container goes on.
   ~Frozen();
   Frozen(const Frozen&) = delete;
   Frozen& operator=(const Frozen&) = delete;
 
  private:
-  const Places& places_;
-  std::string thawed_later_;  ///< The id; empty: nothing was frozen.
-  sigset_t before_{};
+  Fd supervisor_;  ///< The connection that holds the pause; none: nothing was frozen.
 };
 
 }  // namespace sandbox::engine

@@ -32,7 +32,8 @@ void signal_container(const Places& places, const container::Container& containe
 void pause_container(const Places& places, const container::Container& container, bool on) {
   container::require_possible(on ? container::Action::pause : container::Action::unpause, container.state,
                               container.spec.id);
-  container::request_pause(container::connect_supervisor(places, container), on);
+  const Fd supervisor = container::connect_supervisor(places, container);
+  container::request_pause(supervisor.get(), on ? container::Pause::on : container::Pause::off);
 }
 
 bool wait_until_ended(const container::ContainerStore& store, const std::string& id, int seconds) {

@@ -110,6 +110,18 @@ class Limits(unittest.TestCase):
         self.assertEqual(self.sandbox("stop", "-t", "2", "box").returncode, 0)
         self.assertIn("Exited", self.sandbox("ps", "-a").stdout)
 
+    def test_a_container_goes_on_when_a_commit_is_killed_that_has_paused_it(self):
+        self.start_box("box", "--pids-limit", "50", "busybox", "sh", "-c",
+                       "head -c 50000000 /dev/urandom >/file; while :; do echo tick; sleep 0.1; done")
+        self.assertTrue(eventually(lambda: "tick" in self.sandbox("logs", "box").stdout))
+        commit = subprocess.Popen([SANDBOX, "commit", "box", "made:1"], env=self.env, stdout=subprocess.DEVNULL)
+        self.assertTrue(eventually(lambda: self.inspect("box")["State"]["Status"] == "paused"))
+        commit.kill()
+        self.assertEqual(commit.wait(), -signal.SIGKILL)
+        self.assertTrue(eventually(lambda: self.inspect("box")["State"]["Status"] == "running"))
+        ticks = self.sandbox("logs", "box").stdout
+        self.assertTrue(eventually(lambda: len(self.sandbox("logs", "box").stdout) > len(ticks)))
+
     def test_after_kill_9_of_the_supervisor_no_cgroup_is_left(self):
         self.start_box("box", "--pids-limit", "50", "busybox", "sleep", "1000")
         state = next(pathlib.Path(self.home).glob("data/containers/*/state.json"))
