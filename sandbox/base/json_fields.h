@@ -78,20 +78,40 @@ struct JsonWriter {
   }
 };
 
-/// Throws InvalidInput: "<what>: field '<path>' …".
+/// Where a value stands in a document. Its name is put together when something is wrong with it: nearly never.
+class JsonPlace {
+ public:
+  JsonPlace(const char* key) : key_(key) {}  ///< Of the outermost object, or "": that itself.
+  JsonPlace(const JsonPlace& above, std::string_view key) : above_(&above), key_(key) {}
+  JsonPlace(const JsonPlace& above, std::size_t index) : above_(&above), index_(index) {}
+
+  /// "plan.mounts[2].kind"
+  std::string name() const {
+    const std::string above = above_ != nullptr ? above_->name() : std::string();
+    if (index_) return fmt::format("{}[{}]", above, *index_);
+    return above.empty() ? std::string(key_) : fmt::format("{}.{}", above, key_);
+  }
+
+ private:
+  const JsonPlace* above_ = nullptr;  ///< Outlives this one.
+  std::string_view key_;
+  std::optional<std::size_t> index_;  ///< In a list.
+};
+
+/// Throws InvalidInput: "<what>: field '<place>' …".
 class JsonReader {
  public:
   static constexpr int newest = std::numeric_limits<int>::max();
 
-  JsonReader(const Json& document, std::string_view what, std::string path, int version = newest)
-      : document_(document), what_(what), path_(std::move(path)), version_(version) {}
+  JsonReader(const Json& document, std::string_view what, const JsonPlace& place, int version = newest)
+      : document_(document), what_(what), place_(place), version_(version) {}
 
   template <class T>
   void operator()(const char* key, T& value) {
-    const std::string name = path_.empty() ? key : path_ + "." + key;
+    const JsonPlace place(place_, key);
     const auto found = document_.find(key);
-    if (found == document_.end()) fail(name, "is missing");
-    decode(*found, name, value);
+    if (found == document_.end()) fail(place, "is missing");
+    decode(*found, place, value);
   }
 
   template <class T>
@@ -100,50 +120,53 @@ class JsonReader {
   }
 
   template <class T>
-  void decode(const Json& json, const std::string& path, T& value) const {
+  void decode(const Json& json, const JsonPlace& place, T& value) const {
     if constexpr (std::is_same_v<T, std::string>) {
-      value = text(json, path);
+      value = text(json, place);
     } else if constexpr (std::is_same_v<T, bool>) {
-      if (!json.is_boolean()) fail(path, "is not true or false");
+      if (!json.is_boolean()) fail(place, "is not true or false");
       value = json.get<bool>();
     } else if constexpr (std::is_integral_v<T>) {
-      value = number<T>(json, path);
+      value = number<T>(json, place);
     } else if constexpr (std::is_enum_v<T>) {
       const auto words = words_of(value);
-      const auto found = std::ranges::find(words, std::string_view(text(json, path)));
-      if (found == words.end()) fail(path, "has an unknown value");
+      const auto found = std::ranges::find(words, std::string_view(text(json, place)));
+      if (found == words.end()) fail(place, "has an unknown value");
       value = static_cast<T>(found - words.begin());
     } else if constexpr (std::is_same_v<T, detail::TextMap>) {
-      if (!json.is_object()) fail(path, "is not an object");
-      for (const auto& [key, word] : json.items()) value[key] = text(word, path + "." + key);
+      if (!json.is_object()) fail(place, "is not an object");
+      for (const auto& [key, word] : json.items()) value[key] = text(word, {place, key});
     } else if constexpr (detail::IsOptional<T>::value) {
       if (json.is_null()) return value.reset();
-      decode(json, path, value.emplace());
+      decode(json, place, value.emplace());
     } else if constexpr (detail::IsVector<T>::value) {
-      if (!json.is_array()) fail(path, "is not a list");
+      if (!json.is_array()) fail(place, "is not a list");
       value.clear();
-      for (const auto& element : json) decode(element, fmt::format("{}[{}]", path, value.size()), value.emplace_back());
+      for (const auto& element : json) {
+        const JsonPlace one(place, value.size());
+        decode(element, one, value.emplace_back());
+      }
     } else {
-      if (!json.is_object()) fail(path, "is not an object");
-      JsonReader inner(json, what_, path, version_);
+      if (!json.is_object()) fail(place, "is not an object");
+      JsonReader inner(json, what_, place, version_);
       describe(inner, value);
     }
   }
 
-  [[noreturn]] void fail(const std::string& path, std::string_view problem) const {
-    throw InvalidInput(fmt::format("{}: field '{}' {}", what_, path, problem));
+  [[noreturn]] void fail(const JsonPlace& place, std::string_view problem) const {
+    throw InvalidInput(fmt::format("{}: field '{}' {}", what_, place.name(), problem));
   }
 
  private:
-  std::string text(const Json& json, const std::string& path) const {
-    if (!json.is_string()) fail(path, "is not a string");
+  const std::string& text(const Json& json, const JsonPlace& place) const {
+    if (!json.is_string()) fail(place, "is not a string");
     const auto& value = json.get_ref<const std::string&>();
-    if (value.find('\0') != std::string::npos) fail(path, "contains a NUL byte");
+    if (value.find('\0') != std::string::npos) fail(place, "contains a NUL byte");
     return value;
   }
 
   template <class T>
-  T number(const Json& json, const std::string& path) const {
+  T number(const Json& json, const JsonPlace& place) const {
     if (json.is_number_unsigned()) {
       const auto value = json.get<std::uint64_t>();
       if (std::in_range<T>(value)) return static_cast<T>(value);
@@ -151,14 +174,14 @@ class JsonReader {
       const auto value = json.get<std::int64_t>();
       if (std::in_range<T>(value)) return static_cast<T>(value);
     } else {
-      fail(path, "is not an integer");
+      fail(place, "is not an integer");
     }
-    fail(path, "is out of range");
+    fail(place, "is out of range");
   }
 
   const Json& document_;
   std::string_view what_;  ///< Names the document; outlives the reader.
-  std::string path_;
+  JsonPlace place_;
   int version_;  ///< Of the document; every field of it must be there.
 };
 

@@ -8,7 +8,6 @@
 
 #include "sandbox/base/error.h"
 #include "sandbox/cli/container_listing.h"
-#include "sandbox/cli/mount_points.h"
 #include "sandbox/cli/table.h"
 #include "sandbox/container/restart_policy.h"
 #include "sandbox/engine/ports.h"
@@ -16,15 +15,15 @@
 namespace sandbox::cli {
 namespace {
 
-using container::Container;
+using container::Entry;
 
 bool begins(const std::string& text, const std::string& prefix) { return !prefix.empty() && text.starts_with(prefix); }
 
 /// Position of a container that is named by name, id or the beginning of it.
-std::size_t position_of(const std::vector<Container>& all, const std::string& reference) {
-  const auto named = std::ranges::find_if(all, [&](const Container& one) { return one.spec.name == reference; });
+std::size_t position_of(const std::vector<Entry>& all, const std::string& reference) {
+  const auto named = std::ranges::find_if(all, [&](const Entry& one) { return one.spec.name == reference; });
   if (named != all.end()) return static_cast<std::size_t>(named - all.begin());
-  const auto meant = std::ranges::find_if(all, [&](const Container& one) { return begins(one.spec.id, reference); });
+  const auto meant = std::ranges::find_if(all, [&](const Entry& one) { return begins(one.spec.id, reference); });
   if (meant == all.end()) throw NotFound(fmt::format("no such container: {}", reference));
   return static_cast<std::size_t>(meant - all.begin());
 }
@@ -52,12 +51,12 @@ int exit_code(const std::string& text) {
   return code;
 }
 
-bool has_exited_with(const Container& one, const std::string& text) {
+bool has_exited_with(const Entry& one, const std::string& text) {
   return one.state.status == container::Status::exited && one.state.exit_code == exit_code(text);
 }
 
 /// Ports "80", "80/udp", "8000-8010" of the container's own side.
-bool publishes(const Container& one, const std::string& text) {
+bool publishes(const Entry& one, const std::string& text) {
   const auto wanted = engine::parse_publish(text);
   return std::ranges::any_of(one.spec.ports, [&](const container::PublishedPort& port) {
     return std::ranges::any_of(wanted, [&](const container::PublishedPort& other) {
@@ -66,13 +65,13 @@ bool publishes(const Container& one, const std::string& text) {
   });
 }
 
-const image::Image* image_of(const FilterContext& context, const Container& one) {
+const image::Image* image_of(const FilterContext& context, const Entry& one) {
   const auto found =
       std::ranges::find_if(context.images, [&](const auto& image) { return image.id() == one.spec.image_id; });
   return found == context.images.end() ? nullptr : &*found;
 }
 
-bool exposes(const FilterContext& context, const Container& one, const std::string& text) {
+bool exposes(const FilterContext& context, const Entry& one, const std::string& text) {
   if (publishes(one, text)) return true;
   const image::Image* image = image_of(context, one);
   if (image == nullptr) return false;
@@ -82,20 +81,19 @@ bool exposes(const FilterContext& context, const Container& one, const std::stri
   std::vector<std::string> names;
   for (const auto& [name, nothing] : (*config)["ExposedPorts"].items()) names.push_back(name);
   engine::publish_exposed(names, exposed);
-  Container like;
+  Entry like;
   like.spec.ports = exposed;
   return publishes(like, text);
 }
 
-bool has_mounted(const Container& one, const std::string& text) {
-  return std::ranges::any_of(mount_points(one), [&](const MountPoint& point) {
+bool has_mounted(const Entry& one, const std::string& text) {
+  return std::ranges::any_of(one.spec.mounts, [&](const container::MountPoint& point) {
     return point.name == text || point.source == text || point.destination == text;
   });
 }
 
-bool is_on_network(const Container& one, const std::string& text) {
-  const std::string_view own = one.spec.plan.network ? "private" : one.spec.plan.namespaces.network ? "none" : "host";
-  return text == own || (own == "private" && (text == "bridge" || text == "default"));
+bool is_on_network(const Entry& one, const std::string& text) {
+  return text == one.spec.network || (one.spec.network == "bridge" && (text == "private" || text == "default"));
 }
 
 /// The image itself, or one that was made on top of it: its layers begin with all of the other's.
@@ -117,23 +115,23 @@ bool names(const image::Image& image, const std::string& text) {
   }
 }
 
-bool comes_from(const FilterContext& context, const Container& one, const std::string& text) {
+bool comes_from(const FilterContext& context, const Entry& one, const std::string& text) {
   const image::Image* own = image_of(context, one);
   if (own == nullptr) return one.spec.image == text || begins(one.spec.image_id, text);
   return std::ranges::any_of(context.images,
                              [&](const auto& image) { return names(image, text) && descends(*own, image); });
 }
 
-bool has_health(const Container& one, const std::string& text) {
+bool has_health(const Entry& one, const std::string& text) {
   const std::string health = health_word(status_cell(one.state, one.state.started));
   return text == (health.empty() ? "none" : health);
 }
 
-std::string_view restart_word(const Container& one) {
+std::string_view restart_word(const Entry& one) {
   return words_of(one.spec.restart.when)[static_cast<std::size_t>(one.spec.restart.when)];
 }
 
-bool starts_on_boot(const Container& one) { return container::should_start_on_boot(one.spec.restart, one.state); }
+bool starts_on_boot(const Entry& one) { return container::should_start_on_boot(one.spec.restart, one.state); }
 
 bool is_yes(const std::string& name, const std::string& text) {
   if (text == "true" || text == "1") return true;
@@ -141,7 +139,7 @@ bool is_yes(const std::string& name, const std::string& text) {
   throw UsageError(fmt::format("invalid filter '{}={}'", name, text));
 }
 
-bool fits(const Filters& filters, const FilterContext& context, const Container& one) {
+bool fits(const Filters& filters, const FilterContext& context, const Entry& one) {
   const std::string slashed = "/" + one.spec.name;
   return filters.any("id", [&](const auto& value) { return begins(one.spec.id, value); }) &&
          filters.any("name",
@@ -164,22 +162,22 @@ bool fits(const Filters& filters, const FilterContext& context, const Container&
 
 bool asks_for_all(const Filters& filters) { return !filters.values("status").empty(); }
 
-std::vector<Container> filtered(const Filters& filters, const FilterContext& context) {
+std::vector<Entry> filtered(const Filters& filters, const FilterContext& context) {
   check_words(filters);
   for (const auto& text : filters.values("exited")) (void)exit_code(text);
   std::size_t first = 0, last = context.all.size();  // newest first: "before" one are those behind it
   for (const auto& reference : filters.values("before"))
     first = std::max(first, position_of(context.all, reference) + 1);
   for (const auto& reference : filters.values("since")) last = std::min(last, position_of(context.all, reference));
-  std::vector<Container> passed;
+  std::vector<Entry> passed;
   for (std::size_t i = first; i < last; ++i) {
     if (fits(filters, context, context.all[i])) passed.push_back(context.all[i]);
   }
   return passed;
 }
 
-std::vector<Container> filtered(const Filters& filters, const Places& places) {
-  FilterContext context{container::ContainerStore(places).list_swept(), {}};
+std::vector<Entry> filtered(const Filters& filters, const Places& places) {
+  FilterContext context{container::ContainerStore(places).entries_swept(), {}};
   std::erase_if(context.all, [](const auto& one) { return one.spec.owner.pid != 0; });
   if (!filters.values("ancestor").empty() || !filters.values("expose").empty()) {
     context.images = image::ImageStore(places).list();

@@ -15,7 +15,7 @@ inline constexpr std::string_view kContainerFilters[] = {
 
 /// What the filters need to know besides the containers.
 struct FilterContext {
-  std::vector<container::Container> all;  ///< Newest first.
+  std::vector<container::Entry> all;  ///< Newest first.
   std::vector<image::Image> images;       ///< Asked for by "ancestor" and "expose" only.
 };
 
@@ -24,9 +24,9 @@ bool asks_for_all(const Filters& filters);
 
 /// Those of `context.all` that pass, in their order. Throws UsageError for a value that the filter can't have, NotFound
 /// for a container that "before" or "since" names.
-std::vector<container::Container> filtered(const Filters& filters, const FilterContext& context);
+std::vector<container::Entry> filtered(const Filters& filters, const FilterContext& context);
 
 /// Those of the store that pass, newest first, without the steps of builds. Reads what the filters look at.
-std::vector<container::Container> filtered(const Filters& filters, const Places& places);
+std::vector<container::Entry> filtered(const Filters& filters, const Places& places);
 
 }  // namespace sandbox::cli

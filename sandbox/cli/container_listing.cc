@@ -4,7 +4,6 @@
 #include <time.h>
 
 #include "sandbox/base/error.h"
-#include "sandbox/cli/mount_points.h"
 #include "sandbox/cli/table.h"
 #include "sandbox/engine/disk_usage.h"
 #include "sandbox/engine/units.h"
@@ -13,7 +12,7 @@
 namespace sandbox::cli {
 namespace {
 
-const container::Spec& spec_of(const ContainerRow& row) { return row.container->spec; }
+const container::SpecHead& spec_of(const ContainerRow& row) { return row.container->spec; }
 
 std::string image_cell(const ContainerRow& row) {
   const std::string& name = spec_of(row).image;
@@ -25,17 +24,12 @@ std::string image_cell(const ContainerRow& row) {
 
 std::string ports_cell_of(const ContainerRow& row) {
   const bool running = row.container->state.status == container::Status::running;
-  return running ? ports_cell(container::published_ports(*row.container)) : "";
-}
-
-std::string networks_cell(const container::Spec& spec) {
-  if (spec.plan.network) return "bridge";
-  return spec.plan.namespaces.network ? "none" : "host";
+  return running ? ports_cell(container::published_ports(row.container->spec, row.container->state)) : "";
 }
 
 std::string mounts_cell(const ContainerRow& row) {
   std::string text;
-  for (const MountPoint& point : mount_points(*row.container)) {
+  for (const container::MountPoint& point : spec_of(row).mounts) {
     const std::string& name = point.name.empty() ? point.source : point.name;
     text += (text.empty() ? "" : ",") + (row.whole ? name : ellipsis(name, 15));
   }
@@ -44,12 +38,23 @@ std::string mounts_cell(const ContainerRow& row) {
 
 std::string volumes_cell(const ContainerRow& row) {
   std::size_t volumes = 0;
-  for (const MountPoint& point : mount_points(*row.container)) volumes += point.name.empty() ? 0U : 1U;
+  for (const container::MountPoint& point : spec_of(row).mounts) volumes += point.name.empty() ? 0U : 1U;
   return fmt::format("{}", volumes);
 }
 
+/// 0 of one that has been removed meanwhile.
+std::uint64_t own_bytes(const ContainerRow& row) {
+  if (row.places == nullptr) return 0;
+  try {
+    const auto container = container::ContainerStore(*row.places).read(spec_of(row).id);
+    return container ? engine::writable_bytes(*row.places, *container) : 0;
+  } catch (const Error&) {
+    return 0;
+  }
+}
+
 std::string size_cell(const ContainerRow& row) {
-  const std::uint64_t own = engine::writable_bytes(*row.places, *row.container);
+  const std::uint64_t own = own_bytes(row);
   const std::string text = engine::human_size(own);
   if (row.without_image || spec_of(row).image_id.empty()) return text;
   try {
@@ -66,7 +71,7 @@ constexpr Column<ContainerRow> kColumns[] = {
      [](const ContainerRow& row) { return row.whole ? spec_of(row).id : short_id(spec_of(row).id); }},
     {"Image", "IMAGE", image_cell},
     {"Command", "COMMAND",
-     [](const ContainerRow& row) { return command_cell(spec_of(row).plan.process.argv, row.whole); }},
+     [](const ContainerRow& row) { return command_cell(spec_of(row).command, row.whole); }},
     {"CreatedAt", "CREATED AT", [](const ContainerRow& row) { return local_time(spec_of(row).created); }},
     {"RunningFor", "CREATED",
      [](const ContainerRow& row) { return engine::human_duration(row.now - spec_of(row).created) + " ago"; }},
@@ -80,7 +85,7 @@ constexpr Column<ContainerRow> kColumns[] = {
     {"Labels", "LABELS", [](const ContainerRow& row) { return labels_cell(spec_of(row).labels); }},
     {"Mounts", "MOUNTS", mounts_cell},
     {"LocalVolumes", "LOCAL VOLUMES", volumes_cell},
-    {"Networks", "NETWORKS", [](const ContainerRow& row) { return networks_cell(spec_of(row)); }},
+    {"Networks", "NETWORKS", [](const ContainerRow& row) { return spec_of(row).network; }},
 };
 
 std::string label_of(const ContainerRow& row, const std::string& name) {

@@ -12,8 +12,8 @@
 namespace sandbox::cli {
 
 struct ContainerRow {
-  const container::Container* container = nullptr;
-  const Places* places = nullptr;
+  const container::Entry* container = nullptr;
+  const Places* places = nullptr;  ///< Where its files are. None: it has none.
   std::int64_t now = 0;       ///< Seconds since the epoch.
   bool whole = false;         ///< Nothing is cut.
   bool without_image = false; ///< `Size` is that of the container's own files alone.

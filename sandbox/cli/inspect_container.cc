@@ -9,7 +9,6 @@
 #include "sandbox/base/file.h"
 #include "sandbox/cli/container_listing.h"
 #include "sandbox/cli/inspect_document.h"
-#include "sandbox/cli/mount_points.h"
 #include "sandbox/container/health.h"
 #include "sandbox/engine/network_files.h"
 #include "sandbox/engine/units.h"
@@ -107,7 +106,7 @@ OrderedJson capabilities(std::uint64_t set) { return list_or_null(profiles::capa
 
 OrderedJson binds_of(const Container& container) {
   OrderedJson binds = nullptr;
-  for (const MountPoint& point : mount_points(container)) {
+  for (const container::MountPoint& point : container.spec.mounts) {
     const std::string& source = point.name.empty() ? point.source : point.name;
     binds.push_back(fmt::format("{}:{}{}", source, point.destination, point.writable ? "" : ":ro"));
   }
@@ -116,7 +115,7 @@ OrderedJson binds_of(const Container& container) {
 
 OrderedJson mounts_of(const Container& container) {
   OrderedJson mounts = OrderedJson::array();
-  for (const MountPoint& point : mount_points(container)) {
+  for (const container::MountPoint& point : container.spec.mounts) {
     OrderedJson mount = {{"Type", point.name.empty() ? "bind" : "volume"}};
     if (!point.name.empty()) mount["Name"] = point.name;
     mount["Source"] = point.source;
@@ -139,11 +138,6 @@ std::uint64_t shared_memory_size(const Spec& spec) {
   return 0;
 }
 
-/// The network of a container's own has the name of what Docker has in its place: scripts ask for that.
-std::string network_of(const Spec& spec) {
-  return spec.plan.network ? "bridge" : spec.plan.namespaces.network ? "none" : "host";
-}
-
 /// null without limits.
 OrderedJson storage_options(const userns::RootPlan& root) {
   OrderedJson options;
@@ -162,7 +156,7 @@ OrderedJson host_config(const Container& container) {
       {"Binds", binds_of(container)},
       {"ContainerIDFile", ""},
       {"LogConfig", {{"Type", word_of(spec.log.driver)}, {"Config", spec.log.options}}},
-      {"NetworkMode", network_of(spec)},
+      {"NetworkMode", spec.network},
       {"PortBindings", ports_of(spec.ports)},
       {"RestartPolicy", {{"Name", word_of(spec.restart.when)}, {"MaximumRetryCount", spec.restart.most}}},
       {"AutoRemove", spec.auto_remove},
@@ -248,14 +242,16 @@ OrderedJson network_settings(const Container& container) {
     endpoint["IPAddress"] = spec.plan.network->address;
     endpoint["IPPrefixLen"] = spec.plan.network->prefix;
   }
+  OrderedJson ports = OrderedJson::object();
+  if (running) ports = ports_of(container::published_ports(spec, container.state));
   OrderedJson settings = {{"SandboxID", spec.id},
                           {"SandboxKey", ""},
-                          {"Ports", running ? ports_of(container::published_ports(container)) : OrderedJson::object()},
+                          {"Ports", std::move(ports)},
                           {"Gateway", endpoint["Gateway"]},
                           {"IPAddress", endpoint["IPAddress"]},
                           {"IPPrefixLen", endpoint["IPPrefixLen"]}};
   if (running && spec.plan.network) settings["SandboxKey"] = fmt::format("/proc/{}/ns/net", container.state.pid);
-  settings["Networks"] = {{network_of(spec), std::move(endpoint)}};
+  settings["Networks"] = {{spec.network, std::move(endpoint)}};
   return settings;
 }
 

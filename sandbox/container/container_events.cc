@@ -5,7 +5,7 @@
 
 namespace sandbox::container {
 
-void record_container_event(const Places& places, const Spec& spec, const std::string& action,
+void record_container_event(const Places& places, const SpecHead& spec, const std::string& action,
                             const std::map<std::string, std::string>& more) {
   if (spec.owner.pid != 0) return;
   Event event{"container", action, spec.id, more, 0};

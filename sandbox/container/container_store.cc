@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <tuple>
 
 #include "sandbox/base/directory.h"
 #include "sandbox/base/error.h"
@@ -17,8 +16,9 @@
 #include "sandbox/base/json.h"
 #include "sandbox/base/process.h"
 #include "sandbox/base/sys.h"
-#include "sandbox/cgroup/container_cgroup.h"
 #include "sandbox/container/container_events.h"
+#include "sandbox/container/loading.h"
+#include "sandbox/container/spec_head.h"
 #include "sandbox/container/supervisor.h"
 #include "sandbox/container/supervisor_lock.h"
 #include "sandbox/container/volume_store.h"
@@ -27,20 +27,8 @@
 namespace sandbox::container {
 namespace {
 
-constexpr std::size_t largest_description = 16U << 20;
 constexpr const char* unfinished_prefix = ".new-";
 constexpr const char* removed_prefix = ".old-";
-
-bool is_id(const std::string& name) { return is_hex(name, 64); }
-
-/// A file that a power cut has caught before it was synced: it has a name, but no content (zeros on some file systems).
-bool never_reached_the_disk(const std::string& text) { return text.find_first_not_of('\0') == std::string::npos; }
-
-State recorded_state(const std::string& directory) {
-  const std::string text = read_file(directory + "/state.json");
-  if (never_reached_the_disk(text)) return {.status = Status::exited, .exit_code = 137, .error = {}, .host_ports = {}};
-  return state_from_json(parse_json(text, "state.json"));
-}
 
 /// What removing at leisure may leave on the disk for a moment, or longer where a batch system ends what its job has
 /// left running.
@@ -72,77 +60,31 @@ bool is_little(const std::string& directory) {
   }
 }
 
-bool has_lost_owner(const Spec& spec) {
+bool has_lost_owner(const SpecHead& spec) {
   return spec.owner.pid != 0 && process_start_time(spec.owner.pid) != spec.owner.start;
 }
 
 /// Of --rm or another process's, and nobody is there who would remove it.
-bool is_abandoned(const Container& container) {
-  if (container.spec.owner.pid != 0) return has_lost_owner(container.spec);
-  const bool waits_for_start = container.state.status == Status::created && container.state.supervisor_start == 0;
-  return container.spec.auto_remove && !waits_for_start && !is_answered_for(container.state);
+bool is_abandoned(const Entry& entry) {
+  if (entry.spec.owner.pid != 0) return has_lost_owner(entry.spec);
+  const bool waits_for_start = entry.state.status == Status::created && entry.state.supervisor_start == 0;
+  return entry.spec.auto_remove && !waits_for_start && !is_answered_for(entry.state);
 }
 
-/// The container's first process may have outlived its supervisor: it loses the death signal that we gave it when it
-/// changes its user, and can clear it (prctl(2), PR_SET_PDEATHSIG).
-void end_orphan(const State& state) {
-  if (is_up(state) && !is_of_earlier_boot(state)) kill_process(state.pid, state.pid_start);
+[[noreturn]] void refuse_name(const SpecHead& owner) {
+  throw Conflict(
+      fmt::format("the container name '{}' is already in use by container {}", owner.name, owner.id.substr(0, 12)),
+      fmt::format("remove it with 'sandbox rm {}' or choose another name", owner.name));
 }
 
-State load_state(const std::string& directory) {
-  State state = recorded_state(directory);
-  if (is_up(state) && !is_answered_for(state)) {
-    end_orphan(state);
-    state.status = Status::exited;  // killed before it could write the end
-    state.exit_code = 137;
-    state.finished = last_sign_of_life(directory);
-    state.pid = 0;
-    state.paused = false;
-  }
-  return state;
-}
-
-std::string cgroup_record(const std::string& directory) { return directory + "/cgroup"; }
-
-/// The cgroup that a killed supervisor left behind. While the record is there, a living supervisor has the lock.
-void sweep_cgroup(const Container& container) {
-  const std::string record = cgroup_record(container.directory);
-  if (is_up(container.state) || !path_exists(record)) return;
+/// Throws NotFound where it has been removed since it was found.
+Container load_found(const Description& found, const std::string& reference) {
   try {
-    const SupervisorLock idle(container);
-    cgroup::remove_stale(read_file(record), container.spec.id);
-    record_cgroup(container, "");
-  } catch (const Conflict&) {
-    // It is just starting or ending.
+    return load(found);
+  } catch (const SysError& error) {
+    if (error.code() != ENOENT || path_exists(found.directory)) throw;
+    throw NotFound(fmt::format("no such container: {}", reference));
   }
-}
-
-/// A container that a power cut has caught before it was durable: no command has said that it exists.
-class LostContainer : public InvalidInput {
- public:
-  LostContainer() : InvalidInput("container.json never reached the disk") {}
-};
-
-Container load(const std::string& directory) {
-  const std::string text = read_file(directory + "/container.json", largest_description);
-  if (never_reached_the_disk(text)) throw LostContainer();
-  Container container{spec_from_json(parse_json(text, "container.json")), load_state(directory), directory};
-  sweep_cgroup(container);
-  return container;
-}
-
-std::string dump(const Json& document) {
-  try {
-    return document.dump();
-  } catch (const Json::exception&) {
-    throw InvalidInput("container description: a string is not valid UTF-8");
-  }
-}
-
-[[noreturn]] void refuse_name(const Container& owner) {
-  throw Conflict(fmt::format("the container name '{}' is already in use by container {}", owner.spec.name,
-                             owner.spec.id.substr(0, 12)),
-                 fmt::format("remove it with 'sandbox rm {}' or choose another name", owner.spec.name));
 }
 
 void write_container(const std::string& directory, const Spec& spec, const State& state) {
@@ -157,8 +99,8 @@ void write_container(const std::string& directory, const Spec& spec, const State
     const std::string_view bytes(static_cast<const char*>(static_cast<const void*>(filter.data())), filter.size());
     write_file_atomic(directory + "/seccomp.bpf", bytes, false);
   }
-  write_file_atomic(directory + "/state.json", dump(to_json(state)), false);
-  write_file_atomic(directory + "/container.json", dump(to_json(spec)), false);
+  write_file_atomic(directory + "/state.json", to_json(state).dump(), false);
+  write_file_atomic(directory + "/container.json", spec_text(spec), false);
 }
 
 /// Half-made or half-removed containers. The latter are out of sight: several may be at it, without a lock.
@@ -194,12 +136,13 @@ Container ContainerStore::create(Spec spec, bool starts_at_once,
   if (spec.id.empty()) spec.id = random_hex(64);
   if (spec.name.empty()) spec.name = spec.id.substr(0, 12);
   spec.filtered = !spec.plan.process.seccomp.empty();
+  fill_head(spec, directory_of(spec.id));
   spec_from_json(to_json(spec));  // what could not be read back is refused now
   make_directories(root());
   std::optional<FileLock> lock(root() + "/.lock");
   std::vector<Spec> gone;  // with volumes that stay: our caller has their lock
   for (const auto& other : sweep_locked(&gone)) {
-    if (other.spec.name == spec.name || other.spec.id == spec.id) refuse_name(other);
+    if (other.spec.name == spec.name || other.spec.id == spec.id) refuse_name(other.spec);
   }
   const std::string temporary = root() + "/" + unfinished_prefix + spec.id;
   const std::string directory = directory_of(spec.id);
@@ -221,21 +164,21 @@ Container ContainerStore::create(Spec spec, bool starts_at_once,
 }
 
 Container ContainerStore::find(const std::string& reference) const {
-  if (is_id(reference) && path_exists(directory_of(reference) + "/container.json")) {
+  if (is_hex(reference, 64) && path_exists(directory_of(reference) + "/container.json")) {
     try {
       return load(directory_of(reference));
     } catch (const SysError& error) {
       if (error.code() != ENOENT) throw;  // else: removed while we looked
     }
   }
-  std::vector<Container> matches;
-  for (auto& container : list()) {
-    if (container.spec.name == reference) return std::move(container);
-    if (!reference.empty() && container.spec.id.starts_with(reference)) matches.push_back(std::move(container));
+  std::vector<Description> matches;
+  for (Description& one : load_descriptions(root())) {
+    if (one.spec.name == reference) return load_found(one, reference);
+    if (!reference.empty() && one.spec.id.starts_with(reference)) matches.push_back(std::move(one));
   }
   if (matches.empty()) throw NotFound(fmt::format("no such container: {}", reference));
   if (matches.size() > 1) throw Conflict(fmt::format("'{}' names more than one container", reference));
-  return std::move(matches.front());
+  return load_found(matches.front(), reference);
 }
 
 void ContainerStore::make_durable(const Container& container) const {
@@ -256,36 +199,20 @@ void ContainerStore::make_durable(const Container& container) const {
 
 std::optional<Container> ContainerStore::read(const std::string& id) const {
   try {
-    Container container = load(directory_of(id));
-    if (container.spec.id != id) throw InvalidInput("container.json: the id is not the directory's name");
-    return container;
+    return load(directory_of(id));
   } catch (const LostContainer&) {
     return {};
   }
 }
 
-std::vector<Container> ContainerStore::list() const { return read_all().containers; }
+std::vector<Container> ContainerStore::list() const {
+  std::vector<std::string> lost;
+  return load_containers(root(), lost);
+}
 
-ContainerStore::Listing ContainerStore::read_all() const {
-  Listing listing;
-  auto& containers = listing.containers;
-  for (const auto& name : list_directory(root())) {
-    if (!is_id(name)) continue;
-    try {
-      auto container = read(name);
-      if (container) containers.push_back(std::move(*container));
-      else listing.lost.push_back(name);
-    } catch (const Error& error) {
-      if (!path_exists(directory_of(name))) continue;  // removed while we looked
-      fmt::print(stderr, "warning: leaving out container {0}: {1} (to remove it: sandbox rm -f {0})\n",
-                 name.substr(0, 12), error.what());
-    }
-  }
-  const auto age = [](const Container& one) {
-    return std::tuple(-one.spec.created, -std::int64_t{one.spec.created_nanoseconds}, std::string_view(one.spec.id));
-  };
-  std::ranges::sort(containers, {}, age);
-  return listing;
+std::vector<Entry> ContainerStore::entries() const {
+  std::vector<std::string> lost;
+  return load_entries(root(), lost);
 }
 
 void ContainerStore::write_state(const Container& container, const State& state) const {
@@ -309,8 +236,8 @@ void record_stop(const ContainerStore& store, const Container& container) {
 
 void ContainerStore::rename(const Container& container, const std::string& name) const {
   const Spec renamed = change(container, [&](Spec& spec) {
-    for (const auto& other : list()) {
-      if (other.spec.name == name) refuse_name(other);
+    for (const Description& other : load_descriptions(root())) {
+      if (other.spec.name == name) refuse_name(other.spec);
     }
     spec.name = name;
   });
@@ -321,9 +248,10 @@ Spec ContainerStore::change(const Container& container, const std::function<void
   const FileLock lock(root() + "/.lock");
   const std::string path = container.directory + "/container.json";
   if (!path_exists(path)) throw NotFound(fmt::format("no such container: {}", container.spec.name));
-  Spec changed = spec_from_json(parse_json(read_file(path, largest_description), "container.json"));
+  Spec changed = load_spec(container.directory);
   apply(changed);
-  write_file_atomic(path, dump(to_json(changed)));
+  fill_head(changed, container.directory);
+  write_file_atomic(path, spec_text(changed));
   return changed;
 }
 
@@ -358,7 +286,7 @@ void ContainerStore::remove(const Container& container) const {
 std::vector<std::string> ContainerStore::unreadable(const std::string& reference) const {
   std::vector<std::string> ids;
   for (const auto& name : list_directory(root())) {
-    if (!is_id(name) || reference.empty() || !name.starts_with(reference)) continue;
+    if (!is_hex(name, 64) || reference.empty() || !name.starts_with(reference)) continue;
     try {
       (void)load(directory_of(name));
     } catch (const InvalidInput&) {
@@ -397,26 +325,27 @@ void ContainerStore::purge(const Container& container) const {
 }
 
 /// Under the store's lock. `gone` gets what nobody answered for; without it that stays.
-std::vector<Container> ContainerStore::sweep_locked(std::vector<Spec>* gone) const {
-  std::vector<Container> kept;
-  Listing listing = read_all();
-  for (const auto& name : listing.lost) {
+std::vector<Entry> ContainerStore::sweep_locked(std::vector<Spec>* gone) const {
+  std::vector<std::string> lost;
+  std::vector<Entry> found = load_entries(root(), lost), kept;
+  for (const auto& name : lost) {
     (void)sys::renameat2(AT_FDCWD, directory_of(name).c_str(), AT_FDCWD,
                          (root() + "/" + removed_prefix + name).c_str());
   }
-  for (auto& container : listing.containers) {
-    if (gone == nullptr || !is_abandoned(container)) {
-      kept.push_back(std::move(container));
+  for (Entry& entry : found) {
+    if (gone == nullptr || !is_abandoned(entry)) {
+      kept.push_back(std::move(entry));
       continue;
     }
     try {
+      Container container = load(entry.directory);
       const bool killed = has_lost_owner(container.spec);
       if (killed) kill_supervisor(container);
       VolumeStore(places_).announce_end(container.spec);
       hide(container, killed ? supervisor_ending_time : std::chrono::milliseconds{});
       gone->push_back(std::move(container.spec));
     } catch (const Error&) {
-      kept.push_back(std::move(container));  // its supervisor has just been started, and will see to it
+      kept.push_back(std::move(entry));  // its supervisor has just been started, and will see to it
     }
   }
   remove_leftovers(root(), unfinished_prefix);  // who makes one has this lock
@@ -436,25 +365,25 @@ void ContainerStore::sweep() const {
   if (held) remove_volumes(volumes, *held, gone);
 }
 
-std::vector<Container> ContainerStore::list_swept() const {
-  std::vector<Container> containers = list();
-  if (std::ranges::none_of(containers, is_abandoned)) return containers;
+std::vector<Entry> ContainerStore::entries_swept() const {
+  std::vector<Entry> found = entries();
+  if (std::ranges::none_of(found, is_abandoned)) return found;
   const VolumeStore volumes(places_);
   const auto held = volumes.has_any() ? volumes.hold_if_free() : std::nullopt;
-  if (!held && volumes.has_any()) return containers;
+  if (!held && volumes.has_any()) return found;
   auto lock = FileLock::if_free(root() + "/.lock");
-  if (!lock) return containers;
+  if (!lock) return found;
   std::vector<Spec> gone;
-  std::vector<Container> kept = sweep_locked(&gone);
+  std::vector<Entry> kept = sweep_locked(&gone);
   lock.reset();
   remove_leftovers(root(), removed_prefix);
   if (held) remove_volumes(volumes, *held, gone);
   return kept;
 }
 
-std::vector<PublishedPort> published_ports(const Container& container) {
-  std::vector<PublishedPort> ports = container.spec.ports;
-  const auto& bound = container.state.host_ports;
+std::vector<PublishedPort> published_ports(const SpecHead& spec, const State& state) {
+  std::vector<PublishedPort> ports = spec.ports;
+  const auto& bound = state.host_ports;
   for (std::size_t i = 0; i < ports.size() && i < bound.size(); ++i) ports[i].host_port = bound[i];
   return ports;
 }

@@ -22,6 +22,13 @@ struct Container {
   std::string directory;
 };
 
+/// A container as listings and lookups know it: many of them cost little to read.
+struct Entry {
+  SpecHead spec;
+  State state;  ///< As Container's.
+  std::string directory;
+};
+
 class ContainerStore {
  public:
   explicit ContainerStore(const Places& places);
@@ -42,6 +49,7 @@ class ContainerStore {
   /// Throws InvalidInput for a damaged description, SysError for a missing one.
   std::optional<Container> read(const std::string& id) const;
   std::vector<Container> list() const;  ///< Newest first; unreadable ones are left out with a warning.
+  std::vector<Entry> entries() const;   ///< The same.
   void write_state(const Container& container, const State& state) const;
   /// Durable. Throws Conflict when another container has the name.
   void rename(const Container& container, const std::string& name) const;
@@ -61,26 +69,20 @@ class ContainerStore {
   /// Clears away what processes killed by surprise have left: half-made and half-removed containers, and `--rm` ones
   /// that nobody answers for any more.
   void sweep() const;
-  /// list(), after a sweep if there is something to be swept and no other command is at work here.
-  std::vector<Container> list_swept() const;
+  /// entries(), after a sweep if there is something to be swept and no other command is at work here.
+  std::vector<Entry> entries_swept() const;
 
  private:
-  struct Listing {
-    std::vector<Container> containers;  ///< Newest first.
-    std::vector<std::string> lost;      ///< Directories of those that a power cut has emptied.
-  };
-
-  Listing read_all() const;
   std::vector<std::string> unreadable(const std::string& reference) const;
   void hide(const Container& container, std::chrono::milliseconds patience) const;
-  std::vector<Container> sweep_locked(std::vector<Spec>* gone) const;
+  std::vector<Entry> sweep_locked(std::vector<Spec>* gone) const;
   std::string root() const { return places_.data + "/containers"; }
 
   Places places_;
 };
 
 /// The published ports as they are bound now, or as asked for (host port 0: any) when nothing is bound.
-std::vector<PublishedPort> published_ports(const Container& container);
+std::vector<PublishedPort> published_ports(const SpecHead& spec, const State& state);
 
 /// The container's filter bytes, kept beside container.json as seccomp.bpf; empty when it has none.
 std::vector<std::byte> read_seccomp(const Container& container);

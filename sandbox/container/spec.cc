@@ -1,7 +1,7 @@
 // Spec to and from JSON; see sandbox/base/json_fields.h.
 #include "sandbox/container/spec.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/identifier.h"
@@ -86,35 +86,80 @@ void describe(A& field, Described<Owner> auto& owner) {
 }
 
 template <class A>
-void describe(A& field, Described<Spec> auto& spec) {
-  field("id", spec.id);
-  field("name", spec.name);
-  field("image", spec.image);
-  field("image_id", spec.image_id);
-  field("created", spec.created);
-  field("labels", spec.labels);
+void describe(A& field, Described<MountPoint> auto& mount) {
+  field("name", mount.name);
+  field("source", mount.source);
+  field("destination", mount.destination);
+  field("writable", mount.writable);
+}
+
+namespace {
+
+constexpr int kVersion = 13;
+constexpr const char* kWhat = "container description";
+constexpr const char* kFile = "container.json";
+
+/// Of a SpecHead, or of a Spec's.
+template <class A>
+void describe_head(A& field, auto& head) {
+  field("id", head.id);
+  field("name", head.name);
+  field("image", head.image);
+  field("image_id", head.image_id);
+  field("created", head.created);
+  field("labels", head.labels);
+  field("ports", head.ports);
+  field("auto_remove", head.auto_remove);
+  field.since(7, "created_nanoseconds", head.created_nanoseconds);
+  field.since(7, "owner", head.owner);
+  field.since(8, "restart", head.restart);
+  field.since(13, "command", head.command);
+  field.since(13, "network", head.network);
+  field.since(13, "mounts", head.mounts);
+}
+
+template <class A>
+void describe_rest(A& field, Described<Spec> auto& spec) {
   field("plan", spec.plan);
-  field("ports", spec.ports);
   field("limits", spec.limits);
   field("limits_best_effort", spec.limits_best_effort);
-  field("auto_remove", spec.auto_remove);
   field("filtered", spec.filtered);
   field("open_stdin", spec.open_stdin);
   field("stop_signal", spec.stop_signal);
   field.since(6, "own_config", spec.own_config);
-  field.since(7, "created_nanoseconds", spec.created_nanoseconds);
-  field.since(7, "owner", spec.owner);
-  field.since(8, "restart", spec.restart);
   field.since(8, "stop_timeout", spec.stop_timeout);
   field.since(8, "log", spec.log);
   field.since(8, "health", spec.health);
   field.since(9, "annotations", spec.annotations);
 }
 
+}  // namespace
+
+template <class A>
+void describe(A& field, Described<SpecHead> auto& head) {
+  describe_head(field, head);
+}
+
+template <class A>
+void describe(A& field, Described<Spec> auto& spec) {
+  describe_head(field, spec);
+  describe_rest(field, spec);
+}
+
 namespace {
 
-constexpr int kVersion = 9;
-constexpr const char* kWhat = "container description";
+void check(const SpecHead& head, const JsonReader& reader) {
+  if (!is_hex(head.id, 64)) reader.fail("id", "is not 64 lower-case hexadecimal digits");
+  if (!is_valid_name(head.name)) reader.fail("name", "is not a valid container name");
+}
+
+/// The first line, and what is behind it; that is all of the text where it has only one.
+std::pair<std::string_view, std::string_view> split(std::string_view text) {
+  const auto end = text.find('\n');
+  if (end == text.npos) return {text, {}};
+  if (!text.ends_with("}\n")) throw InvalidInput(fmt::format("{}: its end is missing", kFile));
+  return {text.substr(0, end), text.substr(end + 1)};
+}
 
 }  // namespace
 
@@ -125,13 +170,40 @@ Json to_json(const userns::ProcessPlan& process) { return JsonWriter::encode(pro
 Spec spec_from_json(const Json& document) {
   Spec spec = read_versioned<Spec>(document, kWhat, kVersion);
   const JsonReader reader(document, kWhat, "");
-  const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
-  if (spec.id.size() != 64 || !std::all_of(spec.id.begin(), spec.id.end(), is_hex)) {
-    reader.fail("id", "is not 64 lower-case hexadecimal digits");
-  }
-  if (!is_valid_name(spec.name)) reader.fail("name", "is not a valid container name");
+  check(spec, reader);
   if (spec.stop_signal < 1 || spec.stop_signal > 64) reader.fail("stop_signal", "is out of range");
   return spec;
+}
+
+std::string spec_text(const Spec& spec) {
+  const SpecHead& head = spec;
+  JsonWriter rest;
+  describe_rest(rest, spec);
+  try {
+    return fmt::format("{}\n{}\n", write_versioned(head, kVersion).dump(), rest.document.dump());
+  } catch (const Json::exception&) {
+    throw InvalidInput(fmt::format("{}: a string is not valid UTF-8", kWhat));
+  }
+}
+
+Json parse_spec(std::string_view text) {
+  const auto [first, second] = split(text);
+  Json document = parse_json(first, kFile);
+  if (second.empty()) return document;
+  Json rest = parse_json(second, kFile);
+  if (!document.is_object() || !rest.is_object()) throw InvalidInput(fmt::format("{}: a line is no object", kFile));
+  document.get_ref<Json::object_t&>().merge(rest.get_ref<Json::object_t&>());
+  if (!rest.empty()) throw InvalidInput(fmt::format("{}: two members '{}'", kFile, rest.items().begin().key()));
+  return document;
+}
+
+std::optional<SpecHead> parse_spec_head(std::string_view text) {
+  const auto [first, second] = split(text);
+  if (second.empty()) return {};
+  const Json document = parse_json(first, kFile);
+  SpecHead head = read_versioned<SpecHead>(document, kWhat, kVersion);
+  check(head, JsonReader(document, kWhat, ""));
+  return head;
 }
 
 userns::ProcessPlan process_from_json(const Json& document) {

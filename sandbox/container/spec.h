@@ -1,10 +1,13 @@
-// What a container is: everything decided at `create`, kept as container.json in its directory.
+// What a container is: everything decided at `create`, kept as container.json in its directory. That is two lines of
+// JSON: the head, which listings and lookups read alone, and the rest. Before version 13 it was one, with everything.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sandbox/base/json_fwd.h"
@@ -66,25 +69,41 @@ struct LogPlan {
   std::map<std::string, std::string> options;  ///< --log-opt, as given.
 };
 
-struct Spec {
+/// What the plan mounts by the user's wish.
+struct MountPoint {
+  std::string name;  ///< Of a volume; empty: a directory or file of the host.
+  std::string source, destination;
+  bool writable = true;
+};
+
+/// What listings and lookups go by.
+struct SpecHead {
   std::string id;     ///< 64 lower-case hex digits
   std::string name;
   std::string image;        ///< As the user wrote it, for `ps`.
   std::string image_id;     ///< "sha256:…" of the config; empty with --rootfs.
   std::int64_t created = 0; ///< Seconds since the epoch.
   std::uint32_t created_nanoseconds = 0;  ///< Beyond them: what was made within one second has an order, too.
-  std::map<std::string, std::string> labels, annotations;
-  userns::LaunchPlan plan;
+  std::map<std::string, std::string> labels;
   std::vector<PublishedPort> ports;
+  bool auto_remove = false;
+  Owner owner;  ///< Its end ends the container; lists don't show one that has an owner.
+  RestartPolicy restart;
+  // What the plan says, in short: ContainerStore sees to it that they agree.
+  std::vector<std::string> command;
+  std::string network;  ///< "bridge", "none" or "host"
+  std::vector<MountPoint> mounts;
+};
+
+struct Spec : SpecHead {
+  std::map<std::string, std::string> annotations;
+  userns::LaunchPlan plan;
   cgroup::Limits limits;
   bool limits_best_effort = false;  ///< A limit that can't be applied is a warning.
-  bool auto_remove = false;
   bool filtered = false;         ///< There is a seccomp filter; set by ContainerStore::create.
   bool open_stdin = false;       ///< -i
   int stop_signal = 15;
   OwnConfig own_config;
-  Owner owner;  ///< Its end ends the container; lists don't show one that has an owner.
-  RestartPolicy restart;
   LogPlan log;
   HealthPlan health;
   int stop_timeout = usual_stop_time;  ///< Seconds that `stop` gives it; negative: without a bound.
@@ -102,6 +121,13 @@ inline bool keeps_log_file(const Spec& spec) {
 Json to_json(const Spec& spec);
 /// Throws InvalidInput naming the field.
 Spec spec_from_json(const Json& document);
+
+/// The text of container.json. Throws InvalidInput where a string is not UTF-8.
+std::string spec_text(const Spec& spec);
+/// All of its members, for spec_from_json(). Throws InvalidInput.
+Json parse_spec(std::string_view text);
+/// The head alone. None: the text is an earlier version's, which has none. Throws InvalidInput naming the field.
+std::optional<SpecHead> parse_spec_head(std::string_view text);
 
 /// Parts of it: `--print-plan`, and the requests of `exec`.
 Json to_json(const userns::LaunchPlan& plan);

@@ -286,7 +286,7 @@ container::Container create_named(container::ContainerStore& store, const RunReq
 
 /// Makes room for another one of that name.
 void remove_named(const Places& places, const std::string& name) {
-  for (const auto& other : container::ContainerStore(places).list()) {
+  for (const auto& other : container::ContainerStore(places).entries()) {
     if (other.spec.name == name) force_remove(places, other.spec.id);
   }
 }
@@ -301,7 +301,7 @@ container::Container create_container(const Places& places, const RunRequest& re
   if (request.replace) remove_named(places, request.name);
   auto layers = image::ImageStore(places).hold_layers(spec.plan.root.lower);
   // With their volumes, whose lock we may have from here on.
-  if (container::VolumeStore(places).has_any()) (void)store.list_swept();
+  if (container::VolumeStore(places).has_any()) (void)store.entries_swept();
   std::optional<container::VolumeStore::Held> volumes;
   container::Container created;
   try {

@@ -46,13 +46,12 @@ class ContainerCheck {
     }
   }
 
-  static Json read_document(const std::string& path) { return parse_json(read_file(path, kLargestDescription), path); }
-
   /// A document that parses may be a newer version's: it is left alone.
   std::string set_aside(const std::string& id) const {
     const std::string directory = root_ + "/" + id;
     try {
-      for (const char* file : {"/container.json", "/state.json"}) (void)read_document(directory + file);
+      (void)container::parse_spec(read_file(directory + "/container.json", kLargestDescription));
+      (void)parse_json(read_file(directory + "/state.json"), "state.json");
       return {};
     } catch (const Error&) {
       // Beyond reading.

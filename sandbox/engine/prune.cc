@@ -7,20 +7,24 @@
 
 namespace sandbox::engine {
 
-PrunedContainers prune_containers(const Places& places, const std::function<bool(const container::Container&)>& goes) {
+PrunedContainers prune_containers(const Places& places, const std::function<bool(const container::Entry&)>& goes) {
   const container::ContainerStore store(places);
   PrunedContainers pruned;
-  for (const auto& found : store.list_swept()) {
-    if (container::is_up(found.state) || found.spec.owner.pid != 0 || !goes(found)) continue;
-    const std::uint64_t bytes = writable_bytes(places, found);
+  for (const container::Entry& entry : store.entries_swept()) {
+    if (container::is_up(entry.state) || entry.spec.owner.pid != 0 || !goes(entry)) continue;
+    std::uint64_t bytes = 0;
     try {
+      const container::Container found = store.find(entry.spec.id);
+      bytes = writable_bytes(places, found);
       store.remove(found);
     } catch (const Conflict&) {
       continue;  // it has been started
     } catch (const NotFound&) {
       continue;  // somebody else was quicker
+    } catch (const InvalidInput&) {
+      continue;  // damaged: fsck tells
     }
-    pruned.ids.push_back(found.spec.id);
+    pruned.ids.push_back(entry.spec.id);
     pruned.bytes += bytes;
   }
   return pruned;

@@ -18,7 +18,7 @@ struct PrunedContainers {
 };
 
 /// Removes the containers that don't run and that `goes` is true for. One that is started meanwhile stays.
-PrunedContainers prune_containers(const Places& places, const std::function<bool(const container::Container&)>& goes);
+PrunedContainers prune_containers(const Places& places, const std::function<bool(const container::Entry&)>& goes);
 
 /// See image::ImageStore::prune; of those only the images that `goes` is true for.
 image::Pruned prune_images(const Places& places, bool all, const std::function<bool(const image::Image&)>& goes);

@@ -15,7 +15,7 @@ namespace {
 
 std::vector<std::string> container_names(const Places& places, bool only_running) {
   std::vector<std::string> names;
-  for (const auto& one : container::ContainerStore(places).list()) {
+  for (const auto& one : container::ContainerStore(places).entries()) {
     if (!only_running || container::is_up(one.state)) names.push_back(one.spec.name);
   }
   return names;

@@ -36,7 +36,7 @@ struct Facts {
 Facts find_facts() {
   Facts facts{find_places()};
   make_places(facts.places);
-  const auto containers = container::ContainerStore(facts.places).list();
+  const auto containers = container::ContainerStore(facts.places).entries();
   const auto runs = [](const auto& one) { return container::is_up(one.state); };
   facts.containers = std::ssize(containers);
   facts.running = std::ranges::count_if(containers, runs);

@@ -18,7 +18,7 @@ std::string outside(const container::PublishedPort& port) {
 int run(const Arguments& arguments) {
   const auto found = container::ContainerStore(find_places()).find(arguments.positional[0]);
   std::vector<container::PublishedPort> ports;
-  if (found.state.status == container::Status::running) ports = container::published_ports(found);
+  if (found.state.status == container::Status::running) ports = container::published_ports(found.spec, found.state);
   if (arguments.positional.size() == 1) {
     for (const auto& port : ports) print(fmt::format("{} -> {}\n", inside(port), outside(port)));
     return 0;

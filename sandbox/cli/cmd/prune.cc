@@ -62,8 +62,8 @@ class Filter {
     const bool is_old = until_.empty() || created < until_.front();
     return is_old && filters_.labels_fit(labels) && filters_.labels_differ(labels);
   }
-  std::function<bool(const container::Container&)> containers() const {
-    return [this](const container::Container& one) { return fits(one.spec.created, one.spec.labels); };
+  std::function<bool(const container::Entry&)> containers() const {
+    return [this](const container::Entry& one) { return fits(one.spec.created, one.spec.labels); };
   }
   std::function<bool(const image::Image&)> images() const {
     return [this](const image::Image& one) { return fits(created_of(one), labels_of(one)); };

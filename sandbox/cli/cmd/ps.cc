@@ -55,7 +55,7 @@ std::string format_of(const Arguments& arguments) {
   return chosen_format({format, quiet, table, raw});
 }
 
-std::vector<container::Container> selected(const Places& places, const Arguments& arguments) {
+std::vector<container::Entry> selected(const Places& places, const Arguments& arguments) {
   const Filters filters(arguments, kContainerFilters);
   auto containers = filtered(filters, places);
   const int count = newest(arguments);

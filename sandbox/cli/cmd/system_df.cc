@@ -95,8 +95,10 @@ std::string image_table(const image::StoreUsage& usage) {
 }
 
 std::string container_table(const Places& places, const std::vector<engine::ContainerUsage>& containers) {
+  std::vector<container::Entry> entries;
+  for (const auto& [one, bytes] : containers) entries.push_back({one.spec, one.state, one.directory});
   std::vector<ContainerRow> rows;
-  for (const auto& one : containers) rows.push_back({&one.container, &places, ::time(nullptr), false, true});
+  for (const auto& one : entries) rows.push_back({&one, &places, ::time(nullptr), false, true});
   return render_listing(kContainerListing, "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t"
                         "{{.RunningFor}}\t{{.Status}}\t{{.Names}}", rows);
 }

@@ -6,6 +6,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/cli/container_filters.h"
 #include "sandbox/cli/container_listing.h"
+#include "sandbox/container/spec_head.h"
 
 namespace sandbox::cli {
 namespace {
@@ -25,7 +26,7 @@ container::Container made(char digit, const std::string& name, container::Status
 }
 
 /// Newest first: "web" runs, "old" has ended with status 3, "new" was never started.
-std::vector<container::Container> three() {
+std::vector<container::Entry> three() {
   std::vector<container::Container> all = {made('a', "web", container::Status::running),
                                            made('b', "old", container::Status::exited),
                                            made('c', "new", container::Status::created)};
@@ -37,7 +38,12 @@ std::vector<container::Container> three() {
       {.kind = userns::MountKind::bind, .source = "/home/me/a-long-path", .target = "/mnt"}};
   all[1].state.exit_code = 3;
   all[1].state.finished = 1060;
-  return all;
+  std::vector<container::Entry> entries;
+  for (auto& one : all) {
+    container::fill_head(one.spec, one.directory);
+    entries.push_back({one.spec, one.state, one.directory});
+  }
+  return entries;
 }
 
 std::string listed(const std::string& format, bool whole = false) {
@@ -86,7 +92,7 @@ TEST_CASE("ports that are the same on both sides are shown as ranges, and a chos
   container.spec.ports = {{"0.0.0.0", 81, 81, false},  {"0.0.0.0", 80, 80, false}, {"0.0.0.0", 83, 83, false},
                           {"0.0.0.0", 8002, 90, true}, {"0.0.0.0", 0, 91, true},   {"::", 80, 80, false}};
   container.state.host_ports = {81, 80, 83, 8002, 40000, 80};
-  CHECK(ports_cell(container::published_ports(container)) ==
+  CHECK(ports_cell(container::published_ports(container.spec, container.state)) ==
         "0.0.0.0:80-81->80-81/tcp, 0.0.0.0:83->83/tcp, [::]:80->80/tcp, 0.0.0.0:8002->90/udp, 0.0.0.0:40000->91/udp");
 }
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "sandbox/base/error.h"
+#include "sandbox/base/json.h"
 #include "sandbox/base/process.h"
 #include "sandbox/container/container_store.h"
 #include "sandbox/container/supervisor_lock.h"
@@ -107,14 +108,56 @@ TEST_CASE("a removed container is gone and its name is free") {
   store.create(named("web"));
 }
 
+TEST_CASE("a container of an earlier version is listed, found and changed like any other") {
+  TemporaryPlaces temporary;
+  ContainerStore store(temporary.places);
+  Spec spec = named("old");
+  spec.plan.process.argv = {"sleep", "1"};
+  spec.plan.network.emplace();
+  const Container made = store.create(spec);
+  Json earlier = to_json(made.spec);
+  for (const char* later : {"command", "network", "mounts"}) earlier.erase(later);
+  earlier["version"] = 9;
+  write_file_atomic(made.directory + "/container.json", earlier.dump());
+  const auto look = [&] {
+    REQUIRE(store.entries().size() == 1);
+    const Entry entry = store.entries().front();
+    CHECK(entry.spec.command == spec.plan.process.argv);
+    CHECK(entry.spec.network == "bridge");
+    return entry.spec.name;
+  };
+  CHECK(look() == "old");
+  store.rename(store.find("old"), "new");
+  CHECK(look() == "new");
+  CHECK(read_file(made.directory + "/container.json").find('\n') != std::string::npos);
+  CHECK(store.find("new").spec.plan.process.argv == spec.plan.process.argv);
+}
+
+TEST_CASE("a container whose plan is damaged is listed, but neither found nor in the way of another") {
+  TemporaryPlaces temporary;
+  ContainerStore store(temporary.places);
+  const Container bad = store.create(named("bad", 'a'));
+  const std::string text = read_file(bad.directory + "/container.json");
+  write_file_atomic(bad.directory + "/container.json", text.substr(0, text.find('\n') + 1) + "{}\n");
+  CHECK(store.entries().size() == 1);
+  CHECK(store.list().empty());
+  CHECK_THROWS_WITH_AS(store.find("bad"), "container description: field 'plan' is missing", InvalidInput);
+  store.create(named("good", 'b'));
+  CHECK(store.remove_unreadable("aa"));
+  CHECK(store.entries().size() == 1);
+}
+
 TEST_CASE("an unreadable container is left out of the list") {
   TemporaryPlaces temporary;
   ContainerStore store(temporary.places);
   store.create(named("good"));
   const Container bad = store.create(named("bad"));
   write_file_atomic(bad.directory + "/container.json", "{");
-  REQUIRE(store.list().size() == 1);
-  CHECK(store.list().front().spec.name == "good");
+  for (const std::string& name : {store.list().front().spec.name, store.entries().front().spec.name}) {
+    CHECK(name == "good");
+  }
+  CHECK(store.list().size() == 1);
+  CHECK(store.entries().size() == 1);
 }
 
 TEST_CASE("an unreadable container is removed by what its id begins with, when that is unique and nobody runs it") {

@@ -4,6 +4,7 @@
 #include "sandbox/base/file.h"
 #include "sandbox/base/json.h"
 #include "sandbox/container/spec.h"
+#include "sandbox/container/spec_head.h"
 #include "sandbox/container/state.h"
 
 using namespace sandbox;
@@ -60,6 +61,73 @@ TEST_CASE("the seccomp filter's bytes stay out of the JSON") {
   CHECK(to_json(spec) == to_json(example()));
 }
 
+TEST_CASE("the text of a spec has two lines, and the first one tells its head") {
+  Spec spec = example();
+  fill_head(spec, "/data/containers/" + spec.id);
+  const std::string text = spec_text(spec);
+  CHECK(to_json(spec_from_json(parse_spec(text))) == to_json(spec));
+  const auto head = parse_spec_head(text);
+  REQUIRE(head);
+  CHECK(head->name == "web");
+  CHECK(head->created_nanoseconds == 999'999'999);
+  CHECK(head->labels == spec.labels);
+  CHECK(head->ports.at(0).container_port == 80);
+  CHECK(head->command == spec.plan.process.argv);
+  CHECK(head->network == "bridge");
+  CHECK(text.find("plan") > text.find('\n'));
+}
+
+TEST_CASE("the text of an earlier version has one line, and no head") {
+  const std::string text = to_json(example()).dump();
+  CHECK_FALSE(parse_spec_head(text));
+  CHECK_FALSE(parse_spec_head(text + "\n"));
+  CHECK(to_json(spec_from_json(parse_spec(text))) == to_json(example()));
+}
+
+TEST_CASE("a text that ends anywhere before its end is no spec") {
+  const std::string text = spec_text(example());
+  for (std::size_t size = 0; size < text.size(); ++size) {
+    CAPTURE(size);
+    const std::string_view part = std::string_view(text).substr(0, size);
+    CHECK_THROWS_AS(spec_from_json(parse_spec(part)), InvalidInput);
+    if (part.find('\n') < size - 1) CHECK_THROWS_AS(parse_spec_head(part), InvalidInput);
+  }
+}
+
+TEST_CASE("a text of other lines is refused") {
+  const std::string text = spec_text(example()), head = text.substr(0, text.find('\n') + 1);
+  for (const std::string& wrong :
+       {text + "{}\n", head + head, "{}\n" + text, head + "[{}\n", std::string("[]\n{}\n")}) {
+    CAPTURE(wrong);
+    CHECK_THROWS_AS(spec_from_json(parse_spec(wrong)), InvalidInput);
+  }
+  CHECK_THROWS_WITH_AS(parse_spec(head + "{\"name\":\"other\"}\n"), "container.json: two members 'name'",
+                       InvalidInput);
+}
+
+TEST_CASE("the head tells what the user has had mounted, and the kind of network") {
+  Spec spec = example();
+  spec.plan.network.reset();
+  const auto bind = [](const char* source, const char* target) {
+    return userns::MountOp{.kind = userns::MountKind::bind, .source = source, .target = target};
+  };
+  spec.plan.mounts = {bind("/data/containers/1/hosts", "/etc/hosts"), bind("/sys", "/sys"),
+                      bind("/data/volumes/db/_data", "/db"), bind("/home/me", "/me")};
+  spec.plan.mounts.back().read_only = true;
+  fill_head(spec, "/data/containers/1");
+  REQUIRE(spec.mounts.size() == 2);
+  CHECK(spec.mounts[0].name == "db");
+  CHECK(spec.mounts[0].writable);
+  CHECK(spec.mounts[1].name == "");
+  CHECK(spec.mounts[1].source == "/home/me");
+  CHECK(spec.mounts[1].destination == "/me");
+  CHECK_FALSE(spec.mounts[1].writable);
+  CHECK(spec.network == "none");
+  spec.plan.namespaces.network = false;
+  fill_head(spec, "/data/containers/1");
+  CHECK(spec.network == "host");
+}
+
 TEST_CASE("every field that is missing from a spec is refused by name") {
   const Json good = to_json(example());
   for (const auto& [key, value] : good.items()) {
@@ -110,5 +178,5 @@ TEST_CASE("a document of a newer version is refused") {
   Json newer = to_json(example());
   newer["version"] = 1000;
   CHECK_THROWS_WITH_AS(spec_from_json(newer),
-                       "container description: field 'version' is 1000, of a newer sandbox: this one knows 9", InvalidInput);
+                       "container description: field 'version' is 1000, of a newer sandbox: this one knows 13", InvalidInput);
 }

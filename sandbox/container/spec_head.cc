@@ -1,0 +1,43 @@
+// See spec_head.h.
+#include "sandbox/container/spec_head.h"
+
+#include <algorithm>
+#include <string_view>
+
+namespace sandbox::container {
+namespace {
+
+/// Generated files of the container's own, and what stands in for a new file system where a namespace is the host's.
+bool is_own(const userns::MountOp& mount, const std::string& directory) {
+  static constexpr std::string_view shared[] = {"/proc", "/sys", "/dev/mqueue", "/dev/shm"};
+  return mount.source.starts_with(directory + "/") ||
+         (mount.source == mount.target && std::ranges::find(shared, mount.target) != std::end(shared));
+}
+
+/// NAME of <data>/volumes/NAME/_data.
+std::string volume_name(const std::string& directory, std::string_view source) {
+  const std::string volumes = directory.substr(0, directory.rfind("/containers/")) + "/volumes/";
+  if (!source.starts_with(volumes)) return {};
+  source.remove_prefix(volumes.size());
+  return std::string(source.substr(0, source.find('/')));
+}
+
+std::vector<MountPoint> mount_points(const userns::LaunchPlan& plan, const std::string& directory) {
+  std::vector<MountPoint> points;
+  for (const userns::MountOp& mount : plan.mounts) {
+    if (mount.kind != userns::MountKind::bind || is_own(mount, directory)) continue;
+    points.push_back({volume_name(directory, mount.source), mount.source, mount.target, !mount.read_only});
+  }
+  return points;
+}
+
+}  // namespace
+
+void fill_head(Spec& spec, const std::string& directory) {
+  spec.command = spec.plan.process.argv;
+  // The network of a container's own has the name of what Docker has in its place: scripts ask for that.
+  spec.network = spec.plan.network ? "bridge" : spec.plan.namespaces.network ? "none" : "host";
+  spec.mounts = mount_points(spec.plan, directory);
+}
+
+}  // namespace sandbox::container
