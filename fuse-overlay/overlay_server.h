@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "fuse-overlay/tree/id_translation.h"
 #include "sandbox/base/fd.h"
 #include "sandbox/base/helper_process.h"
 #include "sandbox/base/json_fwd.h"
@@ -23,6 +24,7 @@ struct ServerConfig {
     gid_t gid = 0;
   };
   std::optional<Ids> squash;       ///< Ids in the user namespace, shown for everything where it maps only one.
+  std::vector<IdLine> uids, gids;  ///< Ids that are shown for others.
   std::uint64_t most_bytes = 0, most_objects = 0;  ///< In the upper directory; 0: no limit.
   bool whiteout_files = false;     ///< Whiteouts in lower directories may be files (tree/format.h).
   /// The mount is the host's, made by fusermount3(1): it belongs to the user namespace that the server starts in,

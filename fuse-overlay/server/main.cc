@@ -128,6 +128,8 @@ void serve(const ServerConfig& config, Fd& ready, const Fd& lifetime, Fd device,
     writable.push_back((settings.work = open_layer(config.work)).get());
   }
   if (config.squash) settings.squash = {config.squash->uid, config.squash->gid};
+  settings.uids = IdTranslation(config.uids);
+  settings.gids = IdTranslation(config.gids);
   settings.quota = {config.most_bytes, config.most_objects};
   settings.whiteout_files = config.whiteout_files;
   settings.open_capacity = std::clamp<std::size_t>(raise_file_limit() / 4, 64, 8192);

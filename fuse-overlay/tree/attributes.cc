@@ -76,8 +76,9 @@ struct stat Overlay::change(Node& node, const AttributeChange& change) {
   }
   if (change.sets_owner()) {
     constexpr auto kSame = static_cast<uid_t>(-1);
-    check(
-        sys::fchownat(at.directory, at.path.c_str(), change.uid.value_or(kSame), change.gid.value_or(kSame), at.flags));
+    const uid_t uid = change.uid ? uids_.on_disk(*change.uid) : kSame;
+    const gid_t gid = change.gid ? gids_.on_disk(*change.gid) : kSame;
+    check(sys::fchownat(at.directory, at.path.c_str(), uid, gid, at.flags));
   }
   if (change.mode) check(sys::fchmodat(at.directory, at.path.c_str(), *change.mode & 07777));
   if (change.sets_times()) check(sys::utimensat(at.directory, at.path.c_str(), change.times, at.flags));

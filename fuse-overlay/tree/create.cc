@@ -14,9 +14,10 @@ struct stat Overlay::give_owner(const Location& object, mode_t mode, int parent,
   const struct stat now = status();
   const auto above = check(sys::fstat(parent));
   const bool inherits = (above.st_mode & S_ISGID) != 0;
-  const gid_t group = inherits ? above.st_gid : creator.gid;
-  const bool other_owner = !squash_ && (now.st_uid != creator.uid || now.st_gid != group);
-  if (other_owner) check(sys::fchownat(object.directory, object.path.c_str(), creator.uid, group, object.flags));
+  const uid_t owner = uids_.on_disk(creator.uid);
+  const gid_t group = inherits ? above.st_gid : gids_.on_disk(creator.gid);
+  const bool other_owner = !squash_ && (now.st_uid != owner || now.st_gid != group);
+  if (other_owner) check(sys::fchownat(object.directory, object.path.c_str(), owner, group, object.flags));
   const mode_t wanted = (mode & 07777) | (inherits && S_ISDIR(now.st_mode) ? mode_t{S_ISGID} : mode_t{0});
   const bool other_mode = !S_ISLNK(now.st_mode) && (now.st_mode & 07777) != wanted;
   if (other_mode) check(sys::fchmodat(object.directory, object.path.c_str(), wanted));

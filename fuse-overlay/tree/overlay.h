@@ -23,6 +23,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "fuse-overlay/tree/id_translation.h"
 #include "fuse-overlay/tree/links.h"
 #include "fuse-overlay/tree/node.h"
 #include "fuse-overlay/tree/quota.h"
@@ -52,6 +53,7 @@ struct Settings {
     gid_t gid = 0;
   };
   std::optional<Ids> squash;
+  IdTranslation uids, gids;              ///< Where they are other ids than on disk.
   bool whiteout_files = false;           ///< Whiteouts in lower layers may be files (format.h).
   std::size_t open_capacity = 1024;      ///< Directories and files kept open, beyond the layers' own.
   Quota::Limits quota;                   ///< Of the upper layer.
@@ -392,6 +394,7 @@ class Overlay {
   std::atomic<bool> shares_blocks_ = true;  ///< FICLONE, until the file system has refused it.
   std::vector<LayerLinks> links_;           ///< Of each layer.
   std::optional<Settings::Ids> squash_;
+  IdTranslation uids_, gids_;
   Quota quota_;
   std::function<void()> before_waiting_;
   std::atomic<std::uint64_t> staging_counter_{0};

@@ -12,6 +12,8 @@ Overlay::Overlay(Settings settings)
     : work_(std::move(settings.work)),
       whiteout_files_(settings.whiteout_files),
       squash_(settings.squash),
+      uids_(std::move(settings.uids)),
+      gids_(std::move(settings.gids)),
       quota_(settings.quota),
       before_waiting_(std::move(settings.before_waiting)),
       table_(settings.open_capacity) {
@@ -124,9 +126,8 @@ void Overlay::show(struct stat& status, const Node& node) const {
   } else {
     status.st_nlink -= std::min<nlink_t>(status.st_nlink, node.hidden_links);
   }
-  if (!squash_) return;
-  status.st_uid = squash_->uid;
-  status.st_gid = squash_->gid;
+  status.st_uid = squash_ ? squash_->uid : uids_.shown(status.st_uid);
+  status.st_gid = squash_ ? squash_->gid : gids_.shown(status.st_gid);
 }
 
 }  // namespace sandbox::overlay

@@ -1,5 +1,7 @@
 #include "sandbox/container/helpers.h"
 
+#include <algorithm>
+
 #include "fuse-overlay/overlay_server.h"
 #include "fuse-overlay/store/owner_record.h"
 
@@ -16,11 +18,29 @@ overlay::ServerConfig overlay_config(const userns::LaunchPlan& plan) {
   const auto maps_one = [](const auto& map) { return map.size() == 1 && map.front().count == 1; };
   if (maps_one(plan.identity.uid_map) && maps_one(plan.identity.gid_map)) {
     config.squash = {plan.identity.uid_map.front().inside, plan.identity.gid_map.front().inside};
+  } else if (plan.identity.nested) {
+    config.uids = shown_ids(plan.identity.uid_map);
+    config.gids = shown_ids(plan.identity.gid_map);
   }
   return config;
 }
 
 }  // namespace
+
+std::vector<overlay::IdLine> shown_ids(const std::vector<userns::IdMapping>& map) {
+  std::vector<overlay::IdLine> lines;
+  for (const auto& line : map) lines.push_back({.shown = line.outside, .disk = line.inside, .count = line.count});
+  if (std::ranges::all_of(lines, [](const auto& line) { return line.shown == line.disk; })) return {};
+  const auto is_shown = [&](std::uint32_t id) {
+    return std::ranges::any_of(lines, [id](const auto& line) { return id - line.shown < line.count; });
+  };
+  const auto stranger = std::ranges::find_if(map, [&](const auto& line) { return !is_shown(line.inside); });
+  if (stranger == map.end()) return lines;
+  auto& last = *std::ranges::max_element(lines, {}, &overlay::IdLine::shown);
+  --last.count;
+  lines.push_back({.shown = stranger->inside, .disk = last.disk + last.count, .count = 1});
+  return lines;
+}
 
 netstack::Config network_config(const Spec& spec) {
   netstack::Config config;

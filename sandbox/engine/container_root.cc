@@ -129,7 +129,7 @@ userns::LaunchPlan image_alone(const userns::LaunchPlan& plan) {
   files.root.upper.clear();
   files.root.work.clear();
   files.root.read_only = true;
-  if (files.root.lower.size() == 1) {  // overlayfs merges no fewer than two
+  if (files.root.lower.size() == 1 && files.root.driver != userns::RootDriver::fuse) {  // the kernel merges two or more
     files.root.directory = files.root.lower.front();
     files.root.lower.clear();
   }

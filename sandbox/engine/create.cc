@@ -103,6 +103,7 @@ HostIdentity host_identity(const FoundRange& range) {
                     .hostname = host_name(),
                     .range_uids = {},
                     .range_gids = {},
+                    .has_fuse = ::access("/dev/fuse", R_OK | W_OK) == 0,
                     .notifies = ownership::is_supported()};
   if (range.kept) {
     host.range_uids = range.kept->uid_map;

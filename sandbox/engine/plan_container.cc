@@ -91,11 +91,19 @@ std::vector<std::string> plan_env(const PlanInput& input, const std::string& hos
   return env;
 }
 
+/// Whether owners on disk are others than the container's: only our FUSE server shows them as the image has them.
+bool translates_owners(const PlanInput& input) {
+  return input.request.userns == "keep-id" && !input.host.range_uids.empty() && input.host.uid != 0;
+}
+
 userns::RootPlan plan_root(const PlanInput& input, const std::string& directory) {
   userns::RootPlan root;
   root.read_only = input.request.read_only;
   const Storage storage = parse_storage(input.request);
   root.driver = storage.driver;
+  if (root.driver == userns::RootDriver::automatic && translates_owners(input) && input.host.has_fuse) {
+    root.driver = userns::RootDriver::fuse;
+  }
   root.most_bytes = storage.most_bytes;
   root.most_objects = storage.most_objects;
   root.lower = input.lower;

@@ -58,6 +58,7 @@ struct HostIdentity {
   gid_t gid = 0;
   std::string hostname;
   std::vector<userns::IdMapping> range_uids, range_gids;  ///< Maps of the user's kept namespace; empty: one id only.
+  bool has_fuse = false;  ///< /dev/fuse can be opened.
   bool notifies = false;  ///< The kernel can have calls answered by another process (seccomp_unotify(2)).
 };
 

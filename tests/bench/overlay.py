@@ -105,7 +105,7 @@ class Server:
 
     def __init__(self, program, lower, upper, work, device, namespace):
         document = json.dumps({"lower": [lower], "upper": upper, "work": work, "lower_may_change": False, "whiteout_files": False,
-                               "most_bytes": 0, "most_objects": 0, "on_host": False,
+                               "most_bytes": 0, "most_objects": 0, "on_host": False, "uids": [], "gids": [],
                                "squash": [0, 0]})
         config = os.memfd_create("config")
         os.write(config, document.encode())

@@ -80,6 +80,23 @@ class Road(SandboxCase):
         self.assertEqual(os.stat(self.home + "/shared/f").st_uid, os.getuid())
         self.assertEqual(self.sandbox("run", "--rm", "--userns", "nonesuch", "busybox", "true").returncode, 125)
 
+    def test_keep_id_shows_owners_as_the_image_has_them(self):
+        if not has_range():
+            return
+        run, own = ("run", "--userns", "keep-id", "--network", "none"), f"{os.getuid()}:{os.getgid()}"
+        owners = ("stat", "-c", "%u:%g")
+        self.assertEqual(self.ok(*run, "--name", "mine", "busybox", "sh", "-c",
+                                 f"touch /tmp/f /f; {' '.join(owners)} /bin /tmp/f 2>&1"), f"0:0\n{own}\n")
+        self.ok(*run, "--name", "roots", "-u", "0", "busybox", "sh", "-c", "touch /f; touch /g; chown 33:34 /g")
+        self.ok("cp", "roots:/f", self.home + "/f")
+        self.ok("cp", self.home + "/f", "mine:/tmp/copied")
+        self.assertEqual(self.ok("start", "-a", "mine"), f"0:0\n{own}\n")
+        for name in ("mine", "roots"):
+            self.ok("commit", name, "made:" + name)
+        self.assertEqual(self.ok("run", "--rm", "made:mine", *owners, "/tmp/f", "/tmp/copied"), f"{own}\n0:0\n")
+        for words in (("run", "--rm"), (*run, "--rm")):
+            self.assertEqual(self.ok(*words, "made:roots", *owners, "/f", "/g", "/bin"), "0:0\n33:34\n0:0\n")
+
     def test_standard_input_reaches_the_container_and_streams_stay_apart(self):
         done = self.sandbox("run", "--rm", "-i", "busybox", "sh", "-c", "cat; echo oops >&2", stdin="hello\n")
         self.assertEqual((done.stdout, done.stderr), ("hello\n", "oops\n"))

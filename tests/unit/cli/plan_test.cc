@@ -133,6 +133,20 @@ TEST_CASE("keep-id exchanges root and the caller, and loses no id") {
   CHECK_THROWS_AS(plan(c.input), UsageError);
 }
 
+TEST_CASE("with keep-id our FUSE server shows the owners, where nothing else is asked for and there is FUSE") {
+  Case c;
+  c.input.host.range_uids = c.input.host.range_gids = {{0, 1000, 1}, {1, 100000, 65536}};
+  c.input.request.userns = "keep-id";
+  CHECK(plan(c.input).plan.root.driver == userns::RootDriver::automatic);
+  c.input.host.has_fuse = true;
+  CHECK(plan(c.input).plan.root.driver == userns::RootDriver::fuse);
+  c.input.request.storage_driver = "overlay";
+  CHECK(plan(c.input).plan.root.driver == userns::RootDriver::overlay);
+  c.input.request.storage_driver = "";
+  c.input.host.range_uids = c.input.host.range_gids = {};
+  CHECK(plan(c.input).plan.root.driver == userns::RootDriver::automatic);
+}
+
 TEST_CASE("set-user-ID programs of the image work only where new privileges are allowed") {
   Case c;
   CHECK(plan(c.input).plan.root.no_suid);
