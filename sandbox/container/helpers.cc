@@ -18,7 +18,7 @@ overlay::ServerConfig overlay_config(const userns::LaunchPlan& plan) {
   const auto maps_one = [](const auto& map) { return map.size() == 1 && map.front().count == 1; };
   if (maps_one(plan.identity.uid_map) && maps_one(plan.identity.gid_map)) {
     config.squash = {plan.identity.uid_map.front().inside, plan.identity.gid_map.front().inside};
-  } else if (plan.identity.nested) {
+  } else if (plan.identity.nested && !plan.root.lower_may_change) {  // a tree of the host is shown as the kernel does
     config.uids = shown_ids(plan.identity.uid_map);
     config.gids = shown_ids(plan.identity.gid_map);
   }

@@ -91,9 +91,10 @@ std::vector<std::string> plan_env(const PlanInput& input, const std::string& hos
   return env;
 }
 
-/// Whether owners on disk are others than the container's: only our FUSE server shows them as the image has them.
+/// Whether an image's owners are others on disk than in the container: only our FUSE server shows them as they are.
 bool translates_owners(const PlanInput& input) {
-  return input.request.userns == "keep-id" && !input.host.range_uids.empty() && input.host.uid != 0;
+  const bool is_image = input.request.rootfs.empty(), has_range = !input.host.range_uids.empty();
+  return input.request.userns == "keep-id" && is_image && has_range && input.host.uid != 0;
 }
 
 userns::RootPlan plan_root(const PlanInput& input, const std::string& directory) {
