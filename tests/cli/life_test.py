@@ -121,7 +121,7 @@ class Life(SandboxCase):
         self.ok("stop", "-t", "1", "box")
         self.assertEqual(self.ok("wait", "box"), "137\n")
         self.ok("start", "box")
-        self.assertRegex(self.ok("ps", "--format", "{{.Status}}"), r"\AUp (Less than a|\d+) seconds?\n\Z")
+        self.assertRegex(self.ok("ps", "--format", "{{.Status}}"), r"\AUp [\w ]+\n\Z")
 
     def test_port_shows_where_ports_are_published(self):
         self.ok("run", "-d", "--name", "web", "-p", "127.0.0.1::80", "-p", "127.0.0.1::53/udp", "busybox", "sleep", "1000")
