@@ -36,7 +36,8 @@ Config config_from_json(const Json& document);
 /// `lo` up, and returns a descriptor that carries one Ethernet frame per read and write: a tap or, where /dev/net/tun
 /// is missing or not permitted, the outer end of a veth pair. Runs in the container's bootstrap child, as root of its
 /// user namespace. Throws Unsupported with both reasons when neither works.
-Fd create_nic(const std::string& name, const std::string& address, int prefix, const std::string& gateway, int mtu);
+Fd create_nic(const std::string& name, const std::string& address, int prefix, const std::string& gateway, int mtu,
+              const std::string& hardware_address = {});
 void bring_up_loopback();
 
 /// Each tries what create_nic() would do with it, and throws SysError. They leave the caller's network namespaces in an

@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <net/route.h>
+#include <netinet/ether.h>
 #include <sys/socket.h>
 
 #include <cstring>
@@ -58,6 +60,17 @@ sockaddr parse_address(const std::string& text) {
     throw InvalidInput(fmt::format("'{}' is not an IPv4 address", text));
   }
   return as_sockaddr(address.s_addr);
+}
+
+/// `text`: "02:42:ac:11:00:02"
+void set_hardware_address(int socket, const std::string& name, const std::string& text) {
+  ether_addr address{};
+  if (::ether_aton_r(text.c_str(), &address) == nullptr)
+    throw InvalidInput(fmt::format("'{}' is not a hardware address", text));
+  ifreq request = request_for(name);
+  request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+  std::memcpy(request.ifr_hwaddr.sa_data, &address, sizeof address);
+  device_ioctl(socket, SIOCSIFHWADDR, &request) | or_throw("giving hardware address {} to interface '{}'", text, name);
 }
 
 void add_default_route(int socket, const std::string& gateway) {
@@ -126,10 +139,12 @@ void probe_tap() {
 
 void probe_veth() { static_cast<void>(create_veth("probe0", 1500)); }
 
-Fd create_nic(const std::string& name, const std::string& address, int prefix, const std::string& gateway, int mtu) {
+Fd create_nic(const std::string& name, const std::string& address, int prefix, const std::string& gateway, int mtu,
+              const std::string& hardware_address) {
   if (prefix < 1 || prefix > 32) throw InvalidInput(fmt::format("network prefix {} is not within 1 to 32", prefix));
   Fd nic = make_interface(name, mtu);
   const Fd socket = control_socket();
+  if (!hardware_address.empty()) set_hardware_address(socket.get(), name, hardware_address);
 
   ifreq request = request_for(name);
   request.ifr_addr = parse_address(address);

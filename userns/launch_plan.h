@@ -144,6 +144,7 @@ struct NetworkInterface {
   int prefix = 24;
   std::string gateway = "10.0.2.2";
   int mtu = 65520;
+  std::string hardware_address;  ///< "02:42:ac:11:00:02"; empty: the kernel's choice.
 };
 
 /// Bit n: capability n (capabilities(7)).

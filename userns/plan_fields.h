@@ -161,6 +161,7 @@ void describe(A& field, Described<NetworkInterface> auto& network) {
   field("prefix", network.prefix);
   field("gateway", network.gateway);
   field("mtu", network.mtu);
+  field.since(14, "hardware_address", network.hardware_address);
 }
 
 template <class A>

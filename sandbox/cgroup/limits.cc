@@ -11,6 +11,36 @@ namespace {
 
 constexpr std::uint64_t period = 100'000;  // microseconds, the kernel's and Docker's default
 
+/// By BlockLimit.
+struct BlockFile {
+  const char *option, *word;  ///< What the line of io.max begins with.
+};
+constexpr BlockFile kBlockFiles[] = {{"--blkio-weight-device", nullptr},
+                                     {"--device-read-bps", "rbps"},
+                                     {"--device-write-bps", "wbps"},
+                                     {"--device-read-iops", "riops"},
+                                     {"--device-write-iops", "wiops"}};
+
+/// What a new cgroup has where a limit may have been.
+std::vector<Setting> usual_settings() {
+  return {{"--memory", "memory.max", "max"},
+          {"--memory", "memory.swap.max", "max", true},
+          {"--memory-reservation", "memory.low", "0"},
+          {"--cpus", "cpu.max", fmt::format("max {}", period)},
+          {"--cpu-shares", "cpu.weight", "100"},
+          {"--pids-limit", "pids.max", "max"},
+          {"--blkio-weight", "io.weight", "default 100", false, "io.bfq.weight", "default 100"}};
+}
+
+const BlockFile& file_of(const DiskLimit& limit) { return kBlockFiles[static_cast<std::size_t>(limit.kind)]; }
+
+Setting setting_of(const DiskLimit& limit) {
+  const BlockFile& file = file_of(limit);
+  const std::string disk = fmt::format("{}:{}", limit.major, limit.minor);
+  if (limit.kind == BlockLimit::weight) return block_weight(file.option, disk, limit.amount);
+  return {file.option, "io.max", fmt::format("{} {}={}", disk, file.word, limit.amount)};
+}
+
 std::string swap_limit(const Limits& limits) {
   if (limits.memory_swap < 0) return "max";
   if (limits.memory_swap == 0) return fmt::format("{}", limits.memory);
@@ -67,6 +97,8 @@ std::vector<Setting> plan_settings(const Limits& limits) {
   if (!limits.cpuset_cpus.empty()) settings.push_back({"--cpuset-cpus", "cpuset.cpus", limits.cpuset_cpus});
   if (!limits.cpuset_mems.empty()) settings.push_back({"--cpuset-mems", "cpuset.mems", limits.cpuset_mems});
   if (limits.pids != 0) settings.push_back({"--pids-limit", "pids.max", fmt::format("{}", limits.pids)});
+  if (limits.block_weight != 0) settings.push_back(block_weight("--blkio-weight", "default", limits.block_weight));
+  for (const DiskLimit& limit : limits.disks) settings.push_back(setting_of(limit));
   return settings;
 }
 
@@ -77,7 +109,14 @@ std::vector<Setting> plan_changes(const Limits& before, const Limits& after) {
     return std::ranges::any_of(
         present, [&](const Setting& old) { return old.file == setting.file && old.value == setting.value; });
   });
-  if (before.pids != 0 && after.pids == 0) changes.push_back({"--pids-limit", "pids.max", "max"});
+  const auto is_in = [](const std::vector<Setting>& settings, const std::string& file) {
+    return std::ranges::find(settings, file, &Setting::file) != settings.end();
+  };
+  const std::vector<Setting> wanted = plan_settings(after);
+  std::vector<Setting> usual = usual_settings();
+  for (Setting& one : usual) {
+    if (is_in(present, one.file) && !is_in(wanted, one.file)) changes.push_back(std::move(one));
+  }
   return changes;
 }
 
@@ -101,7 +140,21 @@ Limits without(Limits limits, const Setting& setting) {
   if (option == "--cpuset-cpus") limits.cpuset_cpus.clear();
   if (option == "--cpuset-mems") limits.cpuset_mems.clear();
   if (option == "--pids-limit") limits.pids = 0;
+  if (option == "--blkio-weight") limits.block_weight = 0;
+  std::erase_if(limits.disks, [&](const DiskLimit& limit) { return option == file_of(limit).option; });
   return limits;
+}
+
+std::span<const char* const> words_of(BlockLimit) {
+  static constexpr const char* words[] = {"blkio-weight-device", "device-read-bps", "device-write-bps",
+                                          "device-read-iops", "device-write-iops"};
+  return words;
+}
+
+Setting block_weight(const char* option, const std::string& whose, std::uint64_t weight) {
+  // io.weight goes to 10000, io.bfq.weight, which takes its place where another scheduler is built in, to 1000.
+  return {option, "io.weight",     fmt::format("{} {}", whose, 1 + (weight - 10) * 9999 / 990),
+          false,  "io.bfq.weight", fmt::format("{} {}", whose, weight)};
 }
 
 std::uint64_t cpu_weight(std::uint64_t shares) {

@@ -146,6 +146,71 @@ OrderedJson storage_options(const userns::RootPlan& root) {
   return options;
 }
 
+/// [{"Path": …, `amount`: …}]
+OrderedJson disks_of(const cgroup::Limits& limits, cgroup::BlockLimit kind, const char* amount) {
+  OrderedJson list = OrderedJson::array();
+  for (const cgroup::DiskLimit& limit : limits.disks) {
+    if (limit.kind == kind) list.push_back({{"Path", limit.path}, {amount, limit.amount}});
+  }
+  return list;
+}
+
+/// Docker shows null for what nobody asked for.
+OrderedJson null_if_empty(OrderedJson json) { return json.empty() ? OrderedJson(nullptr) : std::move(json); }
+
+OrderedJson ulimits_of(const userns::ProcessPlan& process) {
+  OrderedJson list = OrderedJson::array();
+  const auto number = [](std::uint64_t limit) { return static_cast<std::int64_t>(limit); };  // unlimited: -1
+  for (const userns::Rlimit& limit : process.rlimits) {
+    list.push_back({{"Name", engine::ulimit_name(limit.resource)},
+                    {"Hard", number(limit.hard)},
+                    {"Soft", number(limit.soft)}});
+  }
+  return list;
+}
+
+OrderedJson devices_of(const userns::LaunchPlan& plan) {
+  OrderedJson list = OrderedJson::array();
+  for (const userns::DevicePlan& device : plan.devices) {
+    list.push_back({{"PathOnHost", device.path}, {"PathInContainer", device.path}, {"CgroupPermissions", "rwm"}});
+  }
+  return list;
+}
+
+OrderedJson sysctls_of(const userns::LaunchPlan& plan) {
+  OrderedJson map = OrderedJson::object();
+  for (const userns::Sysctl& sysctl : plan.sysctls) map[sysctl.name] = sysctl.value;
+  return map;
+}
+
+/// Without those that every container has.
+OrderedJson tmpfs_of(const userns::LaunchPlan& plan) {
+  OrderedJson map = OrderedJson::object();
+  for (const userns::MountOp& mount : plan.mounts) {
+    const bool usual = mount.target == "/dev" || mount.target == "/dev/shm";
+    if (mount.kind == userns::MountKind::tmpfs && !usual) map[mount.target] = mount.data;
+  }
+  return map;
+}
+
+OrderedJson security_options_of(const Spec& spec) {
+  OrderedJson list = OrderedJson::array();
+  if (!spec.plan.process.no_new_privs) list.push_back("no-new-privileges=false");
+  if (!spec.filtered) list.push_back("seccomp=unconfined");
+  return list;
+}
+
+/// Members that no container here has a use for, as Docker shows them then.
+void add_unused(OrderedJson& config) {
+  for (const char* key : {"Links", "DeviceCgroupRules", "DeviceRequests", "MemorySwappiness", "OomKillDisable"})
+    config[key] = nullptr;
+  for (const char* key : {"Cgroup", "CgroupParent", "Isolation"}) config[key] = "";
+  for (const char* key : {"CpuPeriod", "CpuQuota", "CpuRealtimePeriod", "CpuRealtimeRuntime", "CpuCount", "CpuPercent",
+                          "IOMaximumIOps", "IOMaximumBandwidth"})
+    config[key] = 0;
+  config["ConsoleSize"] = {0, 0};
+}
+
 OrderedJson host_config(const Container& container) {
   const Spec& spec = container.spec;
   const cgroup::Limits& limits = spec.limits;
@@ -180,15 +245,27 @@ OrderedJson host_config(const Container& container) {
       {"CpuShares", limits.cpu_shares},
       {"Memory", limits.memory},
       {"NanoCpus", limits.nano_cpus},
+      {"BlkioWeight", limits.block_weight},
+      {"BlkioWeightDevice", disks_of(limits, cgroup::BlockLimit::weight, "Weight")},
+      {"BlkioDeviceReadBps", disks_of(limits, cgroup::BlockLimit::read_bps, "Rate")},
+      {"BlkioDeviceWriteBps", disks_of(limits, cgroup::BlockLimit::write_bps, "Rate")},
+      {"BlkioDeviceReadIOps", disks_of(limits, cgroup::BlockLimit::read_iops, "Rate")},
+      {"BlkioDeviceWriteIOps", disks_of(limits, cgroup::BlockLimit::write_iops, "Rate")},
       {"CpusetCpus", limits.cpuset_cpus},
       {"CpusetMems", limits.cpuset_mems},
       {"MemoryReservation", limits.memory_reservation},
       // Docker shows what the default comes to.
       {"MemorySwap", limits.memory_swap != 0 ? limits.memory_swap : static_cast<std::int64_t>(limits.memory * 2)},
       {"PidsLimit", limits.pids != 0 ? OrderedJson(limits.pids) : OrderedJson(nullptr)},
+      {"Devices", devices_of(spec.plan)},
+      {"Ulimits", ulimits_of(spec.plan.process)},
+      {"Sysctls", null_if_empty(sysctls_of(spec.plan))},
+      {"Tmpfs", null_if_empty(tmpfs_of(spec.plan))},
+      {"SecurityOpt", null_if_empty(security_options_of(spec))},
       {"MaskedPaths", spec.plan.masked_paths},
       {"ReadonlyPaths", spec.plan.read_only_paths}};
   if (!spec.annotations.empty()) config["Annotations"] = spec.annotations;
+  add_unused(config);
   return config;
 }
 
@@ -235,21 +312,29 @@ OrderedJson config_of(const Spec& spec, const image::Image* image) {
 OrderedJson network_settings(const Container& container) {
   const Spec& spec = container.spec;
   const bool running = container.state.status == container::Status::running;
-  OrderedJson endpoint = {{"Aliases", nullptr}, {"MacAddress", ""}, {"NetworkID", ""}, {"EndpointID", ""},
-                          {"Gateway", ""},      {"IPAddress", ""},  {"IPPrefixLen", 0}};
+  OrderedJson endpoint = {{"IPAMConfig", nullptr}, {"Links", nullptr},   {"Aliases", nullptr},
+                          {"MacAddress", ""},      {"DriverOpts", nullptr}, {"NetworkID", ""},
+                          {"EndpointID", ""},      {"Gateway", ""},      {"IPAddress", ""},
+                          {"IPPrefixLen", 0},      {"IPv6Gateway", ""},  {"GlobalIPv6Address", ""},
+                          {"GlobalIPv6PrefixLen", 0}, {"DNSNames", nullptr}};
   if (running && spec.plan.network) {
+    endpoint["MacAddress"] = spec.plan.network->hardware_address;
     endpoint["Gateway"] = spec.plan.network->gateway;
     endpoint["IPAddress"] = spec.plan.network->address;
     endpoint["IPPrefixLen"] = spec.plan.network->prefix;
   }
   OrderedJson ports = OrderedJson::object();
   if (running) ports = ports_of(container::published_ports(spec, container.state));
-  OrderedJson settings = {{"SandboxID", spec.id},
+  OrderedJson settings = {{"Bridge", ""},
+                          {"SandboxID", spec.id},
                           {"SandboxKey", ""},
                           {"Ports", std::move(ports)},
                           {"Gateway", endpoint["Gateway"]},
                           {"IPAddress", endpoint["IPAddress"]},
-                          {"IPPrefixLen", endpoint["IPPrefixLen"]}};
+                          {"IPPrefixLen", endpoint["IPPrefixLen"]},
+                          {"GlobalIPv6Address", ""},
+                          {"IPv6Gateway", ""},
+                          {"MacAddress", endpoint["MacAddress"]}};
   if (running && spec.plan.network) settings["SandboxKey"] = fmt::format("/proc/{}/ns/net", container.state.pid);
   settings["Networks"] = {{spec.network, std::move(endpoint)}};
   return settings;

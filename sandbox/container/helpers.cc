@@ -76,7 +76,7 @@ std::vector<std::uint32_t> played_ids(const userns::ProcessPlan& process) {
 
 userns::LaunchHooks launch_hooks(const userns::LaunchPlan& plan, HelperProcess& overlay) {
   return {.create_nic = [](const userns::NetworkInterface& nic) {
-            return netstack::create_nic(nic.name, nic.address, nic.prefix, nic.gateway, nic.mtu);
+            return netstack::create_nic(nic.name, nic.address, nic.prefix, nic.gateway, nic.mtu, nic.hardware_address);
           },
           .bring_up_loopback = [] { netstack::bring_up_loopback(); },
           .serve_root = [&plan, &overlay](Fd device, Fd user_namespace) {

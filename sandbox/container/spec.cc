@@ -11,6 +11,15 @@
 namespace sandbox::cgroup {
 
 template <class A>
+void describe(A& field, Described<DiskLimit> auto& limit) {
+  field("kind", limit.kind);
+  field("path", limit.path);
+  field("major", limit.major);
+  field("minor", limit.minor);
+  field("amount", limit.amount);
+}
+
+template <class A>
 void describe(A& field, Described<Limits> auto& limits) {
   field("memory", limits.memory);
   field("memory_swap", limits.memory_swap);
@@ -20,6 +29,8 @@ void describe(A& field, Described<Limits> auto& limits) {
   field("cpuset_cpus", limits.cpuset_cpus);
   field("cpuset_mems", limits.cpuset_mems);
   field("pids", limits.pids);
+  field.since(14, "block_weight", limits.block_weight);
+  field.since(14, "disks", limits.disks);
 }
 
 }  // namespace sandbox::cgroup
@@ -95,7 +106,7 @@ void describe(A& field, Described<MountPoint> auto& mount) {
 
 namespace {
 
-constexpr int kVersion = 13;
+constexpr int kVersion = 14;
 constexpr const char* kWhat = "container description";
 constexpr const char* kFile = "container.json";
 

@@ -1,6 +1,8 @@
 // See limits.h.
 #include "sandbox/engine/limits.h"
 
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -15,6 +17,7 @@ namespace {
 
 constexpr std::uint64_t kLeastMemory = 6U << 20;
 constexpr std::uint64_t kLeastShares = 2, kMostShares = 262'144;
+constexpr std::uint64_t kLeastWeight = 10, kMostWeight = 1000;
 
 [[noreturn]] void refuse(const std::string& value, const char* flag, std::string_view reason) {
   throw UsageError(fmt::format("invalid argument \"{}\" for \"--{}\" flag: {}", value, flag, reason));
@@ -89,6 +92,69 @@ std::string parse_list(const std::string& text, const char* flag) {
   return text;
 }
 
+bool is_weight(std::uint64_t weight) { return weight == 0 || (weight >= kLeastWeight && weight <= kMostWeight); }
+
+std::uint64_t parse_weight(const std::string& text) {
+  if (text.empty()) return 0;
+  std::uint64_t weight = 0;
+  if (!parse_number(text, weight)) refuse(text, "blkio-weight", "not a number");
+  if (!is_weight(weight)) throw UsageError("range of blkio weight is from 10 to 1000");
+  return weight;
+}
+
+std::uint64_t parse_amount(cgroup::BlockLimit kind, const std::string& word, const std::string& text, const char* flag) {
+  using enum cgroup::BlockLimit;
+  std::uint64_t amount = 0;
+  if (kind == read_bps || kind == write_bps) {
+    try {
+      return parse_size(word);
+    } catch (const UsageError&) {
+      refuse(text, flag, fmt::format("invalid rate for device: {}. The correct format is <device-path>:<number>[<unit>]. "
+                                     "Number must be a positive integer. Unit is optional and can be kb, mb, or gb", text));
+    }
+  }
+  const bool valid = parse_number(word, amount);
+  if (kind == weight && (!valid || !is_weight(amount))) refuse(text, flag, fmt::format("invalid weight for device: {}", text));
+  if (!valid) refuse(text, flag, fmt::format("invalid rate for device: {}. The correct format is <device-path>:<number>. "
+                                             "Number must be a positive integer", text));
+  return amount;
+}
+
+/// "/dev/sda:1mb"; which disk that is has yet to be found. 0 asks for nothing.
+void parse_disks(cgroup::BlockLimit kind, const std::vector<std::string>& words, std::vector<cgroup::DiskLimit>& disks) {
+  const char* flag = cgroup::words_of(kind)[static_cast<std::size_t>(kind)];
+  for (const std::string& text : words) {
+    const auto colon = text.find(':');
+    if (colon == std::string::npos || colon == 0 || colon + 1 == text.size())
+      refuse(text, flag, fmt::format("bad format: {}", text));
+    if (!text.starts_with("/dev/")) refuse(text, flag, fmt::format("bad format for device path: {}", text));
+    const std::uint64_t amount = parse_amount(kind, text.substr(colon + 1), text, flag);
+    if (amount != 0) disks.push_back({.kind = kind, .path = text.substr(0, colon), .amount = amount});
+  }
+}
+
+void parse_block(const RunRequest& request, cgroup::Limits& limits) {
+  using enum cgroup::BlockLimit;
+  limits.block_weight = parse_weight(request.blkio_weight);
+  parse_disks(weight, request.blkio_weight_devices, limits.disks);
+  parse_disks(read_bps, request.device_read_bps, limits.disks);
+  parse_disks(write_bps, request.device_write_bps, limits.disks);
+  parse_disks(read_iops, request.device_read_iops, limits.disks);
+  parse_disks(write_iops, request.device_write_iops, limits.disks);
+}
+
+/// Which disks the paths name. Throws UsageError for one that is none.
+void find_disks(std::vector<cgroup::DiskLimit>& disks) {
+  for (cgroup::DiskLimit& limit : disks) {
+    struct stat status{};
+    if (::stat(limit.path.c_str(), &status) != 0)
+      throw UsageError(fmt::format("device '{}': {}", limit.path, Errno{errno}.message()));
+    if (!S_ISBLK(status.st_mode)) throw UsageError(fmt::format("'{}' is not a block device", limit.path));
+    limit.major = major(status.st_rdev);
+    limit.minor = minor(status.st_rdev);
+  }
+}
+
 void parse_memory(const RunRequest& request, cgroup::Limits& limits) {
   if (!request.memory.empty()) limits.memory = parse_size(request.memory);
   if (!request.memory_reservation.empty()) limits.memory_reservation = parse_size(request.memory_reservation);
@@ -123,6 +189,7 @@ cgroup::Limits parse_limits(const RunRequest& request, unsigned processors) {
   limits.cpuset_cpus = parse_list(request.cpuset_cpus, "cpuset-cpus");
   limits.cpuset_mems = parse_list(request.cpuset_mems, "cpuset-mems");
   limits.pids = parse_pids(request.pids_limit);
+  parse_block(request, limits);
   return limits;
 }
 
@@ -140,8 +207,9 @@ GrantedLimits grant_limits(const cgroup::Limits& limits, const cgroup::Surroundi
 
 GrantedLimits decide_limits(const RunRequest& request) {
   const auto processors = std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN));
-  const cgroup::Limits limits = parse_limits(request, static_cast<unsigned>(processors));
+  cgroup::Limits limits = parse_limits(request, static_cast<unsigned>(processors));
   if (limits == cgroup::Limits{}) return {};
+  find_disks(limits.disks);
   return grant_limits(limits, cgroup::survey(), request.limits == "best-effort");
 }
 

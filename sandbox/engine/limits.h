@@ -9,7 +9,7 @@
 
 namespace sandbox::engine {
 
-/// Pure. `processors`: how many there are. Throws UsageError in Docker's words.
+/// Pure: disks have their paths alone. `processors`: how many there are. Throws UsageError in Docker's words.
 cgroup::Limits parse_limits(const RunRequest& request, unsigned processors);
 
 struct GrantedLimits {

@@ -173,6 +173,16 @@ userns::ProcessPlan plan_process(const PlanInput& input, const std::string& host
   return process;
 }
 
+std::optional<userns::NetworkInterface> plan_network(const RunRequest& request) {
+  const bool is_private = request.network == "private";
+  if (!is_private && !request.mac_address.empty())
+    throw UsageError("conflicting options: mac-address and the network mode");
+  if (!is_private) return {};
+  userns::NetworkInterface network;
+  if (!request.mac_address.empty()) network.hardware_address = parse_mac_address(request.mac_address);
+  return network;
+}
+
 void add_label(std::map<std::string, std::string>& labels, const std::string& word, std::string_view kind) {
   if (word.empty() || word[0] == '=') throw UsageError(fmt::format("invalid {} '{}': empty name", kind, word));
   set_label(labels, word);
@@ -339,7 +349,7 @@ container::Spec plan(const PlanInput& input) {
     plan.masked_paths.assign(std::begin(kMasked), std::end(kMasked));
     plan.read_only_paths.assign(std::begin(kReadOnly), std::end(kReadOnly));
   }
-  if (request.network == "private") plan.network.emplace();
+  plan.network = plan_network(request);
   plan.process = plan_process(input, hostname);
   return spec;
 }

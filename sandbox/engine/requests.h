@@ -28,7 +28,7 @@ struct RunRequest {
   bool replace = false;               ///< In the place of a container of that name.
   std::vector<std::string> volumes, mounts, tmpfs, volumes_from;
   std::vector<std::string> cap_add, cap_drop, security_options, ulimits;
-  std::string network = "private";
+  std::string network = "private", mac_address;
   std::vector<std::string> publish, dns, dns_search, dns_options, add_hosts;
   bool publish_all = false;
   std::string userns, ipc, pid, uts, cgroupns;
@@ -46,6 +46,9 @@ struct RunRequest {
   std::vector<std::string> storage_options;  ///< size=10g, inodes=N
   std::string id_emulation;           ///< off, record or full; empty: what the range of ids leaves to do.
   std::string memory, memory_swap, memory_reservation, cpus, cpu_shares, cpuset_cpus, cpuset_mems, pids_limit;
+  std::string blkio_weight;
+  std::vector<std::string> blkio_weight_devices, device_read_bps, device_write_bps;  ///< PATH:AMOUNT
+  std::vector<std::string> device_read_iops, device_write_iops;
   std::string systemd;                ///< auto (also empty), always or false
   std::string limits;                 ///< "strict" (also empty) or "best-effort"
   bool read_only = false, init = false, auto_remove = false, detach = false, interactive = false, terminal = false;

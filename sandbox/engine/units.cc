@@ -118,6 +118,33 @@ userns::Rlimit parse_ulimit(std::string_view text) {
   throw UsageError(fmt::format("invalid ulimit type: {}", text.substr(0, equals)));
 }
 
+std::string ulimit_name(int resource) {
+  for (const NamedLimit& limit : kLimits) {
+    if (limit.resource == resource) return limit.name;
+  }
+  return fmt::format("{}", resource);
+}
+
+std::string parse_mac_address(std::string_view text) {
+  const auto refuse = [&](const char* reason) {
+    throw UsageError(fmt::format("invalid argument \"{}\" for \"--mac-address\" flag: {}", text, reason));
+  };
+  constexpr std::size_t length = 17;  // "02:42:ac:11:00:02"
+  if (text.size() != length) refuse("not an address of six bytes like 02:42:ac:11:00:02");
+  std::string address;
+  for (std::size_t i = 0; i < length; ++i) {
+    const auto c = static_cast<char>(text[i] >= 'A' && text[i] <= 'F' ? text[i] + 32 : text[i]);
+    const bool separates = i % 3 == 2, is_digit = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+    if (separates ? c != ':' && c != '-' : !is_digit) refuse("not an address of six bytes like 02:42:ac:11:00:02");
+    address += separates ? ':' : c;
+  }
+  if (address == "00:00:00:00:00:00") refuse("nobody's address");
+  unsigned first = 0;
+  std::from_chars(address.data(), address.data() + 2, first, 16);
+  if ((first & 1) != 0) refuse("the address of many (its first byte is odd)");
+  return address;
+}
+
 std::string format_time(std::int64_t seconds) {
   if (seconds == 0) return "0001-01-01T00:00:00Z";
   const time_t when = seconds;

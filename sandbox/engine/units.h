@@ -19,6 +19,10 @@ std::string human_size(std::uint64_t bytes);
 std::string binary_size(std::uint64_t bytes);
 /// "nofile=1024:2048". Throws UsageError.
 userns::Rlimit parse_ulimit(std::string_view text);
+/// "nofile", of a resource that parse_ulimit() knows.
+std::string ulimit_name(int resource);
+/// Six bytes in hexadecimal digits, between colons or dashes: as "02:42:ac:11:00:02". Throws UsageError.
+std::string parse_mac_address(std::string_view text);
 /// RFC 3339 in UTC, as `inspect` prints times; zero is Docker's "0001-01-01T00:00:00Z".
 std::string format_time(std::int64_t seconds);
 /// Seconds since the epoch of an RFC 3339 time; 0 when it is none.

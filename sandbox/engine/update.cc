@@ -48,12 +48,15 @@ cgroup::Limits updated_limits(const cgroup::Limits& present, const RunRequest& g
   keep(all.memory, word(present.memory));
   keep(all.memory_swap, present.memory_swap == 0 ? "" : fmt::format("{}", present.memory_swap));
   keep(all.memory_reservation, word(present.memory_reservation));
-  keep(all.cpus, processors_word(present.nano_cpus));
+  if (all.cpu_quota.empty() && all.cpu_period.empty()) keep(all.cpus, processors_word(present.nano_cpus));
   keep(all.cpu_shares, word(present.cpu_shares));
   keep(all.cpuset_cpus, present.cpuset_cpus);
   keep(all.cpuset_mems, present.cpuset_mems);
   keep(all.pids_limit, word(present.pids));
-  return parse_limits(all, processors);
+  keep(all.blkio_weight, word(present.block_weight));
+  cgroup::Limits limits = parse_limits(all, processors);
+  limits.disks = present.disks;
+  return limits;
 }
 
 void update_container(const Places& places, const std::string& id, const RunRequest& given) {

@@ -102,13 +102,11 @@ void plan_pids(const Value& pids, Settings& settings) {
 
 // --- devices of storage and the like -------------------------------------------------------------
 
-/// io.weight goes from 1 to 10000, where cgroup v1 and io.bfq.weight, which takes its place where another scheduler is
-/// built in, end at 1000. `whose`: "default", or a device's number.
+/// `whose`: "default", or a device's number.
 Setting io_weight(const char* option, const std::string& whose, const Value& value) {
   const auto weight = value.integer<std::uint64_t>();
   if (weight < 10 || weight > 1000) value.fail("is not within 10 and 1000");
-  return {option, "io.weight",     fmt::format("{} {}", whose, 1 + (weight - 10) * 9999 / 990),
-          false,  "io.bfq.weight", fmt::format("{} {}", whose, weight)};
+  return cgroup::block_weight(option, whose, weight);
 }
 
 std::string device_of(const Value& entry) {

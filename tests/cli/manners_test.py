@@ -112,6 +112,23 @@ class Inspect(SandboxCase):
         sized, = json.loads(self.ok("inspect", "--size", "box"))
         self.assertGreater(sized["SizeRootFs"], sized["SizeRw"])
 
+    def test_what_was_asked_for_is_shown_and_nothing_is_missing(self):
+        self.ok("create", "--name", "box", "--network", "none", "--tmpfs", "/t:size=1m", "--ulimit", "nofile=5:9",
+                "--ulimit", "core=-1", "--sysctl", "kernel.msgmax=1000", "--device", "/dev/zero", "--security-opt",
+                "seccomp=unconfined", "busybox", "true")
+        config = json.loads(self.ok("inspect", "-f", "{{json .HostConfig}}", "box"))
+        self.assertEqual(config["Ulimits"], [{"Name": "nofile", "Hard": 9, "Soft": 5}, {"Name": "core", "Hard": -1, "Soft": -1}])
+        self.assertEqual((config["Sysctls"], config["Tmpfs"]), ({"kernel.msgmax": "1000"}, {"/t": "size=1m"}))
+        self.assertEqual(config["Devices"], [{"PathOnHost": "/dev/zero", "PathInContainer": "/dev/zero",
+                                              "CgroupPermissions": "rwm"}])
+        self.assertEqual(config["SecurityOpt"], ["seccomp=unconfined"])
+        self.ok("create", "--name", "plain", "busybox", "true")
+        plain = json.loads(self.ok("inspect", "-f", "{{json .HostConfig}}", "plain"))
+        self.assertEqual({key: plain[key] for key in ("Tmpfs", "Ulimits", "SecurityOpt", "CpuQuota", "Links", "BlkioWeight",
+                                                      "ConsoleSize", "Isolation")},
+                         {"Tmpfs": None, "Ulimits": [], "SecurityOpt": None, "CpuQuota": 0, "Links": None, "BlkioWeight": 0,
+                          "ConsoleSize": [0, 0], "Isolation": ""})
+
     def test_templates_as_scripts_write_them(self):
         self.ok("run", "-d", "--name", "box", "--label", "tier=front", "-p", "127.0.0.1::80", "busybox", "sleep", "1000")
         self.assertEqual(self.formatted("{{.State.Status}} {{.State.Running}} {{.State.ExitCode}}", "box"), "running true 0\n")

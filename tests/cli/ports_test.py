@@ -92,6 +92,16 @@ class Ports(SandboxCase):
                          (0, "WARNING: Published ports are discarded when using host network mode\n"))
         self.assertEqual(self.ok("port", "box"), "")
 
+    def test_a_hardware_address_of_ones_own_serves(self):
+        port = free_ports()
+        self.started("--name", "box", "--mac-address", "92-D0-C6-0a-29-33", "-p", f"127.0.0.1:{port}:8080")
+        self.assertEqual(self.ok("exec", "box", "cat", "/sys/class/net/eth0/address"), "92:d0:c6:0a:29:33\n")
+        self.assertEqual(fetch("127.0.0.1", port), b"page\n")
+        self.assertEqual(self.ok("inspect", "-f", "{{.NetworkSettings.Networks.bridge.MacAddress}}", "box"), "92:d0:c6:0a:29:33\n")
+        wrong = self.sandbox("run", "--rm", "--mac-address", "01:00:5e:00:00:01", "busybox", "true")
+        self.assertEqual(wrong.returncode, 125)
+        self.assertIn('invalid argument "01:00:5e:00:00:01" for "--mac-address" flag', wrong.stderr)
+
     def test_a_range_is_published_whole(self):
         first = free_ports(3)
         self.started("-p", f"127.0.0.1:{first}-{first + 2}:8079-8081")

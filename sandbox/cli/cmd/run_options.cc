@@ -38,6 +38,12 @@ void read_limits(const Arguments& arguments, engine::RunRequest& request) {
   request.cpuset_cpus = arguments.text("cpuset-cpus");
   request.cpuset_mems = arguments.text("cpuset-mems");
   request.pids_limit = arguments.text("pids-limit");
+  request.blkio_weight = arguments.text("blkio-weight");
+  request.blkio_weight_devices = arguments.all("blkio-weight-device");
+  request.device_read_bps = arguments.all("device-read-bps");
+  request.device_write_bps = arguments.all("device-write-bps");
+  request.device_read_iops = arguments.all("device-read-iops");
+  request.device_write_iops = arguments.all("device-write-iops");
 }
 
 engine::RunRequest run_request(const Arguments& arguments, const char* command) {
@@ -81,6 +87,7 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   }
   // Docker's names for the network of one's own.
   if (request.network == "default" || request.network == "bridge") request.network = "private";
+  request.mac_address = arguments.text("mac-address");
   request.publish = arguments.all("publish");
   request.publish_all = arguments.flag("publish-all");
   request.dns = arguments.all("dns");

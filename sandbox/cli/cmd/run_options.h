@@ -10,6 +10,8 @@ inline constexpr Option kRunOptions[] = {
     {"add-host", '\0', "list", "Add a custom host-to-IP mapping (host:ip)"},
     {"annotation", '\0', "map", "Add an annotation to the container"},
     {"attach", 'a', "list", "Attach to STDIN, STDOUT or STDERR"},
+    {"blkio-weight", '\0', "uint16", "Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)"},
+    {"blkio-weight-device", '\0', "list", "Block IO weight (relative device weight)"},
     {"cap-add", '\0', "list", "Add Linux capabilities"},
     {"cap-drop", '\0', "list", "Drop Linux capabilities"},
     {"cgroupns", '\0', "string", "Cgroup namespace to use (host|private)"},
@@ -23,6 +25,10 @@ inline constexpr Option kRunOptions[] = {
     {"detach", 'd', nullptr, "Run container in background and print container ID"},
     {"detach-keys", '\0', "string", "Override the key sequence for detaching a container"},
     {"device", '\0', "list", "Add a host device to the container"},
+    {"device-read-bps", '\0', "list", "Limit read rate (bytes per second) from a device"},
+    {"device-read-iops", '\0', "list", "Limit read rate (IO per second) from a device"},
+    {"device-write-bps", '\0', "list", "Limit write rate (bytes per second) to a device"},
+    {"device-write-iops", '\0', "list", "Limit write rate (IO per second) to a device"},
     {"dns", '\0', "list", "Set custom DNS servers"},
     {"dns-option", '\0', "list", "Set DNS options"},
     {"dns-search", '\0', "list", "Set custom DNS search domains"},
@@ -53,6 +59,7 @@ inline constexpr Option kRunOptions[] = {
     {"limits", '\0', "string", "Resource limits that can't be set: an error (strict) or a warning (best-effort)"},
     {"log-driver", '\0', "string", "Logging driver for the container (json-file|local|journald|none)"},
     {"log-opt", '\0', "list", "Log driver options (max-size=10m, max-file=3)"},
+    {"mac-address", '\0', "string", "Container MAC address (e.g., 92:d0:c6:0a:29:33)"},
     {"memory", 'm', "bytes", "Memory limit"},
     {"memory-reservation", '\0', "bytes", "Memory soft limit"},
     {"memory-swap", '\0', "bytes", "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"},
@@ -103,22 +110,15 @@ inline constexpr Option kRunOptions[] = {
 
 inline constexpr const char* kOfWindows = "it is for containers of Windows";
 inline constexpr const char* kNeedsNetworks =
-    "a container's address and names are its network's, and the private one has its own";
-inline constexpr const char* kNeedsIo = "limits of block I/O are not there yet";
+    "it is for user-defined networks, and the private one of a container has addresses and names of its own";
 /// What Docker has and an ordinary user can't have, or can't have yet.
 inline constexpr RefusedOption kRefusedRunOptions[] = {
-    {"blkio-weight", kNeedsIo},
-    {"blkio-weight-device", kNeedsIo},
     {"cgroup-parent", "a user's containers are in the cgroup that was delegated to the user"},
     {"cpu-count", kOfWindows},
     {"cpu-percent", kOfWindows},
     {"cpu-rt-period", "realtime scheduling is root's"},
     {"cpu-rt-runtime", "realtime scheduling is root's"},
     {"device-cgroup-rule", "rules for devices are root's; a container opens what its user may open, see --device"},
-    {"device-read-bps", kNeedsIo},
-    {"device-read-iops", kNeedsIo},
-    {"device-write-bps", kNeedsIo},
-    {"device-write-iops", kNeedsIo},
     {"io-maxbandwidth", kOfWindows},
     {"io-maxiops", kOfWindows},
     {"ip", kNeedsNetworks},
@@ -127,7 +127,6 @@ inline constexpr RefusedOption kRefusedRunOptions[] = {
     {"kernel-memory", "cgroups of version 2 have no such limit"},
     {"link", kNeedsNetworks},
     {"link-local-ip", kNeedsNetworks},
-    {"mac-address", kNeedsNetworks},
     {"memory-swappiness", "cgroups of version 2 have no such setting"},
     {"network-alias", kNeedsNetworks},
     {"oom-kill-disable", "cgroups of version 2 have no such setting"},

@@ -8,6 +8,9 @@ namespace sandbox::cli {
 namespace {
 
 constexpr Option kOptions[] = {
+    {"blkio-weight", '\0', "uint16", "Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)"},
+    {"cpu-period", '\0', "int", "Limit CPU CFS (Completely Fair Scheduler) period"},
+    {"cpu-quota", '\0', "int", "Limit CPU CFS (Completely Fair Scheduler) quota"},
     {"cpu-shares", 'c', "int", "CPU shares (relative weight)"},
     {"cpus", '\0', "decimal", "Number of CPUs"},
     {"cpuset-cpus", '\0', "string", "CPUs in which to allow execution (0-3, 0,1)"},

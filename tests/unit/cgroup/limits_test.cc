@@ -36,6 +36,14 @@ TEST_CASE("each limit becomes the kernel's file and words") {
       {{.cpu_shares = 1024}, "cpu.weight=100"},
       {{.cpuset_cpus = "0-1", .cpuset_mems = "0"}, "cpuset.cpus=0-1; cpuset.mems=0"},
       {{.pids = 20}, "pids.max=20"},
+      {{.block_weight = 10}, "io.weight=default 1"},
+      {{.block_weight = 1000}, "io.weight=default 10000"},
+      {{.disks = {{BlockLimit::weight, "/dev/sda", 8, 0, 505}, {BlockLimit::read_bps, "/dev/sda", 8, 0, mib}}},
+       "io.weight=8:0 5000; io.max=8:0 rbps=1048576"},
+      {{.disks = {{BlockLimit::write_bps, "/dev/sda", 8, 0, 1},
+                  {BlockLimit::read_iops, "/dev/sdb", 8, 16, 2},
+                  {BlockLimit::write_iops, "/dev/sdb", 8, 16, 3}}},
+       "io.max=8:0 wbps=1; io.max=8:16 riops=2; io.max=8:16 wiops=3"},
       {{.memory = 6 * mib, .nano_cpus = 1'000'000'000, .pids = 1},
        "memory.max=6291456; memory.swap.max=6291456; cpu.max=100000 100000; pids.max=1"},
   };
@@ -62,6 +70,21 @@ TEST_CASE("controllers are named once each") {
   CHECK(controllers_of(settings) == std::vector<std::string>{"memory", "cpu", "pids"});
 }
 
+TEST_CASE("what is not limited any more is as in a new cgroup") {
+  const auto changed = [](const Limits& before, const Limits& after) {
+    std::string text;
+    for (const Setting& setting : plan_changes(before, after))
+      text += fmt::format("{}{}={}", text.empty() ? "" : "; ", setting.file, setting.value);
+    return text;
+  };
+  CHECK(changed({.memory = 50 * mib, .pids = 3}, {.pids = 3}) == "memory.max=max; memory.swap.max=max");
+  CHECK(changed({.nano_cpus = 1'000'000'000}, {}) == "cpu.max=max 100000");
+  CHECK(changed({.cpu_shares = 2, .pids = 3, .block_weight = 10}, {.block_weight = 1000}) ==
+        "io.weight=default 10000; cpu.weight=100; pids.max=max");
+  CHECK(changed({.memory_reservation = 8 * mib, .block_weight = 10}, {}) == "memory.low=0; io.weight=default 100");
+  CHECK(changed({}, {}).empty());
+}
+
 TEST_CASE("every limit can be left out by its option") {
   const Limits all{.memory = 1,
                    .memory_swap = 2,
@@ -70,7 +93,13 @@ TEST_CASE("every limit can be left out by its option") {
                    .cpu_shares = 5,
                    .cpuset_cpus = "0",
                    .cpuset_mems = "0",
-                   .pids = 6};
+                   .pids = 6,
+                   .block_weight = 10,
+                   .disks = {{BlockLimit::weight, "/dev/sda", 8, 0, 10},
+                             {BlockLimit::read_bps, "/dev/sda", 8, 0, 1},
+                             {BlockLimit::write_bps, "/dev/sda", 8, 0, 1},
+                             {BlockLimit::read_iops, "/dev/sda", 8, 0, 1},
+                             {BlockLimit::write_iops, "/dev/sda", 8, 0, 1}}};
   Limits left = all;
   for (const Setting& setting : plan_settings(all)) {
     left = without(left, setting);

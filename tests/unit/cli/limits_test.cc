@@ -31,6 +31,38 @@ TEST_CASE("limits are read as Docker reads them") {
                                  .pids = 20});
 }
 
+TEST_CASE("limits of disks are read as Docker reads them") {
+  using enum cgroup::BlockLimit;
+  RunRequest request;
+  request.blkio_weight = "300";
+  request.blkio_weight_devices = {"/dev/sda:10", "/dev/sdb:0"};
+  request.device_read_bps = {"/dev/sda:1mb", "/dev/sdb:512"};
+  request.device_write_iops = {"/dev/sda:100"};
+  const cgroup::Limits limits = parse_limits(request, processors);
+  CHECK(limits.block_weight == 300);
+  CHECK(limits.disks == std::vector<cgroup::DiskLimit>{{weight, "/dev/sda", 0, 0, 10},
+                                                       {read_bps, "/dev/sda", 0, 0, 1U << 20},
+                                                       {read_bps, "/dev/sdb", 0, 0, 512},
+                                                       {write_iops, "/dev/sda", 0, 0, 100}});
+  struct Row {
+    std::vector<std::string> RunRequest::*field;
+    const char *value, *message;
+  };
+  const Row rows[] = {
+      {&RunRequest::device_read_bps, "/dev/sda", "\"--device-read-bps\" flag: bad format: /dev/sda"},
+      {&RunRequest::device_read_bps, "sda:1", "bad format for device path: sda:1"},
+      {&RunRequest::device_write_bps, "/dev/sda:much", "Unit is optional and can be kb, mb, or gb"},
+      {&RunRequest::device_read_iops, "/dev/sda:1mb", "invalid rate for device: /dev/sda:1mb. The correct format is"},
+      {&RunRequest::device_write_iops, "/dev/sda:-1", "Number must be a positive integer"},
+      {&RunRequest::blkio_weight_devices, "/dev/sda:5", "invalid weight for device: /dev/sda:5"},
+  };
+  for (const Row& row : rows) {
+    RunRequest wrong;
+    wrong.*row.field = {row.value};
+    CHECK_THROWS_WITH_AS(parse_limits(wrong, processors), doctest::Contains(row.message), UsageError);
+  }
+}
+
 TEST_CASE("zero, and -1 processes, mean no limit") {
   RunRequest request;
   request.memory = "0";
@@ -62,6 +94,9 @@ TEST_CASE("what Docker refuses is refused") {
       {&RunRequest::cpuset_cpus, "0,"},
       {&RunRequest::cpuset_mems, "0 1"},
       {&RunRequest::pids_limit, "many"},
+      {&RunRequest::blkio_weight, "9"},
+      {&RunRequest::blkio_weight, "1001"},
+      {&RunRequest::blkio_weight, "heavy"},
   };
   for (const Row& row : rows) {
     RunRequest request;

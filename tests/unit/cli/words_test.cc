@@ -315,5 +315,13 @@ TEST_CASE("who has no name in the image gets one, and nobody gets two") {
   CHECK(complete_accounts({}, caller, {}).empty());
 }
 
+TEST_CASE("a hardware address is one station's") {
+  CHECK(parse_mac_address("02:42:AC:11:00:02") == "02:42:ac:11:00:02");
+  CHECK(parse_mac_address("92-d0-c6-0a-29-33") == "92:d0:c6:0a:29:33");
+  for (const char* wrong : {"", "02:42:ac:11:00", "02:42:ac:11:00:0g", "0242.ac11.0002.00", "02:42:ac:11:00:02:03",
+                            "00:00:00:00:00:00", "01:00:5e:00:00:01"})
+    CHECK_THROWS_AS(parse_mac_address(wrong), UsageError);
+}
+
 }  // namespace
 }  // namespace sandbox::engine
