@@ -81,7 +81,8 @@ struct RootPlan {
 };
 
 /// other: any that the kernel knows. remount: no new one, but other attributes for what is mounted at the target.
-enum class MountKind { bind, tmpfs, proc, sysfs, devpts, mqueue, cgroup2, other, remount };
+/// merge: of directories, by overlayfs of the kernel.
+enum class MountKind { bind, tmpfs, proc, sysfs, devpts, mqueue, cgroup2, other, remount, merge };
 
 /// MOUNT_ATTR_* that change on a mount (mount_setattr(2)).
 struct MountAttributes {
@@ -100,8 +101,10 @@ struct MountIds {
 struct MountOp {
   MountKind kind = MountKind::bind;
   std::string type;     ///< other: the kernel's name of the file system.
-  std::string source;   ///< bind: a path on the host. other: what the file system calls its source.
-  std::string below;    ///< bind: a directory that `source` is relative to; no link is followed from there.
+  std::string source;   ///< bind: a path on the host. other: what the file system calls its source. merge: a path in it
+                        ///< whose links lead nowhere else; empty: all of it.
+  std::string below;    ///< bind: a directory that `source` is relative to; no link is followed from there,
+  bool follows = false; ///< or links are, as if that were the root.
   std::string target;
   std::string data;     ///< tmpfs: "size=65536k,mode=1777" as mount(8) options.
   bool read_only = false, no_suid = true, no_dev = true, no_exec = false;
@@ -112,6 +115,8 @@ struct MountOp {
   bool propagation_of_tree = false; ///< … of the mounts below it, too.
   std::optional<MountIds> ids;
   bool copy_up = false;             ///< tmpfs: begins with what lies at the target.
+  std::vector<std::string> lower;   ///< merge: directories, top-most first.
+  std::string upper, work;          ///< merge: what is written goes there; empty: nothing can be.
 };
 
 enum class DeviceKind { character, block, fifo };

@@ -12,6 +12,7 @@
 #include "userns/copy_up.h"
 #include "userns/devices.h"
 #include "userns/id_mapping.h"
+#include "userns/root.h"
 
 namespace sandbox::userns {
 namespace {
@@ -115,6 +116,7 @@ const char* file_system_of(const MountOp& op) {
     case MountKind::other: return op.type.c_str();
     case MountKind::bind:
     case MountKind::remount:
+    case MountKind::merge:
       break;
   }
   return "";
@@ -154,7 +156,8 @@ Result<Fd> try_to_clone_source(const MountOp& op) {
   if (op.below.empty()) return sys::open_tree(AT_FDCWD, op.source.c_str(), OPEN_TREE_CLONE | recursive);
   const auto top = sys::openat(AT_FDCWD, op.below.c_str(), O_PATH | O_DIRECTORY);
   if (!top) return std::unexpected(top.error());
-  const auto object = sys::openat2(top->get(), op.source.c_str(), O_PATH, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  const std::uint64_t resolve = op.follows ? in_root : std::uint64_t{RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+  const auto object = sys::openat2(top->get(), op.source.c_str(), O_PATH, resolve);
   if (!object) return std::unexpected(object.error());
   return sys::open_tree(object->get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | recursive);
 }
@@ -172,11 +175,11 @@ Fd source_copy(const MountOp& op, const Fd& made, const Fd& beforehand) {
   return std::move(copy) | or_throw("bind source '{}'", op.source);
 }
 
-Fd apply_bind(int root, const MountOp& op, Fd tree) {
-  sys::mount_setattr(tree.get(), attributes_of(op), 0, op.recursive) | or_throw("bind mount '{}'", op.source);
-  set_attributes(tree.get(), op);
-  const auto status = sys::fstat(tree.get()) | or_throw("bind source '{}'", op.source);
-  const Fd target = S_ISDIR(status.st_mode) ? make_directory_in_root(root, op.target) : make_file_in_root(root, op.target);
+/// A mount, of a directory or of a file, gets its place.
+Fd attach_tree(int root, const MountOp& op, Fd tree) {
+  const auto status = sys::fstat(tree.get()) | or_throw("mounting on '{}'", op.target);
+  const bool is_directory = S_ISDIR(status.st_mode);
+  const Fd target = is_directory ? make_directory_in_root(root, op.target) : make_file_in_root(root, op.target);
   if (op.target == "/proc") {  // the host's, with --pid host
     refuse_other_proc(tree.get(), status, op.source);
   } else {
@@ -184,6 +187,41 @@ Fd apply_bind(int root, const MountOp& op, Fd tree) {
   }
   attach(tree.get(), target.get(), op.target);
   return tree;
+}
+
+Fd apply_bind(int root, const MountOp& op, Fd tree) {
+  sys::mount_setattr(tree.get(), attributes_of(op), 0, op.recursive) | or_throw("bind mount '{}'", op.source);
+  set_attributes(tree.get(), op);
+  return attach_tree(root, op, std::move(tree));
+}
+
+Fd mount_merge(const MountOp& op) {
+  RootPlan layers;
+  layers.lower = op.lower;
+  layers.upper = op.upper;
+  layers.work = op.work;
+  layers.upper_is_volatile = true;  // nothing of it is needed when the container has ended
+  try {
+    return mount_layers(layers);
+  } catch (const SysError& error) {
+    throw Error(fmt::format("mounting on '{}': {}", op.target, error.what()),
+                "a merge of directories takes overlayfs of the kernel, see 'sandbox doctor'");
+  }
+}
+
+Fd apply_merge(int root, const MountOp& op) {
+  Fd merge = mount_merge(op);
+  if (!op.source.empty()) {
+    const Fd part = sys::openat2(merge.get(), op.source.c_str(), O_PATH, in_root) |
+                    or_throw("'{}' of what is mounted on '{}'", op.source, op.target);
+    Fd copy = sys::open_tree(part.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE) | or_throw("mounting on '{}'", op.target);
+    // Where the whole was attached, the layers of another merge may have to be found.
+    sys::umount2(fmt::format("/proc/self/fd/{}", merge.get()).c_str(), MNT_DETACH) |
+        or_throw("mounting on '{}'", op.target);
+    merge = std::move(copy);
+  }
+  sys::mount_setattr(merge.get(), attributes_of(op), 0, false) | or_throw("mounting on '{}'", op.target);
+  return attach_tree(root, op, std::move(merge));
 }
 
 /// The mode of what a tmpfs without a mode of its own will cover, as with the other runtimes.
@@ -282,6 +320,7 @@ Fd make_empty_directory() {
 /// The mount; none where there is nothing to mount.
 Fd apply_mount(int root, const MountOp& op, const std::string& label, const Fd& made, const Fd& beforehand) {
   if (op.kind == MountKind::bind) return apply_bind(root, op, source_copy(op, made, beforehand));
+  if (op.kind == MountKind::merge) return apply_merge(root, op);
   return op.kind == MountKind::remount ? apply_remount(root, op) : apply_new(root, op, label);
 }
 

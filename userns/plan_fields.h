@@ -21,7 +21,7 @@ inline std::span<const char* const> words_of(IdEmulation) {
 
 inline std::span<const char* const> words_of(MountKind) {
   static constexpr const char* words[] = {"bind",   "tmpfs",   "proc",  "sysfs",  "devpts",
-                                          "mqueue", "cgroup2", "other", "remount"};
+                                          "mqueue", "cgroup2", "other", "remount", "merge"};
   return words;
 }
 
@@ -128,6 +128,10 @@ void describe(A& field, Described<MountOp> auto& mount) {
   field.since(6, "ids", mount.ids);
   field.since(8, "below", mount.below);
   field("copy_up", mount.copy_up);
+  field.since(14, "follows", mount.follows);
+  field.since(14, "lower", mount.lower);
+  field.since(14, "upper", mount.upper);
+  field.since(14, "work", mount.work);
 }
 
 template <class A>

@@ -154,6 +154,15 @@ Fd make_fuse_mount(unsigned attributes, const HandOver& hand_over) {
   return mount;
 }
 
+namespace {
+
+/// Any directory of ours serves as the place of attachment; the overlay keeps its own reference to it.
+const std::string& staging_of(const RootPlan& root) { return root.upper.empty() ? root.lower.front() : root.work; }
+
+}  // namespace
+
+Fd mount_layers(const RootPlan& root) { return mount_overlay(root, staging_of(root)); }
+
 Fd mount_root(const RootPlan& root, const HandOver& hand_over) {
   // A copy of a private mount would have nobody to hear from.
   Fd propagating = root.propagation != 0 ? clone_directory(root) : Fd();
@@ -161,8 +170,7 @@ Fd mount_root(const RootPlan& root, const HandOver& hand_over) {
   if (root.lower.empty()) {
     return attach_directory(propagating ? std::move(propagating) : clone_directory(root), root);
   }
-  // Any directory of ours serves as the place of attachment; the overlay keeps its own reference to it.
-  return mount_merge(root, root.upper.empty() ? root.lower.front() : root.work, hand_over);
+  return mount_merge(root, staging_of(root), hand_over);
 }
 
 void set_root_propagation(const RootPlan& root) {

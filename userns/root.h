@@ -15,6 +15,10 @@ using HandOver = std::function<void(const Fd& device, const Fd& user_namespace)>
 /// `hand_over` returns.
 Fd make_fuse_mount(unsigned attributes, const HandOver& hand_over);
 
+/// The merge of a plan's layers by the kernel, attached in a directory of ours for the moment, from where move_mount(2)
+/// takes it; O_PATH. Throws SysError.
+Fd mount_layers(const RootPlan& root);
+
 /// Makes all mounts private, mounts the root and returns an O_PATH descriptor of it.
 Fd mount_root(const RootPlan& root, const HandOver& hand_over);
 /// pivot_root(2) into the root; the host's tree is gone afterwards. Without that call it lies beneath, out of reach of

@@ -116,7 +116,7 @@ OrderedJson binds_of(const Container& container) {
 OrderedJson mounts_of(const Container& container) {
   OrderedJson mounts = OrderedJson::array();
   for (const container::MountPoint& point : container.spec.mounts) {
-    OrderedJson mount = {{"Type", point.name.empty() ? "bind" : "volume"}};
+    OrderedJson mount = {{"Type", point.of_image ? "image" : point.name.empty() ? "bind" : "volume"}};
     if (!point.name.empty()) mount["Name"] = point.name;
     mount["Source"] = point.source;
     mount["Destination"] = point.destination;

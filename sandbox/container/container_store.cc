@@ -48,13 +48,16 @@ bool fits(const std::string& directory, Allowance& allowance) {
 }
 
 /// Of a container's directory. Its files and directories of ours are few and small, but for the log.
-bool is_little(const std::string& directory) {
+bool is_little(const std::string& directory, const Spec& spec) {
+  const bool has_scratch =
+      std::ranges::any_of(spec.plan.mounts, [](const userns::MountOp& mount) { return !mount.upper.empty(); });
   Allowance allowance;
   if (const auto log = sys::fstatat(AT_FDCWD, (directory + "/log").c_str(), AT_SYMLINK_NOFOLLOW)) {
     allowance.bytes -= log->st_size;
   }
   try {
-    return allowance.bytes >= 0 && fits(directory + "/upper", allowance);
+    return allowance.bytes >= 0 && fits(directory + "/upper", allowance) &&
+           (!has_scratch || fits(directory + "/scratch", allowance));
   } catch (const SysError&) {
     return false;  // a directory that the container has closed to us
   }
@@ -317,7 +320,7 @@ bool ContainerStore::remove_unreadable(const std::string& reference) const {
 bool ContainerStore::retire(const Container& container) const {
   const FileLock lock(root() + "/.lock");
   hide(container, supervisor_ending_time);
-  return is_little(root() + "/" + removed_prefix + container.spec.id);
+  return is_little(root() + "/" + removed_prefix + container.spec.id, container.spec);
 }
 
 void ContainerStore::purge(const Container& container) const {

@@ -4,6 +4,10 @@
 
 #include "fuse-overlay/overlay_server.h"
 #include "fuse-overlay/store/owner_record.h"
+#include "sandbox/base/error.h"
+#include "sandbox/base/file.h"
+#include "sandbox/base/sys.h"
+#include "userns/kept_namespace.h"
 
 namespace sandbox::container {
 namespace {
@@ -60,9 +64,12 @@ ownership::Config ownership_config(const Container& container, const std::string
   ownership::Config config{plan.identity.uid_map.front().inside, plan.identity.gid_map.front().inside, plan.root.upper,
                            fmt::format("{}/{}", container.directory, overlay::kOwnerFile), {}};
   // What is mounted of the host's own stays as it is.
+  const std::string volumes = data + "/volumes/";
   for (const auto& mount : plan.mounts) {
-    const bool is_volume = mount.kind == userns::MountKind::bind && mount.source.starts_with(data + "/volumes/");
-    if (is_volume || mount.kind == userns::MountKind::tmpfs) config.recorded.push_back(mount.target);
+    const bool is_volume = mount.kind == userns::MountKind::bind &&
+                           (mount.source.starts_with(volumes) || mount.below.starts_with(volumes));
+    if (is_volume || mount.kind == userns::MountKind::tmpfs || !mount.upper.empty())
+      config.recorded.push_back(mount.target);
   }
   return config;
 }
@@ -82,6 +89,28 @@ userns::LaunchHooks launch_hooks(const userns::LaunchPlan& plan, HelperProcess& 
           .serve_root = [&plan, &overlay](Fd device, Fd user_namespace) {
             overlay = overlay::spawn_overlay(overlay_config(plan), device, user_namespace);
           }};
+}
+
+void make_scratch(const userns::LaunchPlan& plan) {
+  for (const userns::MountOp& mount : plan.mounts) {
+    if (mount.upper.empty()) continue;
+    userns::remove_tree_of_all_ids(mount.work);  // what it holds of an earlier mount would forbid the next one
+    make_directories(mount.work);
+    make_directories(mount.upper);
+    const auto lower =
+        sys::fstatat(AT_FDCWD, mount.lower.front().c_str(), 0) | or_throw("looking at '{}'", mount.lower.front());
+    // An owner without an id here stays ours: nobody could be told of it anyway.
+    (void)sys::fchownat(AT_FDCWD, mount.upper.c_str(), lower.st_uid, lower.st_gid, AT_SYMLINK_NOFOLLOW);
+    sys::fchmodat(AT_FDCWD, mount.upper.c_str(), lower.st_mode & 07777) |
+        or_throw("setting the mode of '{}'", mount.upper);
+  }
+}
+
+void renew_scratch(const userns::LaunchPlan& plan) {
+  for (const userns::MountOp& mount : plan.mounts) {
+    if (!mount.upper.empty()) userns::remove_tree_of_all_ids(mount.upper);
+  }
+  make_scratch(plan);
 }
 
 }  // namespace sandbox::container

@@ -28,4 +28,10 @@ std::vector<overlay::IdLine> shown_ids(const std::vector<userns::IdMapping>& map
 /// arguments outlive the launch.
 userns::LaunchHooks launch_hooks(const userns::LaunchPlan& plan, HelperProcess& overlay);
 
+/// Makes what is absent of the directories that the plan's merges write to, with owner and mode of what lies beneath.
+/// Precondition: the process is of the user namespace that the container's is nested in. Throws SysError.
+void make_scratch(const userns::LaunchPlan& plan);
+/// The same without what an earlier run of the container has written there.
+void renew_scratch(const userns::LaunchPlan& plan);
+
 }  // namespace sandbox::container

@@ -102,6 +102,7 @@ void describe(A& field, Described<MountPoint> auto& mount) {
   field("source", mount.source);
   field("destination", mount.destination);
   field("writable", mount.writable);
+  field.since(14, "of_image", mount.of_image);
 }
 
 namespace {

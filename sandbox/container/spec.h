@@ -74,6 +74,7 @@ struct MountPoint {
   std::string name;  ///< Of a volume; empty: a directory or file of the host.
   std::string source, destination;
   bool writable = true;
+  bool of_image = false;  ///< The source is its top-most layer.
 };
 
 /// What listings and lookups go by.

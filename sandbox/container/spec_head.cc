@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "sandbox/image/image_store.h"
+
 namespace sandbox::container {
 namespace {
 
@@ -12,6 +14,12 @@ bool is_own(const userns::MountOp& mount, const std::string& directory) {
   static constexpr std::string_view shared[] = {"/proc", "/sys", "/dev/mqueue", "/dev/shm"};
   return mount.source.starts_with(directory + "/") ||
          (mount.source == mount.target && std::ranges::find(shared, mount.target) != std::end(shared));
+}
+
+/// What is mounted, as Docker tells it: of a part of a volume the whole.
+const std::string& source_of(const userns::MountOp& mount) {
+  if (!mount.below.empty()) return mount.below;
+  return mount.kind == userns::MountKind::merge ? mount.lower.front() : mount.source;
 }
 
 /// NAME of <data>/volumes/NAME/_data.
@@ -25,8 +33,11 @@ std::string volume_name(const std::string& directory, std::string_view source) {
 std::vector<MountPoint> mount_points(const userns::LaunchPlan& plan, const std::string& directory) {
   std::vector<MountPoint> points;
   for (const userns::MountOp& mount : plan.mounts) {
-    if (mount.kind != userns::MountKind::bind || is_own(mount, directory)) continue;
-    points.push_back({volume_name(directory, mount.source), mount.source, mount.target, !mount.read_only});
+    const bool is_merge = mount.kind == userns::MountKind::merge;
+    if ((mount.kind != userns::MountKind::bind && !is_merge) || is_own(mount, directory)) continue;
+    const std::string& source = source_of(mount);
+    points.push_back({volume_name(directory, source), source, mount.target, !mount.read_only,
+                      is_merge && image::is_layer(source)});
   }
   return points;
 }

@@ -101,6 +101,7 @@ void Supervisor::leave_cgroup() {
 void Supervisor::start() {
   auto& spec = container_.spec;
   spec.plan.process.seccomp = read_seccomp(container_);
+  renew_scratch(spec.plan);
   Stdio stdio = make_stdio(spec.open_stdin);
   watch_.lap("filter and streams");
   enter_cgroup();  // before the helpers start, which are to be in the same place as we

@@ -265,8 +265,11 @@ void VolumeStore::remove_unused_anonymous(const Held& held, const std::vector<st
 
 std::string VolumeStore::volume_of(const userns::MountOp& mount) const {
   const std::string prefix = root() + "/";
-  if (!mount.source.starts_with(prefix)) return {};
-  return mount.source.substr(prefix.size(), mount.source.find('/', prefix.size()) - prefix.size());
+  for (const std::string& path :
+       {mount.source, mount.below, mount.lower.empty() ? std::string() : mount.lower.front()}) {
+    if (path.starts_with(prefix)) return path.substr(prefix.size(), path.find('/', prefix.size()) - prefix.size());
+  }
+  return {};
 }
 
 std::vector<std::string> VolumeStore::volumes_of(const Spec& spec) const {

@@ -116,6 +116,7 @@ std::string act_in_stopped(const container::Container& container, const InContai
   } catch (const Conflict&) {
     throw Conflict(fmt::format("container {} is in use by another command", container.spec.name));
   }
+  container::make_scratch(container.spec.plan);
   return act_in_new(without_program(container.spec.plan), act);
 }
 

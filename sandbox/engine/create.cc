@@ -19,6 +19,7 @@
 #include "sandbox/engine/devices.h"
 #include "sandbox/engine/environment.h"
 #include "sandbox/engine/id_range.h"
+#include "sandbox/engine/image_users.h"
 #include "sandbox/engine/life_options.h"
 #include "sandbox/engine/lifecycle.h"
 #include "sandbox/engine/limits.h"
@@ -189,6 +190,21 @@ bool decide_system(const PlanInput& input, const Notice& notice) {
   return false;
 }
 
+/// The layers of images that are mounted.
+std::map<std::string, std::vector<std::string>> unpack_mounted(const Places& places, const RunRequest& request,
+                                                               const userns::KeptNamespace* range,
+                                                               const Notice& notice) {
+  std::map<std::string, std::vector<std::string>> layers;
+  for (const std::string& name : mounted_images(request)) {
+    RunRequest wanted = request;
+    wanted.image = name;
+    const image::Image image = find_image(places, wanted, range, notice);
+    layers[name] = image::ImageStore(places).ensure_unpacked(image, range);
+    if (layers[name].empty()) throw UsageError(fmt::format("image '{}' has no files to mount", name));
+  }
+  return layers;
+}
+
 /// What is to be run: of an image, or of a directory (--rootfs).
 Decision decide_on(const Places& places, const RunRequest& request,
                    const std::function<image::Image(const userns::KeptNamespace* range)>& find, const std::string& id,
@@ -231,6 +247,7 @@ Decision decide_on(const Places& places, const RunRequest& request,
   }
   watch.lap("layers");
   input.inherited = read_inherited(places, request);
+  input.mounted_layers = unpack_mounted(places, request, kept, notice);
   std::vector<UserMount> mounts = planned_mounts(input);
   warn_of_devices(mounts, notice);
   choose_user(input, mounts);
@@ -300,7 +317,7 @@ container::Container create_container(const Places& places, const RunRequest& re
   container::ContainerStore store(places);
   watch.lap("plan");
   if (request.replace) remove_named(places, request.name);
-  auto layers = image::ImageStore(places).hold_layers(spec.plan.root.lower);
+  auto layers = image::ImageStore(places).hold_layers(layers_of(spec));
   // With their volumes, whose lock we may have from here on.
   if (container::VolumeStore(places).has_any()) (void)store.entries_swept();
   std::optional<container::VolumeStore::Held> volumes;

@@ -1,6 +1,8 @@
 // See image_users.h.
 #include "sandbox/engine/image_users.h"
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "sandbox/base/directory.h"
@@ -45,13 +47,21 @@ image::ImageUser read_by_text(const Places& places, const std::string& id) {
 
 }  // namespace
 
+std::vector<std::string> layers_of(const container::Spec& spec) {
+  std::vector<std::string> layers = spec.plan.root.lower;
+  for (const userns::MountOp& mount : spec.plan.mounts) {
+    std::ranges::copy_if(mount.lower, std::back_inserter(layers), image::is_layer);
+  }
+  return layers;
+}
+
 std::vector<image::ImageUser> image_users(const Places& places) {
   std::vector<image::ImageUser> users;
   std::set<std::string> known;
   for (const auto& found : container::ContainerStore(places).list()) {
     known.insert(found.spec.id);
-    users.push_back({found.spec.id.substr(0, 12), found.spec.image_id, container::is_up(found.state),
-                     found.spec.plan.root.lower});
+    users.push_back(
+        {found.spec.id.substr(0, 12), found.spec.image_id, container::is_up(found.state), layers_of(found.spec)});
   }
   for (ImageMount& mount : image_mounts(places)) {
     users.push_back({{}, mount.image_id, true, std::move(mount.layers), mount.path});

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "sandbox/base/digest.h"
 #include "sandbox/base/error.h"
@@ -82,15 +83,25 @@ bool set_propagation(MountOp& op, std::string_view word, std::string_view whole)
 
 void apply_volume_option(UserMount& mount, std::string_view option, std::string_view whole) {
   // SELinux labels, and the caching of Docker Desktop, mean nothing here.
-  constexpr std::string_view ignored[] = {"rw", "z", "Z", "rbind", "consistent", "cached", "delegated"};
+  constexpr std::string_view ignored[] = {"rw",   "copy",       "z",      "Z",        "rbind",
+                                          "exec", "consistent", "cached", "delegated"};
   MountOp& op = mount.op;
   if (option == "ro") op.read_only = true;
   else if (option == "nocopy") mount.copies = false;
   else if (option == "U") mount.gives_owner = true;
+  else if (option == "O") mount.is_scratch = true;
   else if (option == "bind") op.recursive = false;
   else if (option == "noexec") op.no_exec = true;
+  else if (option == "suid" || option == "nosuid") op.no_suid = option == "nosuid";
+  else if (option == "dev" || option == "nodev") op.no_dev = option == "nodev";
   else if (!set_propagation(op, option, whole) && std::ranges::find(ignored, option) == std::end(ignored))
     throw UsageError(fmt::format("invalid volume specification: '{}': unknown mode '{}'", whole, option));
+}
+
+/// Files of an image belong to every container; of what only a part or nothing is to be written, nothing is given away.
+void check_giving(const UserMount& mount, std::string_view whole) {
+  if (!mount.gives_owner || (!mount.is_scratch && mount.image.empty() && mount.op.below.empty())) return;
+  throw UsageError(fmt::format("invalid mount '{}': only whole volumes and directories can change their owner", whole));
 }
 
 bool is_true(std::string_view value) { return value.empty() || value == "true" || value == "1"; }
@@ -135,6 +146,7 @@ UserMount parse_volume(std::string_view text, const std::string& data) {
   if (parts.size() == 3) {
     for (const auto option : split(parts[2], ',')) apply_volume_option(mount, option, text);
   }
+  check_giving(mount, text);
   mount.op.target = checked_target(std::string(parts[1]), text);
   return mount;
 }
@@ -144,7 +156,8 @@ namespace {
 /// The words of a --mount before it is known what they are of.
 struct MountWords {
   std::string_view whole;
-  std::string type = "volume", source, size, mode;
+  std::string type = "volume", source, size, mode, subpath;
+  bool writable = false;
 };
 
 /// False for an unknown key.
@@ -157,12 +170,26 @@ bool apply_mount_word(UserMount& mount, MountWords& words, std::string_view key,
   else if (key == "bind-nonrecursive") op.recursive = !is_true(value);
   else if (key == "bind-recursive") op.recursive = value != "disabled";
   else if (key == "volume-nocopy") mount.copies = !is_true(value);
+  else if (key == "subpath" || key == "volume-subpath" || key == "image-subpath") words.subpath = value;
+  else if (key == "rw" || key == "readwrite") words.writable = is_true(value);
   else if (key == "tmpfs-size") words.size = fmt::format("{}", parse_size(value));
   else if (key == "tmpfs-mode") words.mode = value;
   else if (key == "U" || key == "chown") mount.gives_owner = is_true(value);
   else if (key == "bind-propagation") return set_propagation(op, value, words.whole);
-  else return key == "consistency";
+  else if (key == "volume-label") mount.labels.emplace_back(value);
+  else return key == "consistency" || key == "relabel" || (key == "volume-driver" && value == "local");
   return true;
+}
+
+/// Part of a volume or of an image: links in there lead nowhere else.
+void mount_part(UserMount& mount, const std::string& subpath) {
+  MountOp& op = mount.op;
+  if (op.kind == MountKind::bind) {
+    op.below = op.source;
+    op.follows = true;
+    mount.copies = false;
+  }
+  op.source = subpath;
 }
 
 void finish_mount(UserMount& mount, const MountWords& words, const std::string& data) {
@@ -170,6 +197,10 @@ void finish_mount(UserMount& mount, const MountWords& words, const std::string& 
   const auto refuse = [&](std::string_view reason) {
     throw UsageError(fmt::format("invalid mount '{}': {}", words.whole, reason));
   };
+  const bool has_parts = (words.type == "volume" && !words.source.empty()) || words.type == "image";
+  if (!words.subpath.empty() && !has_parts) refuse("only a volume with a name or an image has a subpath");
+  if (words.subpath.starts_with('/') || ("/" + words.subpath + "/").find("/../") != std::string::npos)
+    refuse("subpath must be a relative path within the volume");
   if (words.type == "tmpfs") {
     if (!words.source.empty()) refuse("a tmpfs has no source");
     op.kind = MountKind::tmpfs;
@@ -181,9 +212,17 @@ void finish_mount(UserMount& mount, const MountWords& words, const std::string& 
   } else if (words.type == "volume") {
     if (words.source.empty()) mount.anonymous = true;
     else mount_volume(mount, words.source, data);
+  } else if (words.type == "image") {
+    if (words.source.empty()) refuse("field source must not be empty");
+    mount.image = words.source;
+    op.kind = MountKind::merge;
+    op.read_only = !words.writable;
+    mount.is_scratch = words.writable;
   } else {
     refuse(fmt::format("unknown type '{}'", words.type));
   }
+  if (!words.subpath.empty()) mount_part(mount, words.subpath);
+  check_giving(mount, words.whole);
 }
 
 }  // namespace
@@ -252,7 +291,33 @@ std::vector<UserMount> asked_for(const RunRequest& request, const std::string& d
   return mounts;
 }
 
+/// What of a mount depends on where the container is: layers of images, and where changes go.
+void place(std::vector<UserMount>& mounts, const MountSources& sources) {
+  for (std::size_t i = 0; i < mounts.size(); ++i) {
+    UserMount& mount = mounts[i];
+    MountOp& op = mount.op;
+    if (const auto layers = sources.layers.find(mount.image); layers != sources.layers.end()) op.lower = layers->second;
+    if (!mount.is_scratch) continue;
+    if (op.kind == MountKind::bind) {
+      op.kind = MountKind::merge;
+      op.lower = {std::exchange(op.source, {})};
+    }
+    const std::string directory = fmt::format("{}/containers/{}/scratch/{}", sources.data, sources.id, i);
+    op.upper = directory + "/upper";
+    op.work = directory + "/work";
+  }
+}
+
 }  // namespace
+
+std::vector<std::string> mounted_images(const RunRequest& request) {
+  std::vector<std::string> images;
+  for (const std::string& text : request.mounts) {
+    const UserMount mount = parse_mount(text, "");
+    if (!mount.image.empty() && std::ranges::find(images, mount.image) == images.end()) images.push_back(mount.image);
+  }
+  return images;
+}
 
 std::vector<UserMount> user_mounts(const RunRequest& request, const MountSources& sources) {
   std::vector<UserMount> mounts = asked_for(request, sources.data);
@@ -270,6 +335,7 @@ std::vector<UserMount> user_mounts(const RunRequest& request, const MountSources
   }
   const auto depth = [](const UserMount& mount) { return std::ranges::count(mount.op.target, '/'); };
   std::ranges::stable_sort(mounts, {}, depth);
+  place(mounts, sources);
   return mounts;
 }
 
@@ -288,9 +354,12 @@ std::vector<UserMount> inherited_mounts(const container::Container& other, std::
     const std::string volume = volumes.volume_of(op);
     const bool own = op.source.starts_with(other.directory + "/");
     const bool is_default = std::ranges::find(defaults, op.target) != std::end(defaults);
-    if (op.kind != MountKind::bind || (volume.empty() && (own || is_default))) continue;
+    if (op.kind != MountKind::bind && op.kind != MountKind::merge) continue;
+    if (volume.empty() && (own || is_default)) continue;
     UserMount mount;
     mount.op = op;
+    mount.is_scratch = !op.upper.empty();
+    mount.copies = op.below.empty();
     mount.op.read_only = op.read_only || mode == "ro";
     mount.volume = volume;
     mount.create_source = true;

@@ -293,7 +293,7 @@ std::uint64_t planned_capabilities(const RunRequest& request) {
 }
 
 std::vector<UserMount> planned_mounts(const PlanInput& input) {
-  MountSources sources{input.data, input.id, {}, input.inherited};
+  MountSources sources{input.data, input.id, {}, input.inherited, input.mounted_layers};
   const Json* volumes = config_value(input.image, "Volumes");
   if (volumes != nullptr && volumes->is_object()) {
     for (const auto& [target, nothing] : volumes->items()) sources.image_volumes.push_back(target);

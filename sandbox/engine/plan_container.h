@@ -30,6 +30,7 @@ struct PlanInput {
   std::vector<std::byte> seccomp;
   cgroup::Limits limits;                ///< What the machine grants.
   std::vector<UserMount> inherited;     ///< Of --volumes-from.
+  std::map<std::string, std::vector<std::string>> mounted_layers;  ///< Of images that are mounted, by their names.
   std::vector<userns::DevicePlan> devices;
   bool boots_system = false;            ///< See system_container.h.
   bool keeps_groups = false;            ///< The process is in the caller's groups.

@@ -10,6 +10,7 @@
 
 #include "fuse-overlay/store/entry_path.h"
 #include "fuse-overlay/store/merged_layers.h"
+#include "sandbox/base/assignments.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/sys.h"
@@ -75,14 +76,30 @@ void prepare_volume(const Places& places, const container::VolumeStore::Held& he
       return std::string();
     }).answer();
   };
-  const container::Volume wanted{
+  container::Volume wanted{
       .name = mount.volume, .created = ::time(nullptr), .labels = {}, .anonymous = mount.anonymous, .directory = {}};
+  for (const std::string& label : mount.labels) set_label(wanted.labels, label);
   const auto volume = held.ensure_for_container(wanted, from_image ? std::function<void(int)>(fill) : nullptr);
   if (from_image) held.fill(volume, fill);
 }
 
+/// What is bound of the host, as it is or below a container's own changes; empty: nothing.
+std::string source_of(const userns::MountOp& op) {
+  if (op.kind == userns::MountKind::merge) return op.lower.front();
+  return op.kind == userns::MountKind::bind ? op.source : std::string();
+}
+
+/// The part of a volume that is to be mounted. Links in there lead nowhere else.
+void require_part(const userns::MountOp& op) {
+  const Fd volume = sys::openat(AT_FDCWD, op.below.c_str(), O_PATH | O_DIRECTORY) | or_throw("opening '{}'", op.below);
+  const auto part = sys::openat2(volume.get(), op.source.c_str(), O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  const bool is_closed = !part && part.error().value == EACCES;  // it belongs to others: the mount will tell
+  if (!part && !is_closed)
+    throw SysError(part.error(), fmt::format("cannot access path '{}' of the volume", op.source));
+}
+
 void prepare_directory(const UserMount& mount) {
-  const std::string& source = mount.op.source;
+  const std::string source = source_of(mount.op);
   if (path_exists(source)) return;
   if (!mount.create_source) {
     throw UsageError(
@@ -103,10 +120,11 @@ void prepare_mounts(const Places& places, const container::Spec& spec, const std
     if (!mount.volume.empty()) {
       if (!held) held.emplace(store.hold());
       prepare_volume(places, *held, spec, mount);
-    } else if (mount.op.kind == userns::MountKind::bind) {
+      if (!mount.op.below.empty()) require_part(mount.op);
+    } else if (mount.image.empty() && !source_of(mount.op).empty()) {
       prepare_directory(mount);
     }
-    if (mount.gives_owner) give_to_user(places, spec.plan, mount.op.source);
+    if (mount.gives_owner) give_to_user(places, spec.plan, source_of(mount.op));
   }
 }
 

@@ -54,6 +54,10 @@ struct ImageUser {
   std::vector<std::string> layers;  ///< The directories that ensure_unpacked() gave.
   std::string mount = {};           ///< No container: the image's files are mounted there.
 };
+
+/// Whether the directory `path` has the files of an unpacked layer, by its name in a store.
+bool is_layer(std::string_view path);
+
 /// A layer that has been written as a gzip file.
 struct PackedLayer {
   std::string diff_id, digest;

@@ -14,6 +14,7 @@
 #include "fuse-overlay/store/tree_digest.h"
 #include "sandbox/base/directory.h"
 #include "sandbox/base/file.h"
+#include "sandbox/base/identifier.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/image/layout.h"
 #include "sandbox/image/unpacking.h"
@@ -141,6 +142,14 @@ void sync_names(const Places& places) {
   const std::string layers = places.data + "/layers";
   const Fd dir = sys::openat(AT_FDCWD, layers.c_str(), O_RDONLY | O_DIRECTORY) | or_throw("opening '{}'", layers);
   sys::fsync(dir.get()) | or_throw("syncing '{}'", layers);
+}
+
+bool is_layer(std::string_view path) {
+  if (!path.ends_with("/fs")) return false;
+  path.remove_suffix(3);
+  if (path.ends_with(".ids")) path.remove_suffix(4);
+  const auto name = path.rfind('/');
+  return name != path.npos && is_hex(path.substr(name + 1), 64) && path.substr(0, name).ends_with("/layers");
 }
 
 void require_present(const std::vector<std::string>& directories) {

@@ -277,6 +277,36 @@ TEST_CASE("a restart policy is a word, for on-failure with a number") {
   CHECK_THROWS_AS(parse_stop_timeout("1s"), UsageError);
 }
 
+TEST_CASE("a part of a volume, an image, and changes that go with a run") {
+  const userns::MountOp part = parse_mount("type=volume,src=v,dst=/p,volume-subpath=a/b", "/d").op;
+  CHECK(part.below == "/d/volumes/v/_data");
+  CHECK(part.source == "a/b");
+  CHECK(part.follows);
+  const UserMount image = parse_mount("type=image,src=tools,dst=/m,subpath=usr", "/d");
+  CHECK(image.image == "tools");
+  CHECK(image.op.kind == userns::MountKind::merge);
+  CHECK(image.op.source == "usr");
+  CHECK(image.op.read_only);
+  RunRequest request;
+  request.volumes = {"/host:/b:O"};
+  request.mounts = {"type=image,src=tools,dst=/m,rw"};
+  CHECK(mounted_images(request) == std::vector<std::string>{"tools"});
+  const auto mounts = user_mounts(request, {"/d", "id", {}, {}, {{"tools", {"/top", "/below"}}}});
+  REQUIRE(mounts.size() == 2);
+  CHECK(mounts[0].op.lower == std::vector<std::string>{"/top", "/below"});
+  CHECK(mounts[0].op.upper == "/d/containers/id/scratch/0/upper");
+  CHECK(mounts[1].op.kind == userns::MountKind::merge);
+  CHECK(mounts[1].op.lower == std::vector<std::string>{"/host"});
+  CHECK(mounts[1].op.source.empty());
+  CHECK(mounts[1].op.work == "/d/containers/id/scratch/1/work");
+  for (const char* words : {"type=volume,src=v,dst=/p,subpath=/a", "type=volume,src=v,dst=/p,subpath=a/../..",
+                            "type=bind,src=/a,dst=/p,subpath=a", "type=volume,dst=/p,subpath=a", "type=image,dst=/m",
+                            "type=image,src=i,dst=/m,chown=true", "type=volume,src=v,dst=/p,subpath=a,U=true"}) {
+    CHECK_THROWS_AS(parse_mount(words, "/d"), UsageError);
+  }
+  CHECK_THROWS_AS(parse_volume("/a:/b:O,U", "/d"), UsageError);
+}
+
 TEST_CASE("a check of health is the image's, but for what is given") {
   const Json config = {{"Healthcheck", {{"Test", {"CMD-SHELL", "true"}}, {"Retries", 7}, {"Interval", -5}, {"Timeout", "x"}}},
                        {"Shell", {"/bin/bash", "-e"}}};
