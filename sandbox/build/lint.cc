@@ -5,9 +5,9 @@
 #include <iterator>
 #include <map>
 
+#include "sandbox/base/base64.h"
 #include "sandbox/base/json.h"
 #include "sandbox/build/lint_rules.h"
-#include "sandbox/image/base64.h"
 
 namespace sandbox::build {
 namespace {
@@ -186,7 +186,7 @@ OrderedJson check_document(const std::vector<Warning>& warnings, std::string_vie
                                {"detail", warning.message},
                                {"location", {{"ranges", OrderedJson::array({range})}}}});
   }
-  const OrderedJson source = {{"filename", file}, {"language", "Dockerfile"}, {"data", image::base64(text)}};
+  const OrderedJson source = {{"filename", file}, {"language", "Dockerfile"}, {"data", base64(text)}};
   return {{"warnings", std::move(list)}, {"sources", OrderedJson::array({source})}};
 }
 

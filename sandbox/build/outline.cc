@@ -5,8 +5,8 @@
 #include <iterator>
 #include <map>
 
+#include "sandbox/base/base64.h"
 #include "sandbox/base/json.h"
-#include "sandbox/image/base64.h"
 
 namespace sandbox::build {
 namespace {
@@ -88,7 +88,7 @@ OrderedJson needs_json(const std::vector<Outline::Need>& needs) {
   return list;
 }
 
-OrderedJson sources_json(std::string_view text) { return OrderedJson::array({image::base64(text)}); }
+OrderedJson sources_json(std::string_view text) { return OrderedJson::array({base64(text)}); }
 
 }  // namespace
 

@@ -4,11 +4,11 @@
 
 #include <map>
 
+#include "sandbox/base/base64.h"
 #include "sandbox/base/digest.h"
 #include "sandbox/base/json.h"
 #include "sandbox/cli/build_progress.h"
 #include "sandbox/engine/units.h"
-#include "sandbox/image/base64.h"
 
 namespace sandbox::cli {
 namespace {
@@ -17,13 +17,13 @@ std::string now() { return engine::format_time(::time(nullptr)); }
 
 class JsonProgress : public ShownProgress {
  public:
-  void notice(const std::string& line) override { put("warnings", {{"short", image::base64(line + "\n")}}); }
+  void notice(const std::string& line) override { put("warnings", {{"short", base64(line + "\n")}}); }
   void begun(std::size_t vertex, const build::Vertex& what) override {
     started_[vertex] = now();
     put("vertexes", describe(vertex, what));
   }
   void output(std::size_t vertex, std::string_view text) override {
-    put("logs", {{"vertex", digest(vertex)}, {"stream", 2}, {"data", image::base64(text)}, {"timestamp", now()}});
+    put("logs", {{"vertex", digest(vertex)}, {"stream", 2}, {"data", base64(text)}, {"timestamp", now()}});
   }
   void done(std::size_t vertex, const build::Vertex& what, bool cached) override {
     if (cached) started_[vertex] = now();

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "sandbox/cli/cmd/manifest.h"
+#include "sandbox/cli/cmd/secret.h"
 #include "sandbox/cli/cmd/profile.h"
 #include "sandbox/cli/cmd/volume.h"
 
@@ -71,6 +72,11 @@ constexpr const Command* kCommands[] = {
     &kManifestInspect,
     &kManifestPush,
     &kManifestRm,
+    &kSecretCreate,
+    &kSecretExists,
+    &kSecretInspect,
+    &kSecretLs,
+    &kSecretRm,
     &kProfileLs,
     &kProfileInspect,
     &kProfileExplain,
@@ -123,6 +129,8 @@ constexpr Alias kAliases[] = {
     {"image save", &kSave},
     {"image tag", &kTag},
     {"image umount", &kImageUnmount},
+    {"secret list", &kSecretLs},
+    {"secret remove", &kSecretRm},
     {"profile list", &kProfileLs},
     {"system events", &kEvents},
     {"system info", &kInfo},
@@ -135,6 +143,7 @@ constexpr Group kGroups[] = {
     {"container", "Manage containers"},
     {"image", "Manage images"},
     {"manifest", "Manage indexes of images for several platforms"},
+    {"secret", "Manage secrets"},
     {"profile", "Look at named profiles"},
     {"system", "Manage the store"},
     {"volume", "Manage volumes"},

@@ -97,6 +97,12 @@ void describe(A& field, Described<Owner> auto& owner) {
 }
 
 template <class A>
+void describe(A& field, Described<SecretVariable> auto& variable) {
+  field("name", variable.name);
+  field("file", variable.file);
+}
+
+template <class A>
 void describe(A& field, Described<MountPoint> auto& mount) {
   field("name", mount.name);
   field("source", mount.source);
@@ -107,7 +113,7 @@ void describe(A& field, Described<MountPoint> auto& mount) {
 
 namespace {
 
-constexpr int kVersion = 14;
+constexpr int kVersion = 15;
 constexpr const char* kWhat = "container description";
 constexpr const char* kFile = "container.json";
 
@@ -143,6 +149,7 @@ void describe_rest(A& field, Described<Spec> auto& spec) {
   field.since(8, "log", spec.log);
   field.since(8, "health", spec.health);
   field.since(9, "annotations", spec.annotations);
+  field.since(15, "secret_variables", spec.secret_variables);
 }
 
 }  // namespace

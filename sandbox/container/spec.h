@@ -69,6 +69,12 @@ struct LogPlan {
   std::map<std::string, std::string> options;  ///< --log-opt, as given.
 };
 
+/// A variable of the container's process whose value is in a file of the container's directory: `inspect` shows what is
+/// in the plan.
+struct SecretVariable {
+  std::string name, file;
+};
+
 /// What the plan mounts by the user's wish.
 struct MountPoint {
   std::string name;  ///< Of a volume; empty: a directory or file of the host.
@@ -99,6 +105,7 @@ struct SpecHead {
 struct Spec : SpecHead {
   std::map<std::string, std::string> annotations;
   userns::LaunchPlan plan;
+  std::vector<SecretVariable> secret_variables;
   cgroup::Limits limits;
   bool limits_best_effort = false;  ///< A limit that can't be applied is a warning.
   bool filtered = false;         ///< There is a seccomp filter; set by ContainerStore::create.

@@ -21,6 +21,7 @@
 #include "sandbox/container/container_events.h"
 #include "sandbox/container/helpers.h"
 #include "sandbox/container/log_sink.h"
+#include "sandbox/container/secret_store.h"
 #include "sandbox/container/supervising.h"
 #include "sandbox/container/volume_store.h"
 #include "userns/launch.h"
@@ -101,6 +102,7 @@ void Supervisor::leave_cgroup() {
 void Supervisor::start() {
   auto& spec = container_.spec;
   spec.plan.process.seccomp = read_seccomp(container_);
+  add_secret_variables(container_, spec.plan.process.env);
   renew_scratch(spec.plan);
   Stdio stdio = make_stdio(spec.open_stdin);
   watch_.lap("filter and streams");

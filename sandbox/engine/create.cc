@@ -252,6 +252,7 @@ Decision decide_on(const Places& places, const RunRequest& request,
   warn_of_devices(mounts, notice);
   choose_user(input, mounts);
   if (!request.time_zone.empty()) input.files["localtime"] = read_time_zone(request.time_zone);
+  input.secrets = choose_secrets(places, request.secrets);
   watch.lap("user");
   input.seccomp =
       seccomp_filter(security_of(request), planned_capabilities(request), places.data);
@@ -259,6 +260,7 @@ Decision decide_on(const Places& places, const RunRequest& request,
   input.boots_system = decide_system(input, notice);
   return {.spec = plan(input),
           .files = std::move(input.files),
+          .secrets = std::move(input.secrets),
           .mounts = std::move(mounts)};
 }
 
@@ -286,12 +288,14 @@ void write_files(const std::string& directory, const GeneratedFiles& files) {
 }
 
 /// A name that we made up may be in use already; with a part of the id it is not.
-container::Container create_named(container::ContainerStore& store, const RunRequest& request, const Decision& decision,
+container::Container create_named(const Places& places, const RunRequest& request, const Decision& decision,
                                   bool starts_at_once) {
+  container::ContainerStore store(places);
   container::Spec spec = decision.spec;
   const auto complete = [&](const std::string& directory) {
     write_network_files(directory, spec, request);
     write_files(directory, decision.files);
+    write_secrets(places, spec.plan, directory, decision.secrets);
   };
   try {
     return store.create(spec, starts_at_once, complete);
@@ -325,7 +329,7 @@ container::Container create_container(const Places& places, const RunRequest& re
   try {
     prepare_mounts(places, spec, decision.mounts, volumes);
     watch.lap("volumes");
-    created = create_named(store, request, decision, starts_at_once);
+    created = create_named(places, request, decision, starts_at_once);
   } catch (...) {
     if (volumes) volumes->settle();
     throw;

@@ -11,6 +11,7 @@
 #include "sandbox/engine/identity.h"
 #include "sandbox/engine/mounts.h"
 #include "sandbox/engine/requests.h"
+#include "sandbox/engine/secrets.h"
 #include "sandbox/image/image_store.h"
 
 namespace sandbox::engine {
@@ -22,6 +23,7 @@ using Notice = std::function<void(const std::string& line)>;
 struct Decision {
   container::Spec spec;
   GeneratedFiles files;  ///< In the container's directory, beside those that every container has.
+  std::vector<ChosenSecret> secrets;
   std::vector<UserMount> mounts;  ///< Those that the user or the image has asked for: they may need volumes.
 };
 

@@ -144,6 +144,11 @@ std::vector<userns::MountOp> plan_mounts(const PlanInput& input, const userns::N
     std::erase_if(mounts, [&](const auto& other) { return other.target == mount.op.target; });
     mounts.push_back(mount.op);
   }
+  for (userns::MountOp& op : secret_mounts(input.secrets, directory)) {
+    // Where the user has a mount, secrets lie in that.
+    const bool is_taken = std::ranges::find(mounts, op.target, &userns::MountOp::target) != mounts.end();
+    if (!is_taken || op.kind == userns::MountKind::bind) mounts.push_back(std::move(op));
+  }
   return mounts;
 }
 
@@ -317,6 +322,7 @@ container::Spec plan(const PlanInput& input) {
   spec.created_nanoseconds = static_cast<std::uint32_t>(input.now.tv_nsec);
   spec.labels = plan_labels(input);
   spec.annotations = plan_annotations(request.annotations);
+  spec.secret_variables = secret_variables(input.secrets);
   spec.ports = plan_ports(input);
   spec.limits = input.limits;
   spec.limits_best_effort = request.limits == "best-effort";

@@ -12,6 +12,7 @@
 #include "sandbox/engine/identity.h"
 #include "sandbox/engine/mounts.h"
 #include "sandbox/engine/requests.h"
+#include "sandbox/engine/secrets.h"
 #include "sandbox/image/image_store.h"
 
 namespace sandbox::engine {
@@ -35,6 +36,7 @@ struct PlanInput {
   bool boots_system = false;            ///< See system_container.h.
   bool keeps_groups = false;            ///< The process is in the caller's groups.
   GeneratedFiles files;                 ///< Beside those that every container has.
+  std::vector<ChosenSecret> secrets;
 };
 
 /// What is executed. Throws UsageError when there is nothing.

@@ -27,6 +27,7 @@ struct RunRequest {
   std::string time_zone;              ///< Of /usr/share/zoneinfo, or "local"; empty: the image's.
   bool replace = false;               ///< In the place of a container of that name.
   std::vector<std::string> volumes, mounts, tmpfs, volumes_from;
+  std::vector<std::string> secrets;
   std::vector<std::string> cap_add, cap_drop, security_options, ulimits;
   std::string network = "private", mac_address;
   std::vector<std::string> publish, dns, dns_search, dns_options, add_hosts;

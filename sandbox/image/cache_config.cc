@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
+#include "sandbox/base/base64.h"
 #include "sandbox/base/digest.h"
 #include "sandbox/base/json.h"
-#include "sandbox/image/base64.h"
 #include "sandbox/image/layout.h"
 
 namespace sandbox::image {

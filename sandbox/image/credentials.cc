@@ -6,10 +6,10 @@
 #include <cstdlib>
 #include <optional>
 
+#include "sandbox/base/base64.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/json.h"
-#include "sandbox/image/base64.h"
 #include "sandbox/image/credential_helper.h"
 
 namespace sandbox::image {

@@ -34,6 +34,7 @@ FLAGS = {
     # Podman's
     "passwd": "",
     "env-host": "", "replace": None, "tz": "Asia/Tokyo",
+    "secret": None,
 }
 
 

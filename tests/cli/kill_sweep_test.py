@@ -155,6 +155,14 @@ class Killed(Traced):
     def test_run_rm(self):
         self.sweep(("run", "--rm", *self.ON, "-v", "/anonymous", "busybox", "echo", "hello"))
 
+    def test_run_with_a_secret_and_over_a_directory(self):
+        host = self.home + "/host"
+        os.mkdir(host)
+        self.ok("secret", "create", "pass", "-", stdin="words")
+        mounts = ("--secret", "pass", "-v", host + ":/m:O")
+        self.sweep(("run", *self.ON, *mounts, "busybox", "cp", "/run/secrets/pass", "/m"),
+                   check=lambda: self.assertEqual(os.listdir(host), []))
+
     def test_start_and_all_that_its_supervisor_does_later(self):
         self.sweep(("start", "box"), [("create", *self.ON, "busybox", "sleep", "1000")],
                    [("exec", "box", "true"), ("stop", "-t", "1", "box")])

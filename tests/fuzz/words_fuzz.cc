@@ -11,6 +11,7 @@
 #include "sandbox/engine/mounts.h"
 #include "sandbox/engine/network_files.h"
 #include "sandbox/engine/ports.h"
+#include "sandbox/engine/secrets.h"
 #include "sandbox/engine/units.h"
 #include "target.h"
 
@@ -49,6 +50,10 @@ void check_build(const std::string& text) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text(fuzz::as_text(data, size));
   fuzz::attempt([&] { static_cast<void>(engine::parse_size(text)); });
+  fuzz::attempt([&] {
+    const engine::ChosenSecret secret = engine::parse_secret(text);
+    fuzz::require(secret.variable || secret.target.starts_with('/'), "a secret's file has a place");
+  });
   fuzz::attempt([&] {
     const int signal = parse_signal(text);
     fuzz::require(signal >= 1 && signal <= 64, "a signal is one");

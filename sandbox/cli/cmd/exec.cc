@@ -7,6 +7,7 @@
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/docker_config.h"
 #include "sandbox/container/actions.h"
+#include "sandbox/container/secret_store.h"
 #include "sandbox/container/supervisor.h"
 #include "sandbox/engine/environment.h"
 #include "sandbox/engine/identity.h"
@@ -63,6 +64,7 @@ int run(const Arguments& arguments) {
   process.argv.assign(arguments.positional.begin() + 1, arguments.positional.end());
   process.terminal = arguments.flag("tty");
   process.init = false;
+  container::add_secret_variables(found, process.env);
   if (process.terminal) set_environment(process.env, "TERM=xterm");
   for (const auto& entry : engine::read_environment(arguments.all("env"), arguments.all("env-file"))) {
     set_environment(process.env, entry);

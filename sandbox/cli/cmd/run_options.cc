@@ -78,6 +78,7 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.volumes_from = arguments.all("volumes-from");
   request.mounts = arguments.all("mount");
   request.tmpfs = arguments.all("tmpfs");
+  request.secrets = arguments.all("secret");
   request.cap_add = arguments.all("cap-add");
   request.cap_drop = arguments.all("cap-drop");
   request.security_options = arguments.all("security-opt");

@@ -85,6 +85,7 @@ inline constexpr Option kRunOptions[] = {
     {"restart", '\0', "string", "Restart policy to apply when a container exits (default \"no\")"},
     {"rm", '\0', nullptr, "Automatically remove the container when it exits"},
     {"rootfs", '\0', "string", "Run a root directory instead of an image; PATH:O keeps writes out of it"},
+    {"secret", '\0', "list", "Give the container a secret (NAME[,type=mount|env,target=…,uid=,gid=,mode=])"},
     {"security-opt", '\0', "list", "Security Options"},
     {"shm-size", '\0', "bytes", "Size of /dev/shm"},
     {"sig-proxy", '\0', nullptr, "Proxy received signals to the process (default true)"},

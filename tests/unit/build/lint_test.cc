@@ -3,9 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include "sandbox/base/base64.h"
 #include "sandbox/base/json.h"
 #include "sandbox/build/lint_rules.h"
-#include "sandbox/image/base64.h"
 
 using namespace sandbox;
 using namespace sandbox::build;
@@ -44,7 +44,7 @@ TEST_CASE("warnings are shown with their lines, as BuildKit shows them") {
                  "   4 |     RUN three\n--------------------\n") != std::string::npos);
   const OrderedJson document = check_document({{"UndefinedVar", "y", 4, 4}}, "D", text);
   CHECK(document["warnings"][0]["ruleName"] == "UndefinedVar");
-  CHECK(document["sources"][0]["data"] == image::base64(text));
+  CHECK(document["sources"][0]["data"] == base64(text));
 }
 
 TEST_CASE("names of secrets are told by their words") {

@@ -14,6 +14,7 @@
 #include "sandbox/engine/mounts.h"
 #include "sandbox/engine/network_files.h"
 #include "sandbox/engine/ports.h"
+#include "sandbox/engine/secrets.h"
 #include "sandbox/engine/security.h"
 #include "sandbox/engine/units.h"
 
@@ -325,6 +326,26 @@ TEST_CASE("a check of health is the image's, but for what is given") {
   for (const Json& strange : {Json{{"Healthcheck", 3}}, Json{{"Healthcheck", {{"Test", {"CMD", 3}}}}},
                               Json{{"Healthcheck", {{"Test", {"UNHEARD", "x"}}}}}, Json::object()}) {
     CHECK(plan_health({}, &strange).argv.empty());
+  }
+}
+
+TEST_CASE("a secret is a file below /run/secrets, or a variable") {
+  const ChosenSecret usual = parse_secret("pass");
+  CHECK(usual.target == "/run/secrets/pass");
+  CHECK(usual.mode == 0444);
+  CHECK_FALSE(usual.variable);
+  const ChosenSecret file = parse_secret("pass,type=mount,target=a/b,uid=1,gid=2,mode=0400");
+  CHECK(file.target == "/run/secrets/a/b");
+  CHECK(file.uid == 1);
+  CHECK(file.gid == 2);
+  CHECK(file.mode == 0400);
+  CHECK(parse_secret("pass,target=/etc/key").target == "/etc/key");
+  const ChosenSecret variable = parse_secret("pass,type=env");
+  CHECK(variable.variable);
+  CHECK(variable.target == "pass");
+  for (const char* words : {"", ",", "type=env", "pass,target=../x", "pass,target=/a/../b", "pass,mode=1777",
+                            "pass,uid=x", "pass,type=env,target=A=B", "pass,type=env,uid=1"}) {
+    CHECK_THROWS_AS(parse_secret(words), UsageError);
   }
 }
 

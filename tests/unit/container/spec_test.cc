@@ -192,5 +192,5 @@ TEST_CASE("a document of a newer version is refused") {
   Json newer = to_json(example());
   newer["version"] = 1000;
   CHECK_THROWS_WITH_AS(spec_from_json(newer),
-                       "container description: field 'version' is 1000, of a newer sandbox: this one knows 14", InvalidInput);
+                       "container description: field 'version' is 1000, of a newer sandbox: this one knows 15", InvalidInput);
 }

@@ -12,7 +12,8 @@ PAGE = pathlib.Path(__file__).resolve().parents[3] / "man/sandbox.1"
 sys.path.insert(0, str(PAGE.parent))
 import make_pages  # noqa: E402 (found through the line above)
 
-GROUPS = ("builder", "container", "image", "manifest", "profile", "system", "volume")  # whose commands have names of two words
+# Whose commands have names of two words.
+GROUPS = ("builder", "container", "image", "manifest", "profile", "secret", "system", "volume")
 OF_RUN = ("run", "create")  # whose options have a section of their own
 
 

@@ -1,8 +1,8 @@
-#include "sandbox/image/base64.h"
+#include "sandbox/base/base64.h"
 
 #include <algorithm>
 
-namespace sandbox::image {
+namespace sandbox {
 namespace {
 
 constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -38,4 +38,4 @@ std::optional<std::string> from_base64(std::string_view text) {
   return bytes;
 }
 
-}  // namespace sandbox::image
+}  // namespace sandbox
