@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <memory>
 
 #include "sandbox/base/error.h"
@@ -229,13 +230,15 @@ Decision decide_on(const Places& places, const RunRequest& request,
   input.request.labels = read_labels(request.label_files);
   input.request.labels.insert(input.request.labels.end(), request.labels.begin(), request.labels.end());
   input.keeps_groups = keeps_groups(request, input.host);
-  input.devices = find_devices(request.devices);
+  ChosenDevices devices = choose_devices(request, notice);
+  input.devices = std::move(devices.nodes);
   input.data = places.data;
   input.id = id;
   input.name = request.name.empty() ? random_name() : request.name;
   ::clock_gettime(CLOCK_REALTIME, &input.now);
   input.env = read_environment(request.env, request.env_files);
   if (request.env_host) input.given_env = own_environment();
+  input.given_env.insert(input.given_env.end(), devices.env.begin(), devices.env.end());
   image::Image image;
   if (request.rootfs.empty()) {
     image = find(kept);
@@ -247,6 +250,7 @@ Decision decide_on(const Places& places, const RunRequest& request,
   }
   watch.lap("layers");
   input.inherited = read_inherited(places, request);
+  std::ranges::move(devices.mounts, std::back_inserter(input.inherited));
   input.mounted_layers = unpack_mounted(places, request, kept, notice);
   std::vector<UserMount> mounts = planned_mounts(input);
   warn_of_devices(mounts, notice);

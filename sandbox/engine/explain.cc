@@ -64,7 +64,9 @@ userns::LaunchPlan plan_of_any_image(const RunRequest& request) {
   input.request.command = {"any"};
   input.request.group_add.clear();  // of the image's groups
   input.host.notifies = true;  // what the machine can't do is for 'run' to say
-  input.devices = find_devices(request.devices);
+  ChosenDevices devices = choose_devices(request, [](const std::string&) {});
+  input.devices = std::move(devices.nodes);
+  input.inherited = std::move(devices.mounts);
   input.lower = {"any"};
   input.id = "any";
   input.name = "any";

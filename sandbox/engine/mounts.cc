@@ -266,6 +266,15 @@ UserMount parse_tmpfs(std::string_view text) {
   return mount;
 }
 
+UserMount bind_mount(const std::string& source, const std::string& target, const std::vector<std::string>& options) {
+  const std::string whole = source + ":" + target;
+  UserMount mount;
+  mount.op.source = source;
+  mount.op.target = checked_target(target, whole);
+  for (const std::string& option : options) apply_volume_option(mount, option, whole);
+  return mount;
+}
+
 namespace {
 
 /// A name for an anonymous volume: the same for the same container and target, and nobody's guess.

@@ -28,6 +28,8 @@ struct UserMount {
 UserMount parse_volume(std::string_view text, const std::string& data);
 UserMount parse_mount(std::string_view text, const std::string& data);
 UserMount parse_tmpfs(std::string_view text);
+/// With options of -v, as words of their own. Throws UsageError.
+UserMount bind_mount(const std::string& source, const std::string& target, const std::vector<std::string>& options);
 
 /// The images that --mount type=image names. Throws UsageError.
 std::vector<std::string> mounted_images(const RunRequest& request);

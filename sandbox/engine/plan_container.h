@@ -30,7 +30,7 @@ struct PlanInput {
   User user;
   std::vector<std::byte> seccomp;
   cgroup::Limits limits;                ///< What the machine grants.
-  std::vector<UserMount> inherited;     ///< Of --volumes-from.
+  std::vector<UserMount> inherited;     ///< Of --volumes-from and of devices.
   std::map<std::string, std::vector<std::string>> mounted_layers;  ///< Of images that are mounted, by their names.
   std::vector<userns::DevicePlan> devices;
   bool boots_system = false;            ///< See system_container.h.

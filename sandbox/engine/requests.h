@@ -28,6 +28,7 @@ struct RunRequest {
   bool replace = false;               ///< In the place of a container of that name.
   std::vector<std::string> volumes, mounts, tmpfs, volumes_from;
   std::vector<std::string> secrets;
+  std::string gpus;                   ///< "all", "device=0,1"; empty: none.
   std::vector<std::string> cap_add, cap_drop, security_options, ulimits;
   std::string network = "private", mac_address;
   std::vector<std::string> publish, dns, dns_search, dns_options, add_hosts;

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import stat
 import unittest
 
 from sandbox_case import SandboxCase, has_range
@@ -31,11 +32,22 @@ FLAGS = {
     "sysctl": "kernel.msgmax=1000", "tmpfs": "/t", "tty": None, "ulimit": "nofile=100", "umask": "027", "user": "0",
     "userns": "host", "uts": "private", "volume": None, "volume-driver": False, "volumes-from": None, "workdir": "/",
     "annotation": "a=b",
+    "gpus": None,
     # Podman's
     "passwd": "",
     "env-host": "", "replace": None, "tz": "Asia/Tokyo",
     "secret": None,
 }
+
+
+def closed_device():
+    """A device of the host's that its user may not open; None: there is no such."""
+    for one in os.scandir("/dev"):
+        mode = one.stat(follow_symlinks=False).st_mode
+        is_device = stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
+        if is_device and one.name != "console" and not os.access(one, os.R_OK | os.W_OK):
+            return one.path
+    return None
 
 
 class Flags(SandboxCase):
@@ -104,6 +116,62 @@ class Flags(SandboxCase):
         self.assertEqual(self.ok("ps", "-aq", "--no-trunc"), second + "\n")
         self.ok("create", "--network", "none", "--name", second[:12], "--replace", "busybox", "true")
         self.assertEqual(self.ok("ps", "-q", "--no-trunc"), second + "\n", "a name is no beginning of an id")
+
+    def test_devices_by_their_vendors_names(self):
+        self.env["XDG_CONFIG_HOME"] = self.home + "/config"
+        cdi = self.home + "/config/sandbox/cdi"
+        os.makedirs(cdi)
+
+        def describe(file="test.json", **members):
+            with open(f"{cdi}/{file}", "w", encoding="utf-8") as out:
+                json.dump({"cdiVersion": "0.6.0", "kind": "nvidia.com/gpu", **members}, out)
+
+        def refused(message, *words):
+            done = self.sandbox("run", *QUIET, *(words or ("--gpus", "all")), "busybox", "true")
+            self.assertEqual(done.returncode, 125, words)
+            self.assertIn(message, done.stderr)
+
+        def device(**edits):
+            return [{"name": "all", "containerEdits": edits}]
+        with open(self.home + "/library", "w", encoding="utf-8") as file:
+            file.write("of the vendor\n")
+        library = {"hostPath": self.home + "/library", "containerPath": "/lib/own", "options": ["ro", "nosuid", "bind"]}
+        describe(devices=device(deviceNodes=[{"path": "/dev/full"}]),
+                 containerEdits={"env": ["GPU=yes"], "mounts": [library]})
+        script = "echo $GPU; cat /lib/own; echo x >/dev/full || echo full; echo x 2>/dev/null >>/lib/own || echo closed"
+        for words in (("--gpus", "all"), ("--device", "nvidia.com/gpu=all")):
+            self.assertEqual(self.run_with(*words, script=script), "yes\nof the vendor\nfull\nclosed\n")
+        self.assertEqual(self.run_with("--gpus", "all", "-e", "GPU=no", script="echo $GPU"), "no\n")
+        refused("unresolvable CDI device nvidia.com/gpu=7", "--device", "nvidia.com/gpu=7")
+        refused("nvidia-ctk cdi generate --format=json", "--gpus", "device=7")
+        refused("'all' or 'device=NAME,...'", "--gpus", "2")
+        describe("other.json", devices=device())
+        refused("is in both")
+        os.unlink(cdi + "/other.json")
+        for edits, message in (({"deviceNodes": [{"path": "/dev/nowhere"}]}, "device '/dev/nowhere'"),
+                               ({"deviceNodes": [{"path": "/dev/x", "hostPath": "/dev/full"}]}, "it keeps the path"),
+                               ({"mounts": [dict(library, containerPath="/proc/x")]}, "nothing can be mounted there"),
+                               ({"mounts": [dict(library, options=["sync"])]}, "unknown mode 'sync'"),
+                               ({"mounts": [dict(library, type="tmpfs")]}, "it wants mount of type tmpfs"),
+                               ({"intelRdt": {"closID": "a"}}, "it wants intelRdt"),
+                               ({"surprise": 1}, "has the unknown member 'surprise'")):
+            describe(devices=device(**edits))
+            refused(message)
+        closed = closed_device()
+        if closed is not None:
+            describe(devices=device(deviceNodes=[{"path": closed}]))
+            refused(f"device '{closed}' can't be opened by you")
+            describe(devices=device(deviceNodes=[{"path": "/dev/full"}, {"path": closed}]))
+            done = self.sandbox("run", "--rm", *QUIET, "--gpus", "all", "busybox", "ls", "/dev/full", closed)
+            self.assertEqual(done.stdout, "/dev/full\n", "not all of them need to be open to the user")
+            self.assertIn(f"WARNING: device '{closed}' can't be opened by you", done.stderr)
+        describe(cdiVersion="9.0.0", devices=device())
+        refused("is of version 9.0.0, which is newer than is known here")
+        os.rename(cdi + "/test.json", cdi + "/test.yaml")
+        refused("is YAML")
+        describe(devices=device(hooks=[{"hookName": "createContainer", "path": "/bin/vendor"}]))
+        self.assertIn("WARNING: '/bin/vendor', which a device's description asks for, is not run",
+                      self.sandbox("run", *QUIET, "--gpus", "all", "busybox", "true").stderr)
 
     def test_groups(self):
         if has_range():

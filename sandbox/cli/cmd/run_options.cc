@@ -107,6 +107,7 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.group_add = arguments.all("group-add");
   request.sysctls = arguments.all("sysctl");
   request.devices = arguments.all("device");
+  request.gpus = arguments.text("gpus");
   request.label_files = arguments.all("label-file");
   request.expose = arguments.all("expose");
   request.privileged = arguments.flag("privileged");

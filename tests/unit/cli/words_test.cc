@@ -7,6 +7,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/base/json.h"
 #include "sandbox/base/signal_name.h"
+#include "sandbox/engine/cdi.h"
 #include "sandbox/engine/environment.h"
 #include "sandbox/engine/health_options.h"
 #include "sandbox/engine/identity.h"
@@ -279,8 +280,8 @@ TEST_CASE("a restart policy is a word, for on-failure with a number") {
 }
 
 TEST_CASE("a part of a volume, an image, and changes that go with a run") {
-  const userns::MountOp part = parse_mount("type=volume,src=v,dst=/p,volume-subpath=a/b", "/d").op;
-  CHECK(part.below == "/d/volumes/v/_data");
+  const userns::MountOp part = parse_mount("type=volume,src=vol,dst=/p,volume-subpath=a/b", "/d").op;
+  CHECK(part.below == "/d/volumes/vol/_data");
   CHECK(part.source == "a/b");
   CHECK(part.follows);
   const UserMount image = parse_mount("type=image,src=tools,dst=/m,subpath=usr", "/d");
@@ -300,9 +301,9 @@ TEST_CASE("a part of a volume, an image, and changes that go with a run") {
   CHECK(mounts[1].op.lower == std::vector<std::string>{"/host"});
   CHECK(mounts[1].op.source.empty());
   CHECK(mounts[1].op.work == "/d/containers/id/scratch/1/work");
-  for (const char* words : {"type=volume,src=v,dst=/p,subpath=/a", "type=volume,src=v,dst=/p,subpath=a/../..",
+  for (const char* words : {"type=volume,src=vol,dst=/p,subpath=/a", "type=volume,src=vol,dst=/p,subpath=a/../..",
                             "type=bind,src=/a,dst=/p,subpath=a", "type=volume,dst=/p,subpath=a", "type=image,dst=/m",
-                            "type=image,src=i,dst=/m,chown=true", "type=volume,src=v,dst=/p,subpath=a,U=true"}) {
+                            "type=image,src=i,dst=/m,chown=true", "type=volume,src=vol,dst=/p,subpath=a,U=true"}) {
     CHECK_THROWS_AS(parse_mount(words, "/d"), UsageError);
   }
   CHECK_THROWS_AS(parse_volume("/a:/b:O,U", "/d"), UsageError);
@@ -346,6 +347,20 @@ TEST_CASE("a secret is a file below /run/secrets, or a variable") {
   for (const char* words : {"", ",", "type=env", "pass,target=../x", "pass,target=/a/../b", "pass,mode=1777",
                             "pass,uid=x", "pass,type=env,target=A=B", "pass,type=env,uid=1"}) {
     CHECK_THROWS_AS(parse_secret(words), UsageError);
+  }
+}
+
+TEST_CASE("a device may be named by its vendor's description") {
+  CHECK(is_cdi_name("nvidia.com/gpu=0"));
+  CHECK(is_cdi_name("a.b/c_d=x:y.z-1"));
+  for (const char* word : {"/dev/fuse", "nvidia.com/gpu", "/gpu=0", "nvidia.com/=0", "nvidia.com/gpu=", "a/b/c=0",
+                           "a.b/c=../x", "/dev/null:/dev/null:rwm"}) {
+    CHECK_FALSE(is_cdi_name(word));
+  }
+  CHECK(gpu_names("all") == std::vector<std::string>{"nvidia.com/gpu=all"});
+  CHECK(gpu_names("\"device=0,1\"") == std::vector<std::string>{"nvidia.com/gpu=0", "nvidia.com/gpu=1"});
+  for (const char* words : {"", "2", "device=", "device=0,,1", "device=a=b", "all,capabilities=utility"}) {
+    CHECK_THROWS_AS(gpu_names(words), UsageError);
   }
 }
 
