@@ -12,6 +12,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "sandbox/base/sys.h"
 #include "userns/channel.h"
@@ -110,6 +112,36 @@ void give_stdio(const ProcessPlan& process) {
     const bool is_channel = status && (S_ISFIFO(status->st_mode) || S_ISSOCK(status->st_mode));
     if (is_channel && status->st_uid != process.uid) (void)::fchown(fd, process.uid, process.gid);
   }
+}
+
+int end_of_passed(const StdioFds& stdio) { return 3 + static_cast<int>(stdio.passed.size()); }
+
+/// The channel, with a number that is nobody's who is passed on.
+int out_of_the_way(int channel, const StdioFds& stdio) noexcept {
+  if (channel >= end_of_passed(stdio)) return channel;
+  const int moved = ::fcntl(channel, F_DUPFD_CLOEXEC, end_of_passed(stdio));
+  if (moved < 0) send_failure(channel, 125, "passing file descriptors on"), ::_exit(125);
+  ::close(channel);
+  return moved;
+}
+
+/// The process gets these and its standard streams. Precondition: nothing else below end_of_passed() is needed.
+void pass_descriptors(const StdioFds& stdio) {
+  const int end = end_of_passed(stdio);
+  std::vector<std::pair<int, Fd>> moving;  // beyond all numbers, so that none is overwritten before its turn
+  for (int fd = 3; fd < end; ++fd) {
+    const int source = stdio.passed[static_cast<std::size_t>(fd - 3)];
+    if (source == fd) continue;
+    Fd copy(::fcntl(source, F_DUPFD_CLOEXEC, end));
+    if (!copy) throw SysError(Errno{errno}, fmt::format("passing on file descriptor {}", fd));
+    moving.emplace_back(fd, std::move(copy));
+  }
+  for (const auto& [fd, copy] : moving) {
+    if (::dup2(copy.get(), fd) < 0) throw SysError(Errno{errno}, fmt::format("passing on file descriptor {}", fd));
+  }
+  for (int fd = 3; fd < end; ++fd) sys::set_cloexec(fd, false) | or_throw("passing on file descriptor {}", fd);
+  if (::close_range(static_cast<unsigned>(end), ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+    throw SysError(Errno{errno}, "close_range");
 }
 
 void enter_working_directory(const std::string& path) {
@@ -231,11 +263,7 @@ void finish(const ProcessPlan& planned, const StdioFds& stdio, const Fd& termina
   enter_working_directory(process.cwd);
   if (process.attributes) apply(*process.attributes);
   const FinalExec prepared(process);
-  const unsigned first = 3 + stdio.preserved;
-  if (::close_range(first, ~0U, CLOSE_RANGE_CLOEXEC) < 0) throw SysError(Errno{errno}, "close_range");
-  for (unsigned fd = 3; fd < first; ++fd) {
-    sys::set_cloexec(static_cast<int>(fd), false) | or_throw("keeping file descriptor {}", fd);
-  }
+  pass_descriptors(stdio);
   if (process.detached) refuse_missing_program(prepared, channel);
   send_word(channel, Word::ready);
   const int last_channel = await_start(channel, stdio.gate, namespaces);
@@ -339,11 +367,13 @@ void send_failure(int channel, int exit_code, std::string_view message, std::str
 }
 
 void run_container_child(const LaunchPlan& plan, const std::vector<Fd>& beforehand, const StdioFds& stdio,
-                         const LaunchHooks& hooks, int channel) noexcept {
+                         const LaunchHooks& hooks, int given) noexcept {
+  const int channel = out_of_the_way(given, stdio);
   run_guarded(channel, [&] { set_up_container(plan, beforehand, stdio, hooks, channel); });
 }
 
-void run_joined_child(const ProcessPlan& process, const StdioFds& stdio, int channel) noexcept {
+void run_joined_child(const ProcessPlan& process, const StdioFds& stdio, int given) noexcept {
+  const int channel = out_of_the_way(given, stdio);
   run_guarded(channel, [&] {
     ::prctl(PR_SET_DUMPABLE, 0);
     set_exec_labels(process);

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <vector>
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/fd.h"
@@ -15,7 +16,7 @@ namespace sandbox::userns {
 /// The descriptors that the new process gets.
 struct StdioFds {
   int in = -1, out = -1, err = -1;  ///< Its 0, 1, 2; ignored with a terminal.
-  unsigned preserved = 0;           ///< The caller's 3, 4, … that stay open.
+  std::vector<int> passed = {};     ///< Its 3, 4, …; where one has that number already it stays as it is.
   int gate = -1;                    ///< For detach(): a listening socket (SOCK_SEQPACKET).
 };
 

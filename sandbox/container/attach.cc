@@ -316,8 +316,9 @@ int wait_exit(Fd supervisor) {
   return frame.payload.empty() ? 125 : static_cast<unsigned char>(frame.payload[0]);
 }
 
-void request_exec(int supervisor, const ExecRequest& request) {
-  send_frame(supervisor, FrameType::exec_request, encode_exec(request));
+void request_exec(int supervisor, ExecRequest request, const std::vector<int>& passed) {
+  request.passed = passed.size();
+  send_frame(supervisor, FrameType::exec_request, encode_exec(request), passed);
 }
 
 void request_pause(int supervisor, Pause wish) {

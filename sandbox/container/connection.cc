@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "sandbox/base/error.h"
 #include "sandbox/base/sys.h"
 
@@ -37,13 +40,14 @@ void Connection::flush() {
 }
 
 void Connection::receive() {
-  char buffer[65536];
-  const auto count = sys::read(fd(), buffer, sizeof buffer);
-  if (count && *count > 0) {
-    reader_.feed({buffer, *count});
-  } else if (count || count.error().value != EAGAIN) {
-    open_ = false;
+  auto message = sys::receive_message(fd(), 65536);
+  if (!message) {
+    if (message.error().value != EAGAIN) open_ = false;
+    return;
   }
+  reader_.feed({reinterpret_cast<const char*>(message->data.data()), message->data.size()});
+  std::ranges::move(message->fds, std::back_inserter(descriptors_));
+  if (message->data.empty() || descriptors_.size() > most_passed) open_ = false;
 }
 
 std::optional<Frame> Connection::next() {

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "sandbox/base/fd.h"
 #include "sandbox/container/protocol.h"
@@ -24,6 +26,8 @@ class Connection {
   std::size_t queued() const { return out_.size() - sent_; }
   void flush();    ///< Sends what the socket takes.
   void receive();  ///< Reads what is there, for next().
+  /// Those that have come with frames since they were taken.
+  std::vector<Fd> take_descriptors() { return std::exchange(descriptors_, {}); }
   /// The next frame. Gives the connection up when the peer breaks the protocol.
   std::optional<Frame> next();
 
@@ -33,6 +37,7 @@ class Connection {
  private:
   Fd socket_;
   FrameReader reader_;
+  std::vector<Fd> descriptors_;  ///< At most `most_passed`.
   std::string out_;
   std::size_t sent_ = 0;
   bool open_ = true;

@@ -43,6 +43,12 @@ Stdio make_stdio(bool open_stdin) {
   return stdio;
 }
 
+userns::StdioFds Stdio::child() const {
+  userns::StdioFds fds{child_in.get(), child_out.get(), child_err.get()};
+  for (const Fd& one : passed) fds.passed.push_back(one.get());
+  return fds;
+}
+
 Process::Process(userns::Launched launched, Stdio stdio)
     : launched_(std::move(launched)),
       in_(std::move(stdio.in)),

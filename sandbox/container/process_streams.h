@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "sandbox/base/fd.h"
 #include "sandbox/container/connection.h"
@@ -21,8 +22,9 @@ using Clock = std::chrono::steady_clock;
 /// Both ends of the standard streams of a process to be launched.
 struct Stdio {
   Fd child_in, child_out, child_err;
+  std::vector<Fd> passed;  ///< The child's 3, 4, …
   Fd in, out, err;
-  userns::StdioFds child() const { return {child_in.get(), child_out.get(), child_err.get()}; }
+  userns::StdioFds child() const;
 };
 /// Pipes; without `open_stdin` the input is /dev/null. Our ends don't block.
 Stdio make_stdio(bool open_stdin);

@@ -10,8 +10,12 @@
 
 namespace sandbox::container {
 namespace {
+
 constexpr std::size_t header_size = 5;
-}
+
+[[noreturn]] void refuse_ended() { throw Conflict("the container has just ended"); }
+
+}  // namespace
 
 std::string encode_u32(std::uint32_t value) {
   std::string bytes;
@@ -52,7 +56,8 @@ std::optional<Frame> FrameReader::next() {
 std::string encode_exec(const ExecRequest& request) {
   std::string text;
   try {
-    text = Json{{"process", to_json(request.process)}, {"open_stdin", request.open_stdin}}.dump();
+    text = Json{{"process", to_json(request.process)}, {"open_stdin", request.open_stdin}, {"passed", request.passed}}
+               .dump();
   } catch (const Json::exception&) {
     throw InvalidInput("exec request: a string is not valid UTF-8");
   }
@@ -67,10 +72,12 @@ ExecRequest decode_exec(std::string_view payload) {
   const Json document = parse_json(payload.substr(4, size), "exec request");
   const std::string_view filter = payload.substr(4 + size);
   if (!document.is_object() || !document.contains("process") || !document.contains("open_stdin") ||
-      !document["open_stdin"].is_boolean() || filter.size() % 8 != 0) {
+      !document["open_stdin"].is_boolean() || !document.contains("passed") ||
+      !document["passed"].is_number_unsigned() || filter.size() % 8 != 0) {
     throw InvalidInput("exec request: malformed");
   }
-  ExecRequest request{process_from_json(document["process"]), document["open_stdin"].get<bool>()};
+  ExecRequest request{process_from_json(document["process"]), document["open_stdin"].get<bool>(),
+                      document["passed"].get<std::size_t>()};
   for (const char c : filter) request.process.seccomp.push_back(static_cast<std::byte>(c));
   return request;
 }
@@ -90,9 +97,16 @@ StartFailure decode_failure(std::string_view payload) {
           std::string(end == std::string_view::npos ? std::string_view{} : words.substr(end + 1))};
 }
 
-void send_frame(int socket, FrameType type, std::string_view payload) {
+void send_frame(int socket, FrameType type, std::string_view payload, std::span<const int> descriptors) {
   const std::string bytes = encode_frame(type, payload);
   std::size_t sent = 0;
+  if (!descriptors.empty()) {
+    const auto first = std::as_bytes(std::span(bytes)).first(1);
+    const auto passed = sys::send_message(socket, first, descriptors);
+    if (!passed && (passed.error().value == EPIPE || passed.error().value == ECONNRESET)) refuse_ended();
+    if (!passed) throw SysError(passed.error(), "passing descriptors to the container's supervisor");
+    sent = 1;
+  }
   while (sent < bytes.size()) {
     const ssize_t count = ::send(socket, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
     if (count >= 0) {
@@ -101,7 +115,7 @@ void send_frame(int socket, FrameType type, std::string_view payload) {
       pollfd item{socket, POLLOUT, 0};
       (void)::poll(&item, 1, -1);
     } else if (errno == EPIPE || errno == ECONNRESET) {
-      throw Conflict("the container has just ended");
+      refuse_ended();
     } else if (errno != EINTR) {
       throw SysError(Errno{errno}, "sending to the container's supervisor");
     }

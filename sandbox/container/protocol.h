@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -19,7 +20,7 @@ enum class FrameType : std::uint8_t {
   stdin_eof = 3,
   resize = 4,        ///< u16 rows, u16 columns
   signal = 5,        ///< u8
-  exec_request = 6,  ///< u32 size of the JSON, JSON, bytes of the seccomp filter
+  exec_request = 6,  ///< u32 size of the JSON, JSON, bytes of the seccomp filter; with descriptors (SCM_RIGHTS)
   pause = 7,         ///< u8, see Pause; answered with `done` or `start_failure`
   output_unread = 8, ///< u8: 0 standard output, 1 standard error; nobody reads on what this client writes there
   // supervisor to client
@@ -67,7 +68,8 @@ ExecRequest decode_exec(std::string_view payload);  ///< Throws InvalidInput.
 std::string encode_failure(const StartFailure& failure);
 StartFailure decode_failure(std::string_view payload);
 
-/// Blocking, for clients. Throws Conflict when the supervisor is gone.
-void send_frame(int socket, FrameType type, std::string_view payload = {});
+/// Blocking, for clients. `descriptors`, at most `most_passed`, come with the first byte. Throws Conflict when the
+/// supervisor is gone.
+void send_frame(int socket, FrameType type, std::string_view payload = {}, std::span<const int> descriptors = {});
 
 }  // namespace sandbox::container

@@ -35,17 +35,22 @@ std::vector<std::string> supervisor_environment(const Places& places) {
 
 }  // namespace
 
-Fd spawn_supervisor(const Places& places, const Container& container, const userns::KeptNamespace* kept) {
+Fd spawn_supervisor(const Places& places, const Container& container, const userns::KeptNamespace* kept,
+                    const std::vector<int>& passed) {
   auto pair = sys::socketpair(SOCK_STREAM) | or_throw("connecting the container's supervisor");
   // What it starts are programs that others have chosen.
-  const Fd copy = kept != nullptr && kept->program ? Fd{} : sealed_program();
-  SelfStart start{{"sbx:supervisor", "helper", "supervisor", container.spec.id, "3"},
-                  supervisor_environment(places), {pair.second.get()}, false,
-                  copy ? copy.get() : kept != nullptr && kept->program ? kept->program.get() : -1};
-  if (kept != nullptr) {
-    start.words.push_back("4");
-    start.descriptors.push_back(kept->user_ns.get());
-  }
+  const bool has_copy = kept != nullptr && kept->program;
+  const Fd copy = has_copy ? Fd{} : sealed_program();
+  SelfStart start{{"sbx:supervisor", "helper", "supervisor", container.spec.id}, supervisor_environment(places), {}};
+  start.program = copy ? copy.get() : has_copy ? kept->program.get() : -1;
+  const auto give = [&](int descriptor) {
+    start.words.push_back(fmt::format("{}", 3 + start.descriptors.size()));
+    start.descriptors.push_back(descriptor);
+  };
+  give(pair.second.get());
+  if (kept != nullptr) give(kept->user_ns.get());
+  else start.words.push_back("-");
+  for (const int descriptor : passed) give(descriptor);
   start_self(start);
   return std::move(pair.first);
 }

@@ -48,7 +48,8 @@ struct Check {
 
 class Supervisor {
  public:
-  Supervisor(const Places& places, Container container, const std::shared_ptr<Connection>& first);
+  Supervisor(const Places& places, Container container, const std::shared_ptr<Connection>& first,
+             std::vector<Fd> passed);
 
   void start();
   void run();
@@ -113,6 +114,7 @@ class Supervisor {
   LogWriter log_;
   std::optional<cgroup::ContainerCgroup> cgroup_;
   Clients clients_;
+  std::vector<Fd> passed_;  ///< For the first process that is started.
   std::unique_ptr<Process> main_;
   std::vector<Exec> execs_;
   std::shared_ptr<Connection> pause_held_by_;  ///< With whom the pause ends; nullptr: with an `unpause`.

@@ -48,13 +48,15 @@ int exit_code_of(const Error& error, int otherwise) {
   return launch != nullptr ? launch->exit_code() : otherwise;
 }
 
-Supervisor::Supervisor(const Places& places, Container container, const std::shared_ptr<Connection>& first)
+Supervisor::Supervisor(const Places& places, Container container, const std::shared_ptr<Connection>& first,
+                       std::vector<Fd> passed)
     : places_(places),
       container_(std::move(container)),
       lock_(std::in_place, container_, supervisor_ending_time),
       signals_(take_signals()),
       log_(log_sink(container_)),
-      clients_(first) {}
+      clients_(first),
+      passed_(std::move(passed)) {}
 
 namespace {
 
@@ -105,6 +107,7 @@ void Supervisor::start() {
   add_secret_variables(container_, spec.plan.process.env);
   renew_scratch(spec.plan);
   Stdio stdio = make_stdio(spec.open_stdin);
+  stdio.passed = std::exchange(passed_, {});
   watch_.lap("filter and streams");
   enter_cgroup();  // before the helpers start, which are to be in the same place as we
   watch_.lap("cgroup");
@@ -459,11 +462,11 @@ void prepare_process() {
 
 }  // namespace
 
-int supervisor_main(const Places& places, const std::string& id, Fd first_client) {
+int supervisor_main(const Places& places, const std::string& id, Fd first_client, std::vector<Fd> passed) {
   const auto first = std::make_shared<Connection>(std::move(first_client));
   try {
     prepare_process();
-    Supervisor supervisor(places, ContainerStore(places).find(id), first);
+    Supervisor supervisor(places, ContainerStore(places).find(id), first, std::move(passed));
     try {
       supervisor.start();
     } catch (const Error& error) {

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/fd.h"
@@ -17,13 +18,18 @@
 
 namespace sandbox::container {
 
+/// So many descriptors of a client can become a process's 3, 4, …: what sys::send_message() takes.
+inline constexpr std::size_t most_passed = 16;
+
 /// Spawns the supervisor of a created container: re-executes this program as `helper supervisor`
 /// with the container's id and a first client connection on an inherited descriptor. A container with a nested identity
-/// needs the user's kept namespace, which the supervisor enters. Returns our end of the connection.
-Fd spawn_supervisor(const Places& places, const Container& container, const userns::KeptNamespace* kept = nullptr);
+/// needs the user's kept namespace, which the supervisor enters. `passed`: descriptors that become 3, 4, … of the
+/// container's process, of the first one if it is started again. Returns our end of the connection.
+Fd spawn_supervisor(const Places& places, const Container& container, const userns::KeptNamespace* kept = nullptr,
+                    const std::vector<int>& passed = {});
 
-/// Body of `sandbox helper supervisor ID FD [USER_NS_FD]`. Returns the process's exit status.
-int supervisor_main(const Places& places, const std::string& id, Fd first_client);
+/// Body of `sandbox helper supervisor ID FD USER_NS_FD|- [PASSED_FD...]`. Returns the process's exit status.
+int supervisor_main(const Places& places, const std::string& id, Fd first_client, std::vector<Fd> passed = {});
 
 /// Connects to a running container's supervisor. Throws Conflict when it is not running.
 Fd connect_supervisor(const Places& places, const Container& container);
@@ -77,9 +83,11 @@ class StartFailure : public Error {
 struct ExecRequest {
   userns::ProcessPlan process;
   bool open_stdin = false;
+  std::size_t passed = 0;  ///< So many descriptors come along.
 };
-/// Sends the request on a fresh connection; then `attach` on the same descriptor.
-void request_exec(int supervisor, const ExecRequest& request);
+/// Sends the request on a fresh connection; then `attach` on the same descriptor. `passed`: descriptors that become the
+/// process's 3, 4, …; at most `most_passed`.
+void request_exec(int supervisor, ExecRequest request, const std::vector<int>& passed = {});
 void request_signal(int supervisor, int signal);
 /// `hold` lasts until somebody says `off`, or this connection ends.
 enum class Pause : std::uint8_t { off = 0, on = 1, hold = 2 };

@@ -104,6 +104,8 @@ void Supervisor::start_exec(const std::shared_ptr<Connection>& client, const Fra
     require_possible(Action::exec, state_, container_.spec.name);
     if (main_->exited()) throw Conflict(fmt::format("container {} is not running", container_.spec.name));
     Stdio stdio = make_stdio(request.open_stdin);
+    stdio.passed = client->take_descriptors();
+    if (stdio.passed.size() != request.passed) throw Error("not all file descriptors could be passed on");
     userns::ProcessPlan process = request.process;
     process.notifying = container_.spec.plan.process.notifying;
     auto launched = join(process, stdio);

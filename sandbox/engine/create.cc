@@ -354,15 +354,15 @@ container::Container create_container(const Places& places, const RunRequest& re
   return created;
 }
 
-Fd start_container(const Places& places, const container::Container& container) {
+Fd start_container(const Places& places, const container::Container& container, const std::vector<int>& passed) {
   container::require_possible(container::Action::start, container.state, container.spec.name);
-  if (!container.spec.plan.identity.nested) return container::spawn_supervisor(places, container);
+  if (!container.spec.plan.identity.nested) return container::spawn_supervisor(places, container, nullptr, passed);
   const FoundRange range = find_id_range(places);
   if (!range.kept) {
     throw Unsupported(fmt::format("container {} needs a range of ids: {}", container.spec.name, range.reason),
                       range.fix);
   }
-  return container::spawn_supervisor(places, container, &*range.kept);
+  return container::spawn_supervisor(places, container, &*range.kept, passed);
 }
 
 }  // namespace sandbox::engine

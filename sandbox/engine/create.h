@@ -41,8 +41,8 @@ container::Container create_container(const Places& places, const RunRequest& re
                                       Stopwatch& watch, bool starts_at_once = false);
 
 /// Spawns the supervisor of a container that doesn't run; returns the first client's connection to it, for
-/// container::attach or wait_started. Throws Conflict when it runs, Unsupported when the container needs a range of ids
-/// that is there no more.
-Fd start_container(const Places& places, const container::Container& container);
+/// container::attach or wait_started. `passed`: see spawn_supervisor(). Throws Conflict when it runs, Unsupported when
+/// the container needs a range of ids that is there no more.
+Fd start_container(const Places& places, const container::Container& container, const std::vector<int>& passed = {});
 
 }  // namespace sandbox::engine

@@ -4,6 +4,8 @@
 
 #include <charconv>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/places.h"
@@ -27,10 +29,12 @@ int parse_descriptor(const char* word) {
 
 int supervisor(std::span<char* const> words) {
   try {
-    if (words.size() != 2 && words.size() != 3) throw UsageError("usage: helper supervisor ID FD [USER_NS_FD]");
+    if (words.size() < 3) throw UsageError("usage: helper supervisor ID FD USER_NS_FD|- [PASSED_FD...]");
     Fd client(parse_descriptor(words[1]));
-    if (words.size() == 3) userns::enter_namespace(Fd(parse_descriptor(words[2])).get());
-    return container::supervisor_main(find_places(), words[0], std::move(client));
+    std::vector<Fd> passed;
+    for (const char* word : words.subspan(3)) passed.emplace_back(parse_descriptor(word));
+    if (std::string_view(words[2]) != "-") userns::enter_namespace(Fd(parse_descriptor(words[2])).get());
+    return container::supervisor_main(find_places(), words[0], std::move(client), std::move(passed));
   } catch (const std::exception& error) {
     ::fprintf(stderr, "sandbox helper supervisor: %s\n", error.what());
     return 125;

@@ -97,7 +97,7 @@ Loaded load_bundle(const CreateRequest& request) {
   loaded.exec_part = part_for_exec(document);
   loaded.spec = oci::parse_runtime_spec(std::move(document), name);
   const unsigned listening = listen_fds();
-  loaded.preserved_fds = request.preserve_fds + listening;
+  loaded.passed = inherited_descriptors(request.preserve_fds + listening);
   const PlanOptions options{request.no_new_keyring, request.no_pivot, listening, listening > 0,
                             keeps_groups(loaded.spec.annotations)};
   loaded.plan = plan_container(loaded.spec, loaded.bundle, survey_caller(loaded.spec.linux_part), options);
@@ -110,7 +110,6 @@ Loaded load_bundle(const CreateRequest& request) {
 Creation::Creation(const Store& store, const CreateRequest& request, const Loaded& loaded)
     : store_(store), hooks_(loaded.spec.hooks), linux_(loaded.spec.linux_part) {
   check_terminal(request.detach, loaded.plan.launch.process.terminal, request.console_socket);
-  check_preserved(loaded.preserved_fds);
   store_.create(request.id);
   record_.id = request.id;
   try {
@@ -161,7 +160,7 @@ void Creation::make(const CreateRequest& request, const Loaded& loaded) {
   if (!cgroup.is_own()) close_cgroups(plan.mounts);
   apply_seccomp(spec, plan.process, store_.filters());
   keep_exec_basis(store_, request.id, loaded.exec_part, plan.process.seccomp);
-  const userns::StdioFds stdio{0, 1, 2, loaded.preserved_fds, gate_.get()};
+  const userns::StdioFds stdio{0, 1, 2, loaded.passed, gate_.get()};
   userns::LaunchHooks steps = launch_hooks(spec.hooks, loaded.plan.network_devices, record_);
   steps.at_cgroup_namespace = cgroup.at_namespace();
   begun_ = true;

@@ -32,7 +32,7 @@ struct Loaded {
   CgroupPlan cgroup;
   std::string resctrl;  ///< Where that is mounted, if the plan needs it.
   std::string bundle;  ///< Absolute.
-  unsigned preserved_fds = 0;
+  std::vector<int> passed;
 };
 /// Throws InvalidInput, NotFound or Unsupported.
 Loaded load_bundle(const CreateRequest& request);

@@ -101,8 +101,8 @@ userns::Launched exec(const Store& store, const ExecRequest& request, std::vecto
   const oci::Process process = process_of(request, spec);
   check_terminal(request.detach, process.terminal, request.console_socket);
 
-  const unsigned listening = listen_fds(), preserved = request.preserve_fds + listening;
-  check_preserved(preserved);
+  const unsigned listening = listen_fds();
+  const std::vector<int> passed = inherited_descriptors(request.preserve_fds + listening);
   const Caller caller = survey_caller(spec.linux_part);
   const PlanOptions options{
       .preserved_fds = listening, .listen_fds = listening > 0, .keeps_groups = keeps_groups(record.annotations)};
@@ -118,7 +118,7 @@ userns::Launched exec(const Store& store, const ExecRequest& request, std::vecto
 
   const Entrance entrance(record, request.cgroup);
   return launching([&] {
-    userns::Launched launched = join(store, record, plan, {0, 1, 2, preserved}, entrance.entry());
+    userns::Launched launched = join(store, record, plan, {0, 1, 2, passed}, entrance.entry());
     entrance.finish(launched.pid());
     if (!request.console_socket.empty()) send_console(request.console_socket, launched.take_console());
     keep_line_ends(launched.console());

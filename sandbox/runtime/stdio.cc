@@ -26,15 +26,17 @@ unsigned listen_fds() {
   return error == std::errc{} && *end == 0 ? count : 0;
 }
 
-void check_preserved(unsigned count) {
+std::vector<int> inherited_descriptors(unsigned count) {
   if (count > preserved_limit) throw UsageError(fmt::format("{} file descriptors can't be preserved", count));
-  // One that is closed on execve(2) was not inherited: it is ours, and would be given away.
-  for (unsigned fd = 3; fd < 3 + count; ++fd) {
-    const int flags = ::fcntl(static_cast<int>(fd), F_GETFD);
-    if (flags < 0 || (flags & FD_CLOEXEC) != 0) {
-      throw UsageError(fmt::format("please check that preserved-fd {} (of {}) is present", fd - 3, count));
-    }
+  std::vector<int> found;
+  for (unsigned i = 0; i < count; ++i) {
+    found.push_back(static_cast<int>(3 + i));
+    // One that is closed on execve(2) was not inherited: it is ours, and would be given away.
+    const int flags = ::fcntl(found.back(), F_GETFD);
+    if (flags >= 0 && (flags & FD_CLOEXEC) == 0) continue;
+    throw UsageError(fmt::format("please check that preserved-fd {} (of {}) is present", i, count));
   }
+  return found;
 }
 
 void check_terminal(bool detach, bool terminal, const std::string& console_socket) {

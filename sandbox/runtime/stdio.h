@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "sandbox/base/fd.h"
 
@@ -9,8 +10,8 @@ namespace sandbox::runtime {
 
 /// How many descriptors a service manager has passed (sd_listen_fds(3)).
 unsigned listen_fds();
-/// Throws UsageError when one of the descriptors from 3 on has not been inherited.
-void check_preserved(unsigned count);
+/// So many from 3 on. Throws UsageError when one of them has not been inherited.
+std::vector<int> inherited_descriptors(unsigned count);
 /// A terminal must have somebody to serve it: this process, or who listens at the socket. Throws UsageError.
 void check_terminal(bool detach, bool terminal, const std::string& console_socket);
 /// Hands the terminal to whoever listens at the path, with its name as the message (as conmon and shims expect).

@@ -37,6 +37,7 @@ FLAGS = {
     "passwd": "",
     "env-host": "", "replace": None, "tz": "Asia/Tokyo",
     "secret": None,
+    "preserve-fds": None,
 }
 
 

@@ -11,6 +11,10 @@ namespace {
 int run(const Arguments& given) {
   Stopwatch watch;
   const Arguments arguments = with_profile(given, kRunOptions, "create");
+  if (arguments.text("preserve-fds", "0") != "0") {
+    throw Unsupported("--preserve-fds is not possible: a container that is started later has nobody's descriptors",
+                      "use 'run', or 'exec' in a container that runs");
+  }
   const engine::RunRequest request = run_request(arguments, "create");
   const Places places = find_places();
   make_places(places);

@@ -6,6 +6,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/docker_config.h"
+#include "sandbox/cli/passed_descriptors.h"
 #include "sandbox/container/actions.h"
 #include "sandbox/container/secret_store.h"
 #include "sandbox/container/supervisor.h"
@@ -21,6 +22,7 @@ constexpr Option kOptions[] = {
     {"env", 'e', "list", "Set environment variables"},
     {"env-file", '\0', "list", "Read in a file of environment variables"},
     {"interactive", 'i', nullptr, "Keep STDIN open even if not attached"},
+    {"preserve-fds", '\0', "uint", "Pass N file descriptors, from 3 on, to the process"},
     {"privileged", '\0', nullptr, "Give extended privileges to the command"},
     {"tty", 't', nullptr, "Allocate a pseudo-TTY"},
     {"user", 'u', "string", "Username or UID (format: \"<name|uid>[:<group|gid>]\")"},
@@ -54,6 +56,7 @@ void give_privileges(userns::ProcessPlan& process) {
 }
 
 int run(const Arguments& arguments) {
+  const std::vector<int> passed = passed_descriptors(arguments);
   const Places places = find_places();
   const auto found = container::ContainerStore(places).find(arguments.positional[0]);
   container::require_possible(container::Action::exec, found.state, found.spec.id);
@@ -79,7 +82,8 @@ int run(const Arguments& arguments) {
 
   const std::string keys = process.terminal ? detach_keys(arguments) : std::string();
   Fd supervisor = container::connect_supervisor(places, found);
-  container::request_exec(supervisor.get(), request);
+  container::request_exec(supervisor.get(), request, passed);
+  close_passed(passed);
   if (detach) {
     (void)container::wait_started(std::move(supervisor));
     return 0;

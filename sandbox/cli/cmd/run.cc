@@ -6,6 +6,7 @@
 #include "sandbox/cli/cmd/run_options.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/docker_config.h"
+#include "sandbox/cli/passed_descriptors.h"
 #include "sandbox/cli/profile_arguments.h"
 #include "sandbox/container/supervisor.h"
 #include "sandbox/container/terminal.h"
@@ -22,13 +23,13 @@ int print_plan(const Places& places, const engine::RunRequest& request, Stopwatc
 }
 
 Fd create_and_start(const Places& places, const engine::RunRequest& request, const engine::Decision& decision,
-                    std::string& id, Stopwatch& watch) {
+                    const std::vector<int>& passed, std::string& id, Stopwatch& watch) {
   const container::Container created = engine::create_container(places, request, decision, watch, true);
   id = created.spec.id;
   const container::ContainerStore store(places);
   Fd supervisor;
   try {
-    supervisor = engine::start_container(places, created);
+    supervisor = engine::start_container(places, created, passed);
   } catch (...) {
     store.remove(created);  // it never ran: nothing of it is worth keeping
     throw;
@@ -67,6 +68,7 @@ int accompany(Fd supervisor, const Arguments& arguments, const engine::RunReques
 int run(const Arguments& given) {
   Stopwatch watch;
   const Arguments arguments = with_profile(given, kRunOptions, "run");
+  const std::vector<int> passed = passed_descriptors(arguments);
   const engine::RunRequest request = run_request(arguments, "run");
   if (request.terminal && request.interactive && !request.detach && ::isatty(STDIN_FILENO) == 0) {
     throw UsageError("the input device is not a TTY");
@@ -80,7 +82,8 @@ int run(const Arguments& given) {
   const engine::Decision decision = engine::decide(places, request, arguments.flag("quiet") ? silence : notice, watch);
   const container::HeldSignals held;
   std::string id;
-  Fd supervisor = create_and_start(places, request, decision, id, watch);
+  Fd supervisor = create_and_start(places, request, decision, passed, id, watch);
+  close_passed(passed);
   watch.lap("spawning the supervisor");
   std::string report;
   const int status = accompany(std::move(supervisor), arguments, request, id, keys, [&](const std::string& supervisors) {

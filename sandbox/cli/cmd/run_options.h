@@ -74,6 +74,7 @@ inline constexpr Option kRunOptions[] = {
     {"pid", '\0', "string", "PID namespace to use (host|private)"},
     {"pids-limit", '\0', "int", "Tune container pids limit"},
     {"platform", '\0', "string", "Set platform if the registry's image has several"},
+    {"preserve-fds", '\0', "uint", "Pass N file descriptors, from 3 on, to the container's process"},
     {"print-plan", '\0', nullptr, "Print what would be done as JSON, and run nothing"},
     {"privileged", '\0', nullptr, "Give all that the user has: capabilities, system calls, /proc and /sys"},
     {"profile", '\0', "string", "Take the options of a named profile, under those that are given here"},

@@ -40,11 +40,13 @@ TEST_CASE("an exec request comes back with its filter") {
   request.process.uid = 7;
   request.process.seccomp.resize(16, std::byte{0xFE});
   request.open_stdin = true;
+  request.passed = 2;
   const ExecRequest read = decode_exec(encode_exec(request));
   CHECK(read.process.argv == request.process.argv);
   CHECK(read.process.uid == 7);
   CHECK(read.process.seccomp == request.process.seccomp);
   CHECK(read.open_stdin);
+  CHECK(read.passed == 2);
 }
 
 TEST_CASE("a failure to start keeps its code and its hint") {

@@ -170,7 +170,7 @@ TEST_CASE("a killed container ends with 137 and --rm removes it before its clien
 
 int main(int argc, char** argv) {
   try {
-    if (argc == 5 && std::string(argv[1]) == "helper" && std::string(argv[2]) == "supervisor") {
+    if (argc == 6 && std::string(argv[1]) == "helper" && std::string(argv[2]) == "supervisor") {
       return supervisor_main(find_places(), argv[3], Fd(std::atoi(argv[4])));
     }
     return doctest::Context(argc, argv).run();

@@ -50,7 +50,7 @@ TEST_CASE("a detached process waits at its gate, ignores a caller that dies ther
   const Gate gate(root.path() + "/gate");
   LaunchPlan plan = plan_for(root, {"sh", "-c", "exit 5"});
   plan.process.detached = true;
-  Launched launched = Launched::begin(plan, {0, 1, 2, 0, gate.listening.get()});
+  Launched launched = Launched::begin(plan, {0, 1, 2, {}, gate.listening.get()});
   launched.detach();
   gate.connect().reset();
   start_through(gate.connect().get());
@@ -195,24 +195,19 @@ TEST_CASE("a container joins the network namespace of another") {
   (void)(sys::wait_pidfd(owner.pidfd()) | or_throw("wait"));
 }
 
-TEST_CASE("preserved descriptors arrive, and only these") {
+TEST_CASE("descriptors that are passed on arrive in their order, and only these") {
   const Root root;
-  LaunchPlan plan = plan_for(root, {"sh", "-c", "cat <&3; ls /proc/self/fd | wc -l"});
-  std::ofstream(root.path() + "/note") << "kept\n";
+  LaunchPlan plan = plan_for(root, {"sh", "-c", "cat <&3; cat <&4; ls /proc/self/fd | wc -l"});
+  std::ofstream(root.path() + "/one") << "first\n";
+  std::ofstream(root.path() + "/other") << "second\n";
   sys::Pair pipe = sys::pipe() | or_throw("pipe");
-  const Fd note = sys::openat(AT_FDCWD, (root.path() + "/note").c_str(), O_RDONLY) | or_throw("note");
-  const Fd was(::fcntl(3, F_DUPFD_CLOEXEC, 100));  // number 3 is somebody's here
-  REQUIRE(::dup2(note.get(), 3) == 3);
-  Launched launched = Launched::begin(plan, {0, pipe.second.get(), 2, 1});
+  const Fd other = sys::openat(AT_FDCWD, (root.path() + "/other").c_str(), O_RDONLY) | or_throw("other");
+  const Fd one = sys::openat(AT_FDCWD, (root.path() + "/one").c_str(), O_RDONLY) | or_throw("one");
+  Launched launched = Launched::begin(plan, {0, pipe.second.get(), 2, {one.get(), other.get()}});
   launched.start();
-  if (was) {
-    ::dup2(was.get(), 3);
-  } else {
-    ::close(3);
-  }
   pipe.second.reset();
   (void)(sys::wait_pidfd(launched.pidfd()) | or_throw("wait"));
   char buffer[64] = {};
   (void)(sys::read(pipe.first.get(), buffer, sizeof buffer) | or_throw("read"));
-  CHECK(std::string(buffer) == "kept\n5\n");  // 0 to 3, and that of ls itself
+  CHECK(std::string(buffer) == "first\nsecond\n6\n");  // 0 to 4, and that of ls itself
 }
