@@ -128,10 +128,10 @@ void describe(A& field, Described<MountOp> auto& mount) {
   field.since(6, "ids", mount.ids);
   field.since(8, "below", mount.below);
   field("copy_up", mount.copy_up);
-  field.since(14, "follows", mount.follows);
-  field.since(14, "lower", mount.lower);
-  field.since(14, "upper", mount.upper);
-  field.since(14, "work", mount.work);
+  field.since(15, "follows", mount.follows);
+  field.since(15, "lower", mount.lower);
+  field.since(15, "upper", mount.upper);
+  field.since(15, "work", mount.work);
 }
 
 template <class A>

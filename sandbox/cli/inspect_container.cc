@@ -265,6 +265,7 @@ OrderedJson host_config(const Container& container) {
       {"MaskedPaths", spec.plan.masked_paths},
       {"ReadonlyPaths", spec.plan.read_only_paths}};
   if (!spec.annotations.empty()) config["Annotations"] = spec.annotations;
+  config["Profile"] = spec.profile;
   add_unused(config);
   return config;
 }

@@ -1,6 +1,7 @@
 // Spec to and from JSON; see sandbox/base/json_fields.h.
 #include "sandbox/container/spec.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "sandbox/base/error.h"
@@ -108,12 +109,12 @@ void describe(A& field, Described<MountPoint> auto& mount) {
   field("source", mount.source);
   field("destination", mount.destination);
   field("writable", mount.writable);
-  field.since(14, "of_image", mount.of_image);
+  field.since(15, "of_image", mount.of_image);
 }
 
 namespace {
 
-constexpr int kVersion = 15;
+constexpr int kVersion = 17;
 constexpr const char* kWhat = "container description";
 constexpr const char* kFile = "container.json";
 
@@ -149,7 +150,8 @@ void describe_rest(A& field, Described<Spec> auto& spec) {
   field.since(8, "log", spec.log);
   field.since(8, "health", spec.health);
   field.since(9, "annotations", spec.annotations);
-  field.since(15, "secret_variables", spec.secret_variables);
+  field.since(16, "secret_variables", spec.secret_variables);
+  field.since(17, "profile", spec.profile);
 }
 
 }  // namespace
@@ -191,6 +193,10 @@ Spec spec_from_json(const Json& document) {
   const JsonReader reader(document, kWhat, "");
   check(spec, reader);
   if (spec.stop_signal < 1 || spec.stop_signal > 64) reader.fail("stop_signal", "is out of range");
+  const auto merges_nothing = [](const userns::MountOp& mount) {
+    return mount.kind == userns::MountKind::merge && mount.lower.empty();
+  };
+  if (std::ranges::any_of(spec.plan.mounts, merges_nothing)) reader.fail("plan", "has a merge of no directories");
   return spec;
 }
 

@@ -104,6 +104,7 @@ struct SpecHead {
 
 struct Spec : SpecHead {
   std::map<std::string, std::string> annotations;
+  std::string profile;      ///< The named profile (or its file) that it was made with; empty: none.
   userns::LaunchPlan plan;
   std::vector<SecretVariable> secret_variables;
   cgroup::Limits limits;

@@ -322,6 +322,7 @@ container::Spec plan(const PlanInput& input) {
   spec.created_nanoseconds = static_cast<std::uint32_t>(input.now.tv_nsec);
   spec.labels = plan_labels(input);
   spec.annotations = plan_annotations(request.annotations);
+  spec.profile = request.profile;
   spec.secret_variables = secret_variables(input.secrets);
   spec.ports = plan_ports(input);
   spec.limits = input.limits;

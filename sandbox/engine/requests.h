@@ -27,6 +27,7 @@ struct RunRequest {
   std::string time_zone;              ///< Of /usr/share/zoneinfo, or "local"; empty: the image's.
   bool replace = false;               ///< In the place of a container of that name.
   std::vector<std::string> volumes, mounts, tmpfs, volumes_from;
+  std::string profile;                ///< What --profile has named; its options are among the others already.
   std::vector<std::string> secrets;
   std::string gpus;                   ///< "all", "device=0,1"; empty: none.
   std::vector<std::string> cap_add, cap_drop, security_options, ulimits;

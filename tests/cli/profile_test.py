@@ -157,6 +157,12 @@ class Own(ProfileCase):
         self.assertEqual(listed, ["build (shipped)", "default (shipped)", f"dev {self.own}/dev.json", "hpc (shipped)",
                                   f"lab {self.own}/lab.json", "strict (shipped)"])
 
+    def test_inspect_names_it(self):
+        for words, name in ((("--profile", "strict"), "strict"), ((), "")):
+            self.ok("create", "--name", "box", *words, "busybox", "true")
+            self.assertEqual(self.ok("inspect", "-f", "{{.HostConfig.Profile}}", "box"), name + "\n")
+            self.ok("rm", "box")
+
     def test_a_profile_of_a_file(self):
         self.profile("ci", {"security-opt": ["seccomp=${profile}/calls.json"]})
         with open(self.own + "/calls.json", "w", encoding="utf-8") as file:

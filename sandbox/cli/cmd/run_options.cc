@@ -71,6 +71,7 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.env_files = arguments.all("env-file");
   request.env_host = arguments.flag("env-host");
   request.annotations = arguments.all("annotation");
+  request.profile = arguments.text("profile");
   request.time_zone = arguments.text("tz");
   request.replace = arguments.flag("replace");
   request.labels = arguments.all("label");

@@ -142,6 +142,13 @@ TEST_CASE("the head tells what the user has had mounted, and the kind of network
   CHECK(spec.network == "host");
 }
 
+TEST_CASE("a merge of no directories is refused") {
+  Spec spec = example();
+  spec.plan.mounts.emplace_back().kind = userns::MountKind::merge;
+  CHECK_THROWS_WITH_AS(spec_from_json(to_json(spec)), "container description: field 'plan' has a merge of no directories",
+                       InvalidInput);
+}
+
 TEST_CASE("every field that is missing from a spec is refused by name") {
   const Json good = to_json(example());
   for (const auto& [key, value] : good.items()) {
@@ -192,5 +199,5 @@ TEST_CASE("a document of a newer version is refused") {
   Json newer = to_json(example());
   newer["version"] = 1000;
   CHECK_THROWS_WITH_AS(spec_from_json(newer),
-                       "container description: field 'version' is 1000, of a newer sandbox: this one knows 15", InvalidInput);
+                       "container description: field 'version' is 1000, of a newer sandbox: this one knows 17", InvalidInput);
 }
