@@ -191,10 +191,12 @@ class Client {
         if (options_.show_errors && !unread_[1]) err_ += frame.payload;
         break;
       case FrameType::started:
+        is_started_ = true;
         if (options_.started) options_.started(frame.payload);
         break;
       case FrameType::start_failure: throw decode_failure(frame.payload);
       case FrameType::exit_status:
+        if (options_.awaits_start && !is_started_) throw Conflict("the container has just ended");
         finish(frame.payload.empty() ? 125 : static_cast<unsigned char>(frame.payload[0]));
         break;
       case FrameType::stdin_taken:
@@ -258,6 +260,7 @@ class Client {
   DetachKeys detach_keys_;
   std::string to_send_, out_, err_;
   std::size_t unacknowledged_ = 0;
+  bool is_started_ = false;
   bool reading_stdin_ = false, peer_gone_ = false, detached_ = false;
   bool unread_[2] = {};  ///< Nobody reads our standard output or error any more.
   Insistence insistence_;

@@ -2,6 +2,7 @@
 #include "sandbox/container/process_streams.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
@@ -134,6 +135,13 @@ void Process::set_exited(int wait_status) {
   retry_ = {};
   drop_input();
   in_.reset();
+}
+
+bool Process::has_ended() const {
+  if (exited_) return true;
+  // An ending process lets go of its namespaces before anybody is told of its end (do_exit() in kernel/exit.c).
+  const auto joined = sys::fstatat(AT_FDCWD, fmt::format("/proc/{}/ns/mnt", launched_.pid()).c_str(), 0);
+  return !joined && joined.error().value == ENOENT;
 }
 
 bool Process::finished(Clock::time_point now) const {

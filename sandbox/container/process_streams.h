@@ -61,6 +61,8 @@ class Process {
 
   void set_exited(int wait_status);
   bool exited() const { return exited_; }
+  /// It has, or is so near its end that nobody can join its namespaces; set_exited() may be to come.
+  bool has_ended() const;
   int exit_code() const { return exit_code_; }
   /// Exited, and its output read to the end or for as long as anybody else may hold it open.
   bool finished(Clock::time_point now) const;

@@ -460,6 +460,16 @@ void prepare_process() {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
+/// What a client is told of whom we could not serve: that it has been removed meanwhile, if so.
+StartFailure failure_of(const Places& places, const std::string& id, const Error& error) {
+  try {
+    (void)ContainerStore(places).find(id);
+  } catch (const NotFound& gone) {
+    return {gone.what(), 125};
+  }
+  return {error.what(), 125, error.hint()};
+}
+
 }  // namespace
 
 int supervisor_main(const Places& places, const std::string& id, Fd first_client, std::vector<Fd> passed) {
@@ -476,7 +486,7 @@ int supervisor_main(const Places& places, const std::string& id, Fd first_client
     supervisor.run();
     return 0;
   } catch (const Error& error) {
-    first->queue(FrameType::start_failure, encode_failure({error.what(), 125, error.hint()}));
+    first->queue(FrameType::start_failure, encode_failure(failure_of(places, id, error)));
     return 125;
   } catch (const std::exception& error) {
     first->queue(FrameType::start_failure, encode_failure({error.what(), 125, {}}));

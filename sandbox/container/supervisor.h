@@ -58,6 +58,7 @@ struct AttachOptions {
   bool forward_signals = true;
   std::string detach_keys = "\x10\x11";  ///< Bytes as a terminal sends them; empty: none. By default ctrl-p ctrl-q.
   bool own_process = false;  ///< It was started for this client: three signals to end kill it, not the client alone.
+  bool awaits_start = false; ///< An exit status that comes before the start is not that of our process.
   bool ends_unread = false;  ///< It goes, too, when nobody reads the client's output any more.
   std::function<void(const std::string&)> started = {};  ///< When the container runs, with the supervisor's timings.
 };

@@ -100,9 +100,12 @@ void Supervisor::start_exec(const std::shared_ptr<Connection>& client, const Fra
   const ExecRequest request = decode_exec(frame.payload);
   client->foreground = false;
   client->subscribed = false;
+  const auto not_running = [&] {
+    return StartFailure(fmt::format("container {} is not running", container_.spec.name), 1);
+  };
   try {
     require_possible(Action::exec, state_, container_.spec.name);
-    if (main_->exited()) throw Conflict(fmt::format("container {} is not running", container_.spec.name));
+    if (main_->has_ended()) throw not_running();
     Stdio stdio = make_stdio(request.open_stdin);
     stdio.passed = client->take_descriptors();
     if (stdio.passed.size() != request.passed) throw Error("not all file descriptors could be passed on");
@@ -117,7 +120,9 @@ void Supervisor::start_exec(const std::shared_ptr<Connection>& client, const Fra
     execs_.push_back({std::make_unique<Process>(std::move(launched), std::move(stdio)), client, std::move(id)});
     client->queue(FrameType::started);
   } catch (const Error& error) {
-    client->queue(FrameType::start_failure, encode_failure({error.what(), exit_code_of(error, 126), error.hint()}));
+    // What is missing when the first process ends meanwhile is one thing or another.
+    const StartFailure failure{error.what(), exit_code_of(error, 126), error.hint()};
+    client->queue(FrameType::start_failure, encode_failure(main_->has_ended() ? not_running() : failure));
   }
 }
 

@@ -89,7 +89,7 @@ int run(const Arguments& arguments) {
     return 0;
   }
   container::AttachOptions attach;
-  attach.own_process = attach.ends_unread = true;
+  attach.own_process = attach.ends_unread = attach.awaits_start = true;
   attach.forward_stdin = request.open_stdin;
   attach.terminal = process.terminal;
   attach.detach_keys = keys;
