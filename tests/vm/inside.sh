@@ -22,7 +22,7 @@ prepare_script_form() {
   mount -t tmpfs -o mode=1777 shm /dev/shm
   mount -t mqueue mqueue /dev/mqueue
   mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup
-  echo '+cpu +memory +pids' >/sys/fs/cgroup/cgroup.subtree_control
+  echo '+cpu +memory +pids +io' >/sys/fs/cgroup/cgroup.subtree_control
 }
 
 # What a manager gives away with a subtree (cgroups(7), "Cgroups delegation").
@@ -38,7 +38,7 @@ as_user() {
   (
     if [ "$form" = script ]; then
       # Tests before have given controllers to children: then it takes no process (cgroups(7), no internal processes).
-      echo '-cpu -memory -pids' >"/sys/fs/cgroup/$user/cgroup.subtree_control"
+      echo '-cpu -memory -pids -io' >"/sys/fs/cgroup/$user/cgroup.subtree_control"
       sh -c 'echo $PPID' >"/sys/fs/cgroup/$user/cgroup.procs"
       rung=delegated
     else

@@ -63,6 +63,14 @@ class Limits(unittest.TestCase):
                             "(echo max > memory.max) 2>/dev/null || echo refused")
         self.assertEqual(seen.stdout, "0::/\n52428800\n20\nrefused\n", seen.stderr)
 
+    @unittest.skipUnless(RUNG == "delegated", "systemd gives its users no disks")
+    def test_a_disk_takes_no_more_than_it_may(self):
+        begin = time.monotonic()
+        done = self.run_box("--device-write-bps", "/dev/ubda:2mb", "busybox", "sh", "-c",
+                            "dd if=/dev/zero of=/file bs=1M count=6 conv=fsync; cat /sys/fs/cgroup/io.max")
+        self.assertEqual(done.stdout, "98:0 rbps=max wbps=2097152 riops=max wiops=max\n", done.stderr)
+        self.assertGreater(time.monotonic() - begin, 2)
+
     def test_half_a_processor_is_throttled(self):
         # The shell counts for three seconds, then tells what the kernel has let it use.
         seen = self.run_box("--cpus", "0.5", "busybox", "sh", "-c",
