@@ -318,9 +318,11 @@ def works(place):
         Work("find -ls, again", find, find, bars={"overlay": 1.1}),
         Work("read every file, cold", cat, bars={peer: 0.67}),
         Work("read every file, again", cat, cat, bars={"overlay": 1.1}),
-        Work("read every file, 4 at a time", shell("find tree -type f -print0 | xargs -0 -P4 -n500 cat"), bars=half),
+        *(Work(f"read every file, {n} at a time", shell(f"find tree -type f -print0 | xargs -0 -P{n} -n{2000 // n} cat"),
+               bars=half) for n in (4, 16)),
         Work("read 256 MiB, cold", shell("dd if=big of=/dev/null bs=1M status=none"), needs="big", bars={peer: 0.8}),
-        Work("read 4 KiB at random, 4 processes", lambda: in_processes(4, read_at_random), needs="big", bars=half),
+        *(Work(f"read 4 KiB at random, {n} processes", lambda n=n: in_processes(n, read_at_random), needs="big", bars=half)
+          for n in (4, 16)),
         Work("write 256 MiB by 1 MiB", shell("dd if=/dev/zero of=out bs=1M count=256 status=none"), needs="",
              bars={peer: 1.0}),
         Work("write 64 MiB by 4 KiB", shell("dd if=/dev/zero of=out bs=4k count=16384 status=none"), needs="",
