@@ -1,5 +1,7 @@
 // Requests about directories' contents. There are no handles: a listing is made when reading begins, kept while
 // somebody reads on, and made again when it is gone; a name's cookie stays the same.
+#include <span>
+
 #include "fuse-overlay/server/operations.h"
 
 namespace sandbox::overlay {
@@ -25,10 +27,14 @@ void sync_directory(fuse_req_t request, fuse_ino_t ino, int, fuse_file_info*) {
 
 struct Page {
   fuse_req_t request;
-  std::vector<char> bytes;
+  std::span<char> bytes;  ///< libfuse writes every byte of what is used.
   std::size_t used = 0;
 
-  Page(fuse_req_t of, std::size_t size) : request(of), bytes(size) {}
+  Page(fuse_req_t of, std::size_t size) : request(of) {
+    thread_local std::vector<char> buffer;
+    if (buffer.size() < size) buffer.resize(size);
+    bytes = std::span(buffer).first(size);
+  }
 
   bool add(const DirectoryItem& item) {
     struct stat status{};
