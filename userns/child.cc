@@ -120,7 +120,10 @@ int end_of_passed(const StdioFds& stdio) { return 3 + static_cast<int>(stdio.pas
 int out_of_the_way(int channel, const StdioFds& stdio) noexcept {
   if (channel >= end_of_passed(stdio)) return channel;
   const int moved = ::fcntl(channel, F_DUPFD_CLOEXEC, end_of_passed(stdio));
-  if (moved < 0) send_failure(channel, 125, "passing file descriptors on"), ::_exit(125);
+  if (moved < 0) {
+    send_failure(channel, 125, "passing file descriptors on");
+    ::_exit(125);
+  }
   ::close(channel);
   return moved;
 }

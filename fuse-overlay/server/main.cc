@@ -139,8 +139,8 @@ void serve(const ServerConfig& config, Fd& ready, const Fd& lifetime, Fd device,
   user_namespace.reset();
   if (!config.on_host) channels = open_channels(std::move(device));
   const int usable = processors();
+  std::optional<Overlay> overlay;  // before the workers, which call it once they are open
   // With one processor, what is done ahead is taken from those who ask.
-  std::optional<Overlay> overlay;
   Workers workers(std::move(channels), usable, [&overlay, usable] { return usable > 1 && overlay->work_ahead(); });
   settings.before_waiting = [&workers] { workers.before_waiting(); };
   ::umask(0);

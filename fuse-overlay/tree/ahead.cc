@@ -1,4 +1,7 @@
-// Looking through the directories that a walk through the tree comes to next (ahead.h).
+// What will probably be asked next. Whoever walks through a tree (find, tar, cp -a, du) reads a directory and then, one
+// after the other, those in it: while such a program digests one answer, threads of the server that have nothing else
+// to do look through the directories that come next. What they found is used only while no request that may change the
+// tree has begun since (changes.h).
 #include "fuse-overlay/tree/overlay.h"
 
 namespace sandbox::overlay {
@@ -34,7 +37,7 @@ bool Overlay::work_ahead() {
     const Shared tree(tree_lock_);
     if (walk_.listing != nullptr) return find_ahead();
     return walk_.looked_at < std::min(kAhead, walk_.expected.size()) && list_ahead();
-  } catch (const Failure&) {
+  } catch (...) {  // no memory, perhaps: libfuse, which is written in C, has called us
     walk_.is_seen = false;  // whoever asks gets the error
   }
   return false;

@@ -22,7 +22,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "fuse-overlay/tree/ahead.h"
+#include "fuse-overlay/tree/changes.h"
 #include "sandbox/base/fd.h"
 
 namespace sandbox::overlay {

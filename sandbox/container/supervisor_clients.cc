@@ -120,9 +120,10 @@ void Supervisor::start_exec(const std::shared_ptr<Connection>& client, const Fra
     execs_.push_back({std::make_unique<Process>(std::move(launched), std::move(stdio)), client, std::move(id)});
     client->queue(FrameType::started);
   } catch (const Error& error) {
-    // What is missing when the first process ends meanwhile is one thing or another.
+    // What is missing when the first process ends meanwhile is one thing or another. Between two runs there is none.
+    const bool has_ended = main_ != nullptr && main_->has_ended();
     const StartFailure failure{error.what(), exit_code_of(error, 126), error.hint()};
-    client->queue(FrameType::start_failure, encode_failure(main_->has_ended() ? not_running() : failure));
+    client->queue(FrameType::start_failure, encode_failure(has_ended ? not_running() : failure));
   }
 }
 
@@ -159,8 +160,12 @@ void Supervisor::end_held_pause() {
   if (!pause_held_by_ || pause_held_by_->open()) return;
   pause_held_by_ = nullptr;
   if (!state_.paused) return;  // it was killed meanwhile
-  freeze(false);
-  record_container_event(places_, container_.spec, "unpause");
+  try {
+    freeze(false);
+    record_container_event(places_, container_.spec, "unpause");
+  } catch (const Error&) {
+    // It stays paused, as everybody sees, until somebody says `unpause`.
+  }
 }
 
 }  // namespace sandbox::container

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <thread>
 
 #include "netstack/netstack.h"
 #include "sandbox/base/error.h"
@@ -153,6 +154,30 @@ TEST_CASE("a detached container goes on, runs further processes, and ends by a s
   request_signal(connect_supervisor(fixture.places, running).get(), SIGTERM);
   CHECK(wait_exit(std::move(waiting)) == 3);
   CHECK(fixture.store.find("test").state.exit_code == 3);
+}
+
+TEST_CASE("a process that is asked for between two runs of the container is refused, and the container goes on") {
+  Fixture fixture;
+  Spec spec = fixture.spec("exit 1");
+  spec.restart.when = RestartWhen::always;
+  const Container container = fixture.store.create(spec);
+  wait_started(spawn_supervisor(fixture.places, container));
+  Container between = fixture.store.find("test");
+  // Pauses double: the fourth is longer than a second.
+  while (between.state.status != Status::restarting || between.state.restart_count < 4) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    between = fixture.store.find("test");
+  }
+  Fd connection = connect_supervisor(fixture.places, between);
+  ExecRequest request;
+  request.process.argv = {"true"};
+  request_exec(connection.get(), request);
+  const Outcome exec = attached(std::move(connection), {}, fixture.root);
+  CHECK(exec.code == 126);
+  CHECK(exec.err.find("is restarting") != std::string::npos);
+  Fd waiting = connect_supervisor(fixture.places, fixture.store.find("test"));
+  request_signal(connect_supervisor(fixture.places, fixture.store.find("test")).get(), SIGTERM);
+  CHECK(wait_exit(std::move(waiting)) == 1);
 }
 
 TEST_CASE("a killed container ends with 137 and --rm removes it before its client hears of it") {

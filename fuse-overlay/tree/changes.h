@@ -1,14 +1,9 @@
-// What will probably be asked next. Whoever walks through a tree (find, tar, cp -a, du) reads a directory and then, one
-// after the other, those in it: while such a program digests one answer, threads of the server that have nothing else
-// to do look through the directories that come next.
-//
-// What was worked out is used only if no request that may change the tree has begun since: such requests are counted
-// when they begin and when they have ended.
+// Whether the tree may have changed since something about it was worked out: requests that may change it are counted
+// when they begin and when they have ended. Any worker thread.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 
 namespace sandbox::overlay {
