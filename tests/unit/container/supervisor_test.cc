@@ -13,6 +13,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/base/sys.h"
 #include "sandbox/container/log_file.h"
+#include "sandbox/container/protocol.h"
 #include "sandbox/container/supervisor.h"
 #include "temporary_places.h"
 
@@ -178,6 +179,17 @@ TEST_CASE("a process that is asked for between two runs of the container is refu
   Fd waiting = connect_supervisor(fixture.places, fixture.store.find("test"));
   request_signal(connect_supervisor(fixture.places, fixture.store.find("test")).get(), SIGTERM);
   CHECK(wait_exit(std::move(waiting)) == 1);
+}
+
+TEST_CASE("the status of a container that ends before a process has started in it is not that of the process") {
+  Fixture fixture;
+  for (const bool awaits_start : {false, true}) {
+    auto [here, there] = sys::socketpair(SOCK_STREAM) | or_throw("making sockets");
+    send_frame(there.get(), FrameType::exit_status, "\3");
+    const Outcome exec = attached(std::move(here), {.awaits_start = awaits_start}, fixture.root);
+    CHECK(exec.code == (awaits_start ? 99 : 3));
+    CHECK(exec.err == (awaits_start ? "the container has just ended" : ""));
+  }
 }
 
 TEST_CASE("a killed container ends with 137 and --rm removes it before its client hears of it") {
