@@ -27,7 +27,7 @@ AttributeChange to_change(const struct stat& wanted, int set) {
 }
 
 void set_attributes(fuse_req_t request, fuse_ino_t ino, struct stat* wanted, int set, fuse_file_info*) {
-  changed(request, [&] {
+  answered(request, [&] {
     const struct stat status = overlay_of(request).change(node_of(request, ino), to_change(*wanted, set));
     fuse_reply_attr(request, &status, served(request).timeout());
   });
@@ -75,14 +75,14 @@ void list_extended(fuse_req_t request, fuse_ino_t ino, std::size_t size) {
 
 void set_extended(fuse_req_t request, fuse_ino_t ino, const char* name, const char* value, std::size_t size,
                   int flags) {
-  changed(request, [&] {
+  answered(request, [&] {
     overlay_of(request).set_attribute(node_of(request, ino), name, {value, size}, flags);
     fuse_reply_err(request, 0);
   });
 }
 
 void remove_extended(fuse_req_t request, fuse_ino_t ino, const char* name) {
-  changed(request, [&] {
+  answered(request, [&] {
     overlay_of(request).remove_attribute(node_of(request, ino), name);
     fuse_reply_err(request, 0);
   });

@@ -21,7 +21,7 @@ void open_file(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
 }
 
 void create_file(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* info) {
-  changed(request, [&] {
+  answered(request, [&] {
     // The kernel makes a node and opens it then, which takes no request, nor does closing it.
     if (served(request).leaves_out_open && !wire::is_unnamed()) throw Failure{ENOSYS};
     Overlay& overlay = overlay_of(request);
@@ -63,7 +63,7 @@ void read_file(fuse_req_t request, fuse_ino_t ino, std::size_t size, off_t offse
 }
 
 void write_file(fuse_req_t request, fuse_ino_t ino, const char* data, std::size_t size, off_t offset, fuse_file_info*) {
-  changed(request, [&] {
+  answered(request, [&] {
     Overlay& overlay = overlay_of(request);
     const Overlay::Write write{data, size, offset, wire::drops_set_ids(), wire::is_synchronous()};
     fuse_reply_write(request, overlay.write(node_of(request, ino), write));
@@ -81,7 +81,7 @@ void sync_file(fuse_req_t request, fuse_ino_t ino, int data_only, fuse_file_info
 }
 
 void allocate(fuse_req_t request, fuse_ino_t ino, int mode, off_t offset, off_t size, fuse_file_info*) {
-  changed(request, [&] {
+  answered(request, [&] {
     overlay_of(request).allocate(node_of(request, ino), mode, offset, size);
     fuse_reply_err(request, 0);
   });
@@ -96,7 +96,7 @@ void seek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence, fuse_fil
 
 void copy_range(fuse_req_t request, fuse_ino_t from, off_t from_offset, fuse_file_info*, fuse_ino_t to, off_t to_offset,
                 fuse_file_info*, std::size_t size, int) {
-  changed(request, [&] {
+  answered(request, [&] {
     Node &source = node_of(request, from), &target = node_of(request, to);
     fuse_reply_write(request, overlay_of(request).copy_range(source, from_offset, target, to_offset, size));
   });

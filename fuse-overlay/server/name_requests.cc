@@ -43,7 +43,7 @@ void forget_many(fuse_req_t request, std::size_t count, fuse_forget_data* list) 
 }
 
 void make_node(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t) {
-  changed(request, [&] {
+  answered(request, [&] {
     Overlay& overlay = overlay_of(request);
     Node& directory = node_of(request, parent);
     reply(request, S_ISREG(mode) ? overlay.create(directory, name, mode, creator_of(request))
@@ -52,32 +52,32 @@ void make_node(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t m
 }
 
 void make_directory(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode) {
-  changed(request, [&] {
+  answered(request, [&] {
     reply(request, overlay_of(request).make_directory(node_of(request, parent), name, mode, creator_of(request)));
   });
 }
 
 void make_symlink(fuse_req_t request, const char* target, fuse_ino_t parent, const char* name) {
-  changed(request, [&] {
+  answered(request, [&] {
     reply(request, overlay_of(request).make_symlink(node_of(request, parent), name, target, creator_of(request)));
   });
 }
 
 void make_link(fuse_req_t request, fuse_ino_t ino, fuse_ino_t parent, const char* name) {
-  changed(request, [&] {
+  answered(request, [&] {
     reply(request, overlay_of(request).make_link(node_of(request, ino), node_of(request, parent), name));
   });
 }
 
 void remove_file(fuse_req_t request, fuse_ino_t parent, const char* name) {
-  changed(request, [&] {
+  answered(request, [&] {
     overlay_of(request).remove(node_of(request, parent), name, false);
     fuse_reply_err(request, 0);
   });
 }
 
 void remove_directory(fuse_req_t request, fuse_ino_t parent, const char* name) {
-  changed(request, [&] {
+  answered(request, [&] {
     overlay_of(request).remove(node_of(request, parent), name, true);
     fuse_reply_err(request, 0);
   });
@@ -85,7 +85,7 @@ void remove_directory(fuse_req_t request, fuse_ino_t parent, const char* name) {
 
 void rename_name(fuse_req_t request, fuse_ino_t parent, const char* name, fuse_ino_t new_parent, const char* new_name,
                  unsigned flags) {
-  changed(request, [&] {
+  answered(request, [&] {
     overlay_of(request).rename(node_of(request, parent), name, node_of(request, new_parent), new_name, flags,
                                [request] { return fuse_req_interrupted(request) != 0; });
     fuse_reply_err(request, 0);

@@ -52,13 +52,6 @@ void answered(fuse_req_t request, Body body) noexcept {
   fuse_reply_err(request, error);
 }
 
-/// The same for every request that may change the tree.
-template <class Body>
-void changed(fuse_req_t request, Body body) noexcept {
-  const Changes::Guard guard(overlay_of(request).changes());
-  answered(request, body);
-}
-
 void add_name_operations(fuse_lowlevel_ops& operations);       // name_requests.cc
 void add_directory_operations(fuse_lowlevel_ops& operations);  // directory_requests.cc
 void add_file_operations(fuse_lowlevel_ops& operations);       // file_requests.cc

@@ -1,7 +1,7 @@
 // What will probably be asked next. Whoever walks through a tree (find, tar, cp -a, du) reads a directory and then, one
 // after the other, those in it: while such a program digests one answer, threads of the server that have nothing else
-// to do look through the directories that come next. What they found is used only while no request that may change the
-// tree has begun since (changes.h).
+// to do look through the directories that come next. What they found is used only while nothing has begun since that may
+// change the tree (changes.h).
 #include "fuse-overlay/tree/overlay.h"
 
 namespace sandbox::overlay {

@@ -52,6 +52,7 @@ bool Overlay::is_so_already(const Node& node, const AttributeChange& change) {
 }
 
 struct stat Overlay::change(Node& node, const AttributeChange& change) {
+  const Changes::Guard guard(changes_);
   require_writable();
   if (change.mode && S_ISLNK(node.type)) throw Failure{EOPNOTSUPP};
   // Every object is shown as the squashed ids', and can be given to nobody else.

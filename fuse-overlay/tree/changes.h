@@ -1,5 +1,5 @@
-// Whether the tree may have changed since something about it was worked out: requests that may change it are counted
-// when they begin and when they have ended. Any worker thread.
+// Whether the tree may have changed since something about it was worked out: what may change it is counted when it
+// begins and when it has ended. Any worker thread.
 #pragma once
 
 #include <atomic>
@@ -8,7 +8,7 @@
 
 namespace sandbox::overlay {
 
-/// Counts requests that may change the tree. All of it is sequentially consistent: a state that was taken before
+/// Counts what may change the tree. All of it is sequentially consistent: a state that was taken before
 /// looking at the tree, and is the same afterwards, says that nothing of what was seen has changed in between.
 class Changes {
  public:

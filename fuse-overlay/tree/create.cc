@@ -26,6 +26,7 @@ struct stat Overlay::give_owner(const Location& object, mode_t mode, int parent,
 
 template <class Make>
 Entry Overlay::make(Node& parent, const std::string& name, mode_t mode, Creator creator, Make make_object) {
+  const Changes::Guard guard(changes_);
   check_new_name(name);
   copy_up(parent);
   const Shared lock(tree_lock_);
@@ -66,6 +67,7 @@ Entry Overlay::create(Node& parent, const std::string& name, mode_t mode, Creato
 }
 
 Entry Overlay::create_unnamed(Node& directory, mode_t mode, Creator creator) {
+  const Changes::Guard guard(changes_);
   copy_up(directory);
   const Shared lock(tree_lock_);
   const OpenObject upper = directory_fd(directory, 0);
@@ -103,6 +105,7 @@ Entry Overlay::make_symlink(Node& parent, const std::string& name, const std::st
 }
 
 Entry Overlay::make_link(Node& node, Node& parent, const std::string& name) {
+  const Changes::Guard guard(changes_);
   check_new_name(name);
   copy_up(node);
   copy_up(parent);

@@ -31,6 +31,7 @@ auto Overlay::within_quota(Node& node, int file, off_t offset, std::size_t size,
 }
 
 std::size_t Overlay::write(Node& node, const Write& write) {
+  const Changes::Guard guard(changes_);
   const OpenObject file = writable(node);
   const auto written = within_quota(node, file->get(), write.offset, write.size, true, [&](std::size_t size) {
     check(sys::pwrite_all(file->get(), write.data, size, write.offset));
@@ -42,6 +43,7 @@ std::size_t Overlay::write(Node& node, const Write& write) {
 }
 
 void Overlay::allocate(Node& node, int mode, off_t offset, off_t size) {
+  const Changes::Guard guard(changes_);
   const OpenObject file = writable(node);
   const bool frees = (mode & FALLOC_FL_PUNCH_HOLE) != 0;
   within_quota(node, file->get(), offset, frees ? 0 : static_cast<std::size_t>(size), false, [&](std::size_t) {
@@ -51,6 +53,7 @@ void Overlay::allocate(Node& node, int mode, off_t offset, off_t size) {
 }
 
 std::size_t Overlay::copy_range(Node& from, off_t from_offset, Node& to, off_t to_offset, std::size_t size) {
+  const Changes::Guard guard(changes_);
   const OpenObject target = writable(to), source = readable(from);
   const off_t left = check(sys::fstat(source->get())).st_size - from_offset;
   if (left <= 0) return 0;

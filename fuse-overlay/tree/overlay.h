@@ -102,8 +102,6 @@ class Overlay {
   void sync_directory(Node& directory);
 
   // ahead.cc
-  /// To be counted there: every request that may change the tree.
-  Changes& changes() { return changes_; }
   /// A listing has been read to its end.
   void note_listed(Node& directory, const Listing& listing);
   /// Does a little of what will probably be asked next, some ten microseconds' work; false: there is nothing to do.
@@ -410,7 +408,7 @@ class Overlay {
   std::mutex devices_mutex_;  ///< Innermost.
   std::unordered_map<dev_t, Device> devices_;
 
-  Changes changes_;
+  Changes changes_;  ///< Every function that may change the tree has a guard of it.
   /// Somebody's walk through the tree.
   struct Walk {
     std::mutex mutex;            ///< Guards the rest.

@@ -24,6 +24,7 @@ void Overlay::let_go(Node& node, Node& parent, const std::string& name, Fd pinne
 }
 
 void Overlay::remove(Node& parent, const std::string& name, bool directory) {
+  const Changes::Guard guard(changes_);
   copy_up(parent);
   const Exclusive lock(tree_lock_);
   const auto found = find(parent, name);

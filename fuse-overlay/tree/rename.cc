@@ -42,6 +42,7 @@ void Overlay::rename_in_upper(const Move& move) {
 
 void Overlay::rename(Node& parent, const std::string& name, Node& new_parent, const std::string& new_name,
                      unsigned flags, const std::function<bool()>& interrupted) {
+  const Changes::Guard guard(changes_);
   if ((flags & ~static_cast<unsigned>(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0) throw Failure{EINVAL};
   require_writable();
   check_new_name(new_name);

@@ -62,6 +62,7 @@ std::string Overlay::attribute_names(Node& node) {
 }
 
 void Overlay::set_attribute(Node& node, const std::string& name, std::string_view value, int flags) {
+  const Changes::Guard guard(changes_);
   copy_up(node);
   const Shared lock(tree_lock_);
   const Location at = locate(node);
@@ -80,6 +81,7 @@ Quota::Reservation Overlay::reserve_attribute(Node& node) {
 }
 
 void Overlay::remove_attribute(Node& node, const std::string& name) {
+  const Changes::Guard guard(changes_);
   require_writable();
   if (const auto present = attribute(node, name, 0); !present) {
     throw Failure{present.error().value == ENODATA ? error_of_absent(name) : present.error().value};
