@@ -111,7 +111,8 @@ TEST_CASE("after any change what was looked at before counts no more") {
       {"write", [](auto& tree, auto&, auto& file) { tree.write(file, {"x", 1, 0, false, false}); }},
       {"allocate", [](auto& tree, auto&, auto& file) { tree.allocate(file, 0, 0, 9); }},
       {"copy_range", [](auto& tree, auto&, auto& file) { tree.copy_range(file, 0, file, 4, 2); }}};
-  for (const auto& [name, change] : changes) {
+  for (const auto& [word, change] : changes) {
+    const std::string name = word;
     CAPTURE(name);
     Walked walked;
     walked.read(*walked.directories[0]);
