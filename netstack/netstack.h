@@ -32,10 +32,10 @@ struct Config {
 Json to_json(const Config& config);
 Config config_from_json(const Json& document);
 
-/// Makes interface `name` in the caller's network namespace with the address, MTU and default route, brings it and
-/// `lo` up, and returns a descriptor that carries one Ethernet frame per read and write: a tap or, where /dev/net/tun
-/// is missing or not permitted, the outer end of a veth pair. Runs in the container's bootstrap child, as root of its
-/// user namespace. Throws Unsupported with both reasons when neither works.
+/// Makes interface `name` in the caller's network namespace with the address, MTU and default route (none where
+/// `gateway` is empty), brings it up, and returns a descriptor that carries one Ethernet frame per read and write: a tap
+/// or, where /dev/net/tun is missing or not permitted, the outer end of a veth pair. Runs in the container's bootstrap
+/// child, as root of its user namespace. Throws Unsupported with both reasons when neither works.
 Fd create_nic(const std::string& name, const std::string& address, int prefix, const std::string& gateway, int mtu,
               const std::string& hardware_address = {});
 void bring_up_loopback();

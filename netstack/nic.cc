@@ -155,8 +155,7 @@ Fd create_nic(const std::string& name, const std::string& address, int prefix, c
   device_ioctl(socket.get(), SIOCSIFMTU, &request) | or_throw("setting MTU {} of interface '{}'", mtu, name);
 
   bring_up(socket.get(), name);
-  bring_up(socket.get(), "lo");
-  add_default_route(socket.get(), gateway);
+  if (!gateway.empty()) add_default_route(socket.get(), gateway);
   return nic;
 }
 

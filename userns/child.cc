@@ -53,14 +53,15 @@ void become_namespace_root(const IdentityPlan& identity) {
 
 void set_up_network(const LaunchPlan& plan, const LaunchHooks& hooks, int channel) {
   if (!plan.namespaces.network) return;
-  if (!plan.network) {
-    if (hooks.bring_up_loopback) hooks.bring_up_loopback();
-    return;
+  if (hooks.bring_up_loopback) hooks.bring_up_loopback();
+  std::vector<NetworkInterface> interfaces = plan.interfaces;
+  if (plan.network) interfaces.insert(interfaces.begin(), *plan.network);
+  for (const NetworkInterface& interface : interfaces) {
+    if (!hooks.create_nic) throw Error("a network interface is planned, and nothing can make it");
+    const Fd nic = hooks.create_nic(interface);
+    const int fds[] = {nic.get()};
+    send_word(channel, Word::nic, fds);
   }
-  if (!hooks.create_nic) throw Error("a network interface is planned, and nothing can make it");
-  const Fd nic = hooks.create_nic(*plan.network);
-  const int fds[] = {nic.get()};
-  send_word(channel, Word::nic, fds);
 }
 
 void set_names(const LaunchPlan& plan) {

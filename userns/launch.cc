@@ -167,7 +167,7 @@ void Launched::receive(const std::string& what, const LaunchHooks& hooks, Until 
     const char* text = reinterpret_cast<const char*>(message.data.data());
     switch (static_cast<Word>(text[0])) {
       case Word::nic:
-        if (!message.fds.empty()) nic_ = std::move(message.fds[0]);
+        if (!message.fds.empty()) nics_.push_back(std::move(message.fds[0]));
         break;
       case Word::root:
         if (message.fds.size() != 2) throw LaunchError(what + ": no device came with the root", 125);

@@ -26,8 +26,8 @@ using Become = std::function<void(const std::string& path, const std::vector<std
 
 /// What other rooms contribute inside the new network namespace, before the host's tree disappears.
 struct LaunchHooks {
-  std::function<Fd(const NetworkInterface&)> create_nic;  ///< Called when plan.network is set.
-  std::function<void()> bring_up_loopback;                ///< Called when only loopback exists.
+  std::function<Fd(const NetworkInterface&)> create_nic;  ///< Called for plan.network and each of plan.interfaces.
+  std::function<void()> bring_up_loopback;                ///< Called before.
   /// Called in the parent when the root is mounted through FUSE: begins to serve it, given the mount's device
   /// and user namespace. The new process waits for it at its first access.
   std::function<void(Fd device, Fd user_namespace)> serve_root;
@@ -83,7 +83,8 @@ class Launched {
   int pidfd() const { return pidfd_.get(); }
   const Fd& console() const { return console_; }
   Fd take_console() { return std::move(console_); }  ///< Master side; valid with process.terminal.
-  Fd take_nic() { return std::move(nic_); }          ///< Tap device; valid with plan.network.
+  /// The outer ends of plan.network and plan.interfaces.
+  std::vector<Fd> take_nics() { return std::move(nics_); }
   /// The container's user namespace and its root directory; valid with process.notifying, of a new container.
   Fd take_user_namespace() { return std::move(user_namespace_); }
   Fd take_root() { return std::move(root_); }
@@ -100,7 +101,8 @@ class Launched {
   void receive(const std::string& what, const LaunchHooks& hooks, Until until);
   void await_word(const std::string& what) const;
   pid_t pid_ = -1;
-  Fd pidfd_, channel_, console_, nic_, user_namespace_, root_;
+  Fd pidfd_, channel_, console_, user_namespace_, root_;
+  std::vector<Fd> nics_;
   bool started_ = false;
   bool among_others_ = false;  ///< In a container that runs: its processes may do things to this one.
 };

@@ -142,12 +142,12 @@ struct Rlimit {
   std::uint64_t soft = 0, hard = 0;
 };
 
-/// The private network interface inside the container. No value in LaunchPlan: loopback only.
+/// A network interface inside the container.
 struct NetworkInterface {
   std::string name = "eth0";
   std::string address = "10.0.2.100";
   int prefix = 24;
-  std::string gateway = "10.0.2.2";
+  std::string gateway = "10.0.2.2";  ///< Empty: no default route.
   int mtu = 65520;
   std::string hardware_address;  ///< "02:42:ac:11:00:02"; empty: the kernel's choice.
 };
@@ -233,7 +233,8 @@ struct LaunchPlan {
   std::vector<Sysctl> sysctls;
   std::string hostname, domainname;
   std::string mount_label;  ///< SELinux context of what is in new file systems; empty: the kernel's choice.
-  std::optional<NetworkInterface> network;
+  std::optional<NetworkInterface> network;   ///< Of a private network.
+  std::vector<NetworkInterface> interfaces;  ///< Of networks with others: found at each start, and not kept.
   ProcessPlan process;
 };
 

@@ -112,9 +112,27 @@ void describe(A& field, Described<MountPoint> auto& mount) {
   field.since(15, "of_image", mount.of_image);
 }
 
+template <class A>
+void describe(A& field, Described<Attachment> auto& attachment) {
+  field("network", attachment.network);
+  field("name", attachment.name);
+  field("address", attachment.address);
+  field("hardware_address", attachment.hardware_address);
+  field("aliases", attachment.aliases);
+  field("links", attachment.links);
+}
+
+template <class A>
+void describe(A& field, Described<NameService> auto& names) {
+  field("servers", names.servers);
+  field("search", names.search);
+  field("options", names.options);
+  field("hosts", names.hosts);
+}
+
 namespace {
 
-constexpr int kVersion = 17;
+constexpr int kVersion = 18;
 constexpr const char* kWhat = "container description";
 constexpr const char* kFile = "container.json";
 
@@ -135,6 +153,8 @@ void describe_head(A& field, auto& head) {
   field.since(13, "command", head.command);
   field.since(13, "network", head.network);
   field.since(13, "mounts", head.mounts);
+  field.since(18, "attachments", head.attachments);
+  field.since(18, "exposed", head.exposed);
 }
 
 template <class A>
@@ -152,6 +172,9 @@ void describe_rest(A& field, Described<Spec> auto& spec) {
   field.since(9, "annotations", spec.annotations);
   field.since(16, "secret_variables", spec.secret_variables);
   field.since(17, "profile", spec.profile);
+  field.since(18, "shared_namespaces", spec.shared_namespaces);
+  field.since(18, "name_service", spec.name_service);
+  field.since(18, "group_add", spec.group_add);
 }
 
 }  // namespace

@@ -83,6 +83,22 @@ struct MountPoint {
   bool of_image = false;  ///< The source is its top-most layer.
 };
 
+/// A user-defined network that it is on.
+struct Attachment {
+  std::string network;           ///< Its ID.
+  std::string name;              ///< What it was called then.
+  std::string address;           ///< Empty: a free one at every start.
+  std::string hardware_address;  ///< Empty: one that follows from the address.
+  std::vector<std::string> aliases;
+  std::vector<std::string> links;  ///< "NAME:ALIAS": what it alone calls another container there.
+};
+
+/// What its resolv.conf and hosts files say beyond what follows from its networks.
+struct NameService {
+  std::vector<std::string> servers, search, options;
+  std::vector<std::string> hosts;  ///< "NAME:ADDRESS"
+};
+
 /// What listings and lookups go by.
 struct SpecHead {
   std::string id;     ///< 64 lower-case hex digits
@@ -98,7 +114,9 @@ struct SpecHead {
   RestartPolicy restart;
   // What the plan says, in short: ContainerStore sees to it that they agree.
   std::vector<std::string> command;
-  std::string network;  ///< "bridge", "none" or "host"
+  std::string network;  ///< "bridge", "none", "host", "container:ID" or the first attachment's name
+  std::vector<Attachment> attachments;
+  std::vector<std::string> exposed;  ///< "80/tcp": what the image or the user says it listens on.
   std::vector<MountPoint> mounts;
 };
 
@@ -107,6 +125,9 @@ struct Spec : SpecHead {
   std::string profile;      ///< The named profile (or its file) that it was made with; empty: none.
   userns::LaunchPlan plan;
   std::vector<SecretVariable> secret_variables;
+  std::map<std::string, std::string> shared_namespaces;  ///< "network", "pid", "ipc" … → the ID of whose it is, too.
+  NameService name_service;
+  std::vector<std::string> group_add;  ///< As given.
   cgroup::Limits limits;
   bool limits_best_effort = false;  ///< A limit that can't be applied is a warning.
   bool filtered = false;         ///< There is a seccomp filter; set by ContainerStore::create.

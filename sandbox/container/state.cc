@@ -12,7 +12,7 @@
 namespace sandbox::container {
 namespace {
 
-constexpr int kVersion = 3;
+constexpr int kVersion = 4;
 
 }  // namespace
 
@@ -24,6 +24,16 @@ std::span<const char* const> words_of(Status) {
 std::span<const char* const> words_of(Health) {
   static constexpr const char* words[] = {"none", "starting", "healthy", "unhealthy"};
   return words;
+}
+
+template <class A>
+void describe(A& field, Described<Endpoint> auto& endpoint) {
+  field("network", endpoint.network);
+  field("interface", endpoint.interface);
+  field("address", endpoint.address);
+  field("gateway", endpoint.gateway);
+  field("prefix", endpoint.prefix);
+  field("hardware_address", endpoint.hardware_address);
 }
 
 template <class A>
@@ -44,6 +54,7 @@ void describe(A& field, Described<State> auto& state) {
   field.since(2, "boot", state.boot);
   field.since(2, "health", state.health);
   field.since(3, "stop_asked", state.stop_asked);
+  field.since(4, "endpoints", state.endpoints);
 }
 
 void answer_for(State& state) {

@@ -13,6 +13,15 @@ namespace sandbox::container {
 enum class Status { created, running, exited, restarting };
 enum class Health { none, starting, healthy, unhealthy };
 
+/// Its end of a user-defined network, as long as it runs.
+struct Endpoint {
+  std::string network;  ///< The network's ID.
+  std::string interface;
+  std::string address, gateway;  ///< IPv4; no gateway: it leads nowhere else.
+  int prefix = 0;
+  std::string hardware_address;
+};
+
 struct State {
   Status status = Status::created;
   /// Who answers for the container: its creator, if that starts it at once, then its supervisor. With its start time a
@@ -30,6 +39,7 @@ struct State {
   int restart_count = 0;               ///< Since somebody has started it.
   Health health = Health::none;        ///< By its last checks.
   bool stop_asked = false;             ///< Somebody has had it end, so a restarted machine doesn't start it.
+  std::vector<Endpoint> endpoints;     ///< In the order of Spec::attachments.
   std::string boot;                    ///< boot_id (random(4)) of the machine when it was started; empty: not known.
 };
 

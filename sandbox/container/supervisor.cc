@@ -125,7 +125,7 @@ void Supervisor::start() {
   main_ = std::make_unique<Process>(std::move(launched), std::move(stdio));
   watch_.lap("namespaces and mounts");
   if (owner_) owner_->connect(main_->launched().take_user_namespace(), main_->launched().take_root());
-  if (network_) state_.host_ports = network_->connect(main_->launched().take_nic());
+  if (network_) state_.host_ports = network_->connect(std::move(main_->launched().take_nics().front()));
   watch_.lap("waiting for the network");
   make_places(places_);
   if (clients_.listener() < 0) clients_.listen(control_socket_path(places_, spec.id));

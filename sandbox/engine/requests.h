@@ -31,7 +31,10 @@ struct RunRequest {
   std::vector<std::string> secrets;
   std::string gpus;                   ///< "all", "device=0,1"; empty: none.
   std::vector<std::string> cap_add, cap_drop, security_options, ulimits;
-  std::string network = "private", mac_address;
+  std::string network = "private";    ///< private, none, host, container:NAME, or defined: those of `networks`.
+  std::vector<std::string> networks;  ///< NAME, or name=NAME,alias=A,ip=ADDRESS,mac-address=ADDRESS
+  std::string ip, mac_address;
+  std::vector<std::string> network_aliases, links;
   std::vector<std::string> publish, dns, dns_search, dns_options, add_hosts;
   bool publish_all = false;
   std::string userns, ipc, pid, uts, cgroupns;

@@ -199,5 +199,5 @@ TEST_CASE("a document of a newer version is refused") {
   Json newer = to_json(example());
   newer["version"] = 1000;
   CHECK_THROWS_WITH_AS(spec_from_json(newer),
-                       "container description: field 'version' is 1000, of a newer sandbox: this one knows 17", InvalidInput);
+                       "container description: field 'version' is 1000, of a newer sandbox: this one knows 18", InvalidInput);
 }

@@ -85,6 +85,7 @@ int Guest::run(const std::function<int(int)>& act, Tun tun, int socket) {
   try {
     enter_namespaces(CLONE_NEWNET | CLONE_NEWNS);
     hide_tun(tun);
+    bring_up_loopback();
     const Fd nic = create_nic("eth0", kGuestAddress, 24, "10.0.2.2", 65520);
     const bool is_socket = S_ISSOCK((sys::fstat(nic.get()) | or_throw("fstat")).st_mode);
     if (is_socket != (tun != Tun::present)) throw Error("not the rung that was expected");
