@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -148,12 +149,29 @@ void pass_descriptors(const StdioFds& stdio) {
     throw SysError(Errno{errno}, "close_range");
 }
 
+void make_working_directory(int root, const std::string& path) {
+  try {
+    (void)make_directory_in_root(root, path);
+  } catch (const SysError& error) {
+    if (error.code() != ENOTDIR) throw;
+    throw Error(fmt::format("Cannot mkdir: {} is not a directory", path));  // Docker's words
+  }
+}
+
+/// In runc's words and with Docker's exit status, as where the program itself is missing or may not be executed.
+[[noreturn]] void fail_to_enter(const std::string& path, Errno error) {
+  std::string reason = error.message();
+  reason[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(reason[0])));
+  const bool missing = error.value == ENOENT || error.value == ENOTDIR;
+  throw LaunchError(fmt::format("chdir to cwd (\"{}\") failed: {}", path, reason), missing ? 127 : 126);
+}
+
 void enter_working_directory(const std::string& path) {
   const Fd root = sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY) | or_throw("opening '/'");
-  const Fd directory =
-      sys::openat2(root.get(), path.c_str(), O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS) |
-      or_throw("chdir to the working directory '{}'", path);
-  if (::fchdir(directory.get()) < 0) throw SysError(Errno{errno}, fmt::format("working directory '{}'", path));
+  const auto directory =
+      sys::openat2(root.get(), path.c_str(), O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  if (!directory) fail_to_enter(path, directory.error());
+  if (::fchdir(directory->get()) < 0) fail_to_enter(path, Errno{errno});
 }
 
 void add_home(ProcessPlan& process) {
@@ -334,7 +352,7 @@ void set_up_container(const LaunchPlan& plan, const std::vector<Fd>& beforehand,
     const int fds[] = {user_namespace.get(), top.get()};
     send_word(channel, Word::places, fds);
   }
-  (void)make_directory_in_root(top.get(), plan.process.cwd);
+  make_working_directory(top.get(), plan.process.cwd);
   if (plan.root.read_only) {
     sys::mount_setattr(top.get(), MOUNT_ATTR_RDONLY, 0, false) | or_throw("making the root read-only");
   }
@@ -346,6 +364,8 @@ template <class Step>
 [[noreturn]] void run_guarded(int channel, Step step) noexcept {
   try {
     step();
+  } catch (const LaunchError& error) {
+    send_failure(channel, error.exit_code(), error.what(), error.hint());
   } catch (const Error& error) {
     send_failure(channel, 125, error.what(), error.hint());
   } catch (const std::exception& error) {

@@ -76,17 +76,17 @@ std::string group_help(const Group& group) {
   return text + fmt::format("\nRun '{} {} COMMAND --help' for more information on a command.\n", program(), group.name);
 }
 
-/// Docker's wording (cli/required.go); "" when the number is right.
-std::string wrong_count(const Named& named, std::size_t count) {
+/// Throws CountError in Docker's wording (cli/required.go).
+void check_count(const Named& named, std::size_t count) {
   const Command& command = *named.command;
   const std::string name = fmt::format("{} {}", program(), named.name);
   const auto plural = [](int n) { return n == 1 ? "argument" : "arguments"; };
   const int given = static_cast<int>(count), low = command.min_arguments, high = command.max_arguments;
-  if (high == 0 && given > 0) return fmt::format("'{}' accepts no arguments", name);
-  if (low == high && given != low) return fmt::format("'{}' requires {} {}", name, low, plural(low));
-  if (given < low) return fmt::format("'{}' requires at least {} {}", name, low, plural(low));
-  if (high >= 0 && given > high) return fmt::format("'{}' requires at most {} {}", name, high, plural(high));
-  return {};
+  if (high == 0 && given > 0) throw CountError(fmt::format("'{}' accepts no arguments", name));
+  if (low == high && given != low) throw CountError(fmt::format("'{}' requires {} {}", name, low, plural(low)));
+  if (given < low) throw CountError(fmt::format("'{}' requires at least {} {}", name, low, plural(low)));
+  if (high >= 0 && given > high)
+    throw CountError(fmt::format("'{}' requires at most {} {}", name, high, plural(high)));
 }
 
 int run_command(const Named& named, std::span<char* const> words) {
@@ -105,12 +105,12 @@ int run_command(const Named& named, std::span<char* const> words) {
     print(help_of(named));
     return 0;
   }
-  if (const auto wrong = wrong_count(named, arguments.positional.size()); !wrong.empty()) {
-    print_error(wrong + usage_tail(named));
-    return 1;
-  }
   try {
+    check_count(named, arguments.positional.size());
     return command.run(arguments);
+  } catch (const CountError& error) {
+    print_error(error.what() + usage_tail(named), error.hint());
+    return 1;
   } catch (const FlagError& error) {
     print_error(error.what() + usage_tail(named), error.hint());
     return 125;

@@ -24,7 +24,7 @@ std::size_t position_of(const std::vector<Entry>& all, const std::string& refere
   const auto named = std::ranges::find_if(all, [&](const Entry& one) { return one.spec.name == reference; });
   if (named != all.end()) return static_cast<std::size_t>(named - all.begin());
   const auto meant = std::ranges::find_if(all, [&](const Entry& one) { return begins(one.spec.id, reference); });
-  if (meant == all.end()) throw NotFound(fmt::format("no such container: {}", reference));
+  if (meant == all.end()) throw NotFound(fmt::format("No such container: {}", reference));
   return static_cast<std::size_t>(meant - all.begin());
 }
 

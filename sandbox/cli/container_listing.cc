@@ -54,6 +54,7 @@ std::uint64_t own_bytes(const ContainerRow& row) {
 }
 
 std::string size_cell(const ContainerRow& row) {
+  if (row.uncounted) return engine::human_size(0);
   const std::uint64_t own = own_bytes(row);
   const std::string text = engine::human_size(own);
   if (row.without_image || spec_of(row).image_id.empty()) return text;

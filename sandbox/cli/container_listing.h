@@ -17,6 +17,7 @@ struct ContainerRow {
   std::int64_t now = 0;       ///< Seconds since the epoch.
   bool whole = false;         ///< Nothing is cut.
   bool without_image = false; ///< `Size` is that of the container's own files alone.
+  bool uncounted = false;     ///< `Size` is nothing that is asked for: its files stay uncounted.
 };
 
 extern const Listing<ContainerRow> kContainerListing;

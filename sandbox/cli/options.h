@@ -29,6 +29,9 @@ struct RefusedOption {
 /// A flag, or the value of one, is wrong: Docker ends with 125 then, whatever the command.
 struct FlagError : UsageError { using UsageError::UsageError; };
 
+/// Too few or too many arguments: Docker ends with 1 then, whatever the command, and shows how it is used.
+struct CountError : UsageError { using UsageError::UsageError; };
+
 class Arguments {
  public:
   std::vector<std::string> positional;

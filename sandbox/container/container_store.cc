@@ -86,7 +86,7 @@ Container load_found(const Description& found, const std::string& reference) {
     return load(found);
   } catch (const SysError& error) {
     if (error.code() != ENOENT || path_exists(found.directory)) throw;
-    throw NotFound(fmt::format("no such container: {}", reference));
+    throw NotFound(fmt::format("No such container: {}", reference));
   }
 }
 
@@ -179,7 +179,7 @@ Container ContainerStore::find(const std::string& reference) const {
     if (one.spec.name == reference) return load_found(one, reference);
     if (!reference.empty() && one.spec.id.starts_with(reference)) matches.push_back(std::move(one));
   }
-  if (matches.empty()) throw NotFound(fmt::format("no such container: {}", reference));
+  if (matches.empty()) throw NotFound(fmt::format("No such container: {}", reference));
   if (matches.size() > 1) throw Conflict(fmt::format("'{}' names more than one container", reference));
   return load_found(matches.front(), reference);
 }
@@ -250,7 +250,7 @@ void ContainerStore::rename(const Container& container, const std::string& name)
 Spec ContainerStore::change(const Container& container, const std::function<void(Spec&)>& apply) const {
   const FileLock lock(root() + "/.lock");
   const std::string path = container.directory + "/container.json";
-  if (!path_exists(path)) throw NotFound(fmt::format("no such container: {}", container.spec.name));
+  if (!path_exists(path)) throw NotFound(fmt::format("No such container: {}", container.spec.name));
   Spec changed = load_spec(container.directory);
   apply(changed);
   fill_head(changed, container.directory);
@@ -276,7 +276,7 @@ void ContainerStore::hide(const Container& container, std::chrono::milliseconds 
 void ContainerStore::remove(const Container& container) const {
   {
     const FileLock lock(root() + "/.lock");
-    if (!path_exists(container.directory)) throw NotFound(fmt::format("no such container: {}", container.spec.name));
+    if (!path_exists(container.directory)) throw NotFound(fmt::format("No such container: {}", container.spec.name));
     if (is_up(load_state(container.directory))) {
       throw Conflict(fmt::format("container {} is running", container.spec.name), "stop it first, or use 'rm --force'");
     }
@@ -412,7 +412,7 @@ std::vector<std::byte> read_seccomp(const Container& container) {
     content = read_file(path);
   } catch (const SysError& error) {
     if (error.code() != ENOENT || path_exists(container.directory)) throw;
-    throw NotFound(fmt::format("no such container: {}", container.spec.name));
+    throw NotFound(fmt::format("No such container: {}", container.spec.name));
   }
   if (content.empty() || content.size() % 8 != 0) throw InvalidInput(fmt::format("'{}' is not a filter", path));
   std::vector<std::byte> bytes;

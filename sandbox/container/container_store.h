@@ -43,7 +43,7 @@ class ContainerStore {
                    const std::function<void(const std::string& directory)>& complete = {});
   /// Returns when the container is on the disk (fsync(2)). What is lost before that is swept.
   void make_durable(const Container& container) const;
-  /// By name, full id or unique prefix. Throws NotFound "no such container: X".
+  /// By name, full id or unique prefix. Throws NotFound "No such container: X".
   Container find(const std::string& reference) const;
   /// The container `id` as it is on disk. None when a power cut has caught it before it was durable: a sweep takes it.
   /// Throws InvalidInput for a damaged description, SysError for a missing one.

@@ -167,7 +167,8 @@ Image find_meaning(const Places& places, const std::string& reference) {
   for (const Reference& meaning : meanings()) {
     if (const auto named = named_by(places, meaning)) return read_image(named->layout, {named->name, named->manifest});
   }
-  throw NotFound(fmt::format("no such image: '{}'", reference));
+  const auto name = try_parse_reference(reference);
+  throw NotFound("No such image: " + (name ? name->familiar() : reference));
 }
 
 }  // namespace
@@ -285,7 +286,7 @@ std::vector<NamedManifest> ImageStore::names() const {
 
 NamedManifest ImageStore::find_manifest(const Reference& name) const {
   if (auto named = named_by(places_, name)) return std::move(*named);
-  throw NotFound(fmt::format("no such image: '{}'", name.familiar()));
+  throw NotFound("No such image: " + name.familiar());
 }
 
 std::vector<Image> ImageStore::list() const {

@@ -185,7 +185,7 @@ class Commit(SandboxCase):
             self.assertNotEqual(refused.returncode, 0, change)
         self.assertIn("RUN is not a valid change command", self.sandbox("commit", "-c", "RUN true", "box").stderr)
         self.assertEqual(sorted(os.listdir(self.data + "/images/blobs/sha256")), before)
-        self.assertIn("no such container", self.sandbox("commit", "nonesuch").stderr)
+        self.assertIn("No such container", self.sandbox("commit", "nonesuch").stderr)
 
     def test_a_running_container_is_committed_and_goes_on(self):
         for driver in DRIVERS:

@@ -111,7 +111,7 @@ class Copy(SandboxCase):
                 (("box:/a", "box:/b"), "copying between containers is not supported"),
                 (("box:", "."), "source can not be empty"),
                 (("file", "box:"), "destination can not be empty"),
-                (("file", "nobody:/"), "no such container: nobody"),
+                (("file", "nobody:/"), "No such container: nobody"),
                 (("-", "box:/etc/passwd"), 'destination "box:/etc/passwd" must be a directory'),
                 (("-", "box:/absent"), "Could not find the file /absent in container box")):
             with self.subTest(words=words):

@@ -38,7 +38,7 @@ class Life(SandboxCase):
         self.start("--name", "old", "busybox", "sleep", "1000")
         self.ok("rename", "old", "new")
         self.assertEqual(self.ok("exec", "new", "echo", "here"), "here\n")
-        self.assertIn("no such container: old", self.sandbox("exec", "old", "true").stderr)
+        self.assertIn("No such container: old", self.sandbox("exec", "old", "true").stderr)
         self.ok("rm", "-f", "new")
 
     def test_a_name_in_use_or_malformed_is_refused(self):

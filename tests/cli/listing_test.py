@@ -31,7 +31,13 @@ class Containers(SandboxCase):
         header = self.ok("ps", "-s", "--filter", "name=nobody")
         self.assertEqual(header.split("  ")[0], "CONTAINER ID")
         self.assertTrue(header.endswith("NAMES     SIZE\n"), header)
-        self.assertRegex(self.ok("ps", "-s", "--format", "{{.Size}}"), r"\A\d.*B \(virtual \d.*B\)\n\Z")
+        counted = r"\A\d.*B \(virtual \d.*B\)\Z"
+        for words in (("-s", "--format", "{{.Size}}"), ("--format", "{{.Size}}"), ("-s", "--format", "{{json .Size}}")):
+            self.assertRegex(self.ok("ps", *words).strip('"\n'), counted)
+        for words in (("-s", "--format", "json"), ("--format", "{{json .}}")):
+            self.assertRegex(json.loads(self.ok("ps", *words))["Size"], counted)
+        self.assertEqual(rows[0]["Size"], "0B")  # every file would have to be looked at, for a field that few want
+        self.assertEqual(self.ok("ps", "--size=false", "--format", "{{.Size}}"), "0B\n")
 
     def test_filters(self):
         self.assertEqual(self.names(), ["third"])

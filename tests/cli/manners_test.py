@@ -153,8 +153,8 @@ class Inspect(SandboxCase):
         self.assertEqual(done.stderr, "sandbox: no such object: nobody\n")
         done = self.sandbox("inspect", "nobody")
         self.assertEqual((done.returncode, done.stdout), (1, "[]\n"))
-        self.assertIn("no such container: busybox", self.sandbox("container", "inspect", "busybox").stderr)
-        self.assertIn("no such image: 'box'", self.sandbox("inspect", "--type", "image", "box").stderr)
+        self.assertIn("No such container: busybox", self.sandbox("container", "inspect", "busybox").stderr)
+        self.assertIn("No such image: box:latest", self.sandbox("inspect", "--type", "image", "box").stderr)
         self.assertIn('"pet" is not a valid value for --type', self.sandbox("inspect", "--type", "pet", "box").stderr)
 
     def test_errors_of_templates_are_dockers(self):

@@ -7,18 +7,19 @@ import unittest
 
 from sandbox_case import SandboxCase
 
-NOWHERE = "no such container: nowhere"
+NOWHERE = "No such container: nowhere"
 STOPPED = "is not running"
 
 MISTAKES = (
     # life cycle
-    ("run", 125, "'sandbox run' requires at least 1 argument"),
-    ("run --pull never nothing", 125, "no such image: 'nothing'"),
+    ("run", 1, "'sandbox run' requires at least 1 argument"),
+    ("run --pull never nothing", 125, "No such image: nothing:latest"),
     ("run --name made --network none busybox", 125, "the container name 'made' is already in use by container"),
     ("run --network none busybox nonesuch", 127, 'exec: "nonesuch": executable file not found in $PATH'),
     ("run --network none busybox /etc", 126, 'exec: "/etc": permission denied'),
+    ("run --network none -w /etc/passwd busybox true", 125, "Cannot mkdir: /etc/passwd is not a directory"),
     ("create", 1, "'sandbox create' requires at least 1 argument"),
-    ("create --pull never nothing", 1, "no such image: 'nothing'"),
+    ("create --pull never nothing", 1, "No such image: nothing:latest"),
     ("create --name made busybox", 1, "the container name 'made' is already in use by container"),
     ("create --name -x busybox", 1, "invalid container name (-x), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"),
     ("start", 1, "'sandbox start' requires at least 1 argument"),
@@ -71,7 +72,7 @@ MISTAKES = (
     ("diff nowhere", 1, NOWHERE),
     ("inspect", 1, "'sandbox inspect' requires at least 1 argument"),
     ("inspect nowhere", 1, "no such object: nowhere"),
-    ("container inspect busybox", 1, "no such container: busybox"),
+    ("container inspect busybox", 1, "No such container: busybox"),
     ("events extra", 1, "'sandbox events' accepts no arguments"),
     ("events --filter colour=red", 1, "invalid filter 'colour'"),
     ("events --since soon", 1, 'failed to parse value as time or duration: "soon"'),
@@ -85,6 +86,9 @@ MISTAKES = (
     ("exec ended true", 1, STOPPED),
     ("exec runs nonesuch", 127, 'exec: "nonesuch": executable file not found in $PATH'),
     ("exec runs /etc", 126, 'exec: "/etc": permission denied'),
+    ("exec -w /nothing runs true", 127, 'chdir to cwd ("/nothing") failed: no such file or directory'),
+    ("exec -w /etc/passwd runs true", 127, 'chdir to cwd ("/etc/passwd") failed: not a directory'),
+    ("exec -w /proc/self/cwd runs true", 126, 'chdir to cwd ("/proc/self/cwd") failed: too many levels of symbolic links'),
     ("exec -u nobody-there runs true", 1, "unable to find user nobody-there: no matching entries in passwd file"),
     ("exec -it runs true", 1, "the input device is not a TTY"),
     ("exec -e =a runs true", 1, "invalid environment variable: =a"),

@@ -99,7 +99,7 @@ class Mounts(SandboxCase):
         twice = [*("--mount", mount + ",rw"), *("--mount", mount.replace("/m", "/n")),
                  *("--mount", mount.replace("/m", "/o") + ",subpath=data"), *("--mount", mount.replace("/m", "/p"))]
         self.assertEqual(self.sh("echo own >/m/data/kept; cat /n/data/kept /o/kept /p/data/kept", *twice), "above\n" * 3)
-        self.refused("no such image: 'localhost/none'", "--mount", "type=image,src=localhost/none,dst=/m")
+        self.refused("No such image: localhost/none:latest", "--mount", "type=image,src=localhost/none,dst=/m")
         self.ok("create", "--name", "box", *WORDS, "--mount", mount, "busybox", "cat", "/m/data/kept")
         self.assertEqual(json.loads(self.ok("inspect", "box"))[0]["Mounts"][0]["Type"], "image")
         self.ok("rmi", "-f", "localhost/data")

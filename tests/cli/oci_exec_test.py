@@ -38,8 +38,8 @@ class Exec(OciCase):
         self.assertEqual(self.done("exec", "--cwd", "/tmp", "--env", "FOO=new", "-e", "BAR=2", "--cap", "CAP_CHOWN", "--user", "0:0", "c",
                                    "sh", "-c", "pwd; echo $FOO $BAR; grep CapEff /proc/self/status"),
                          "/tmp\nnew 2\nCapEff:\t0000000020000421\n")
-        self.refused("exec failed: chdir to the working directory '/no/such': No such file or directory", "exec", "--cwd", "/no/such",
-                     "c", "true", status=255)
+        self.refused('exec failed: unable to start container process: chdir to cwd ("/no/such") failed: no such file or directory',
+                     "exec", "--cwd", "/no/such", "c", "true", status=255)
         self.assertFalse(os.path.exists(self.rootfs + "/no"))
 
     def test_the_filter_is_the_one_that_was_compiled_for_the_container(self):

@@ -260,7 +260,7 @@ class Road(SandboxCase):
         self.assertEqual(self.sandbox("rmi", "nonesuch").returncode, 1)
         told = self.sandbox("rmi", "-f", "nonesuch")
         self.assertEqual((told.returncode, told.stdout), (0, ""))
-        self.assertIn("no such image", told.stderr)
+        self.assertIn("No such image", told.stderr)
 
     def test_layers_of_a_running_container_survive_the_removal_of_its_image(self):
         archive = self.home + "/image.tar"

@@ -126,7 +126,7 @@ class Saved(SaveCase):
 
     def test_what_can_not_be_saved_leaves_no_file(self):
         self.make("a:1", [entry("x", "1")])
-        for words, reason in ((("nonesuch",), "no such image: 'nonesuch'"), (("a:1", "b"), "no such image: 'b'"),
+        for words, reason in ((("nonesuch",), "No such image: nonesuch:latest"), (("a:1", "b"), "No such image: b:latest"),
                               (("--compression", "xz", "a:1"), "invalid compression 'xz'")):
             done = self.sandbox("save", "-o", self.file, *words)
             self.assertEqual(done.returncode, 1)

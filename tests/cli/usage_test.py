@@ -41,7 +41,7 @@ class Usage(SandboxCase):
         for title in ("NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "BLOCK I/O", "PIDS"):
             self.assertIn(title, head)
         self.assertIn("box", row)
-        self.assertIn("no such container: nobody", self.sandbox("stats", "--no-stream", "nobody").stderr)
+        self.assertIn("No such container: nobody", self.sandbox("stats", "--no-stream", "nobody").stderr)
         self.assertIn("template parsing error", self.sandbox("stats", "--format", "{{.Nothing}}").stderr)
 
     def test_again_and_again_until_somebody_interrupts(self):
@@ -84,7 +84,7 @@ class Usage(SandboxCase):
                                (("--restart", "often"), "unknown policy 'often'")):
             self.assertIn(message, self.sandbox("update", *words, "box").stderr)
         self.assertIn("AutoRemove is enabled", self.sandbox("update", "--restart", "always", "gone").stderr)
-        self.assertIn("no such container: nobody", self.sandbox("update", "--restart", "no", "nobody").stderr)
+        self.assertIn("No such container: nobody", self.sandbox("update", "--restart", "no", "nobody").stderr)
         self.ok("rm", "gone")
 
 

@@ -73,7 +73,7 @@ class Volumes(SandboxCase):
                               ("type=cluster,src=x,dst=/x", "unknown type 'cluster'")):
             self.assertIn(reason, self.fails("create", *WORDS, "--mount", mount, "busybox", code=1))
         self.assertIn("unknown mode 'loud'", self.fails("create", *WORDS, "-v", "xx:/x:loud", "busybox"))
-        self.assertIn("no such container: no", self.fails("create", *WORDS, "--volumes-from", "no", "busybox"))
+        self.assertIn("No such container: no", self.fails("create", *WORDS, "--volumes-from", "no", "busybox"))
         self.assertEqual(self.names(), [])
 
     def test_a_named_volume_is_made_on_use_and_shared(self):

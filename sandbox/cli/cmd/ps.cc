@@ -55,6 +55,12 @@ std::string format_of(const Arguments& arguments) {
   return chosen_format({format, quiet, table, raw});
 }
 
+/// As Docker: the word "json" shows "0B", since every file of every container would be looked at; a template that
+/// comes to all fields counts, unless --size=false.
+bool counts_sizes(const Arguments& arguments, const std::string& format) {
+  return arguments.last("size") ? arguments.flag("size") : format != "json";
+}
+
 std::vector<container::Entry> selected(const Places& places, const Arguments& arguments) {
   const Filters filters(arguments, kContainerFilters);
   auto containers = filtered(filters, places);
@@ -70,9 +76,11 @@ std::vector<container::Entry> selected(const Places& places, const Arguments& ar
 int run(const Arguments& arguments) {
   const Places places = find_places();
   const auto containers = selected(places, arguments);
+  const std::string format = format_of(arguments);
+  const bool uncounted = !counts_sizes(arguments, format), whole = arguments.flag("no-trunc");
   std::vector<ContainerRow> rows;
-  for (const auto& one : containers) rows.push_back({&one, &places, ::time(nullptr), arguments.flag("no-trunc")});
-  print(render_listing(kContainerListing, format_of(arguments), rows));
+  for (const auto& one : containers) rows.push_back({&one, &places, ::time(nullptr), whole, false, uncounted});
+  print(render_listing(kContainerListing, format, rows));
   return 0;
 }
 

@@ -53,8 +53,7 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.command = arguments.positional;
   if (request.rootfs.empty()) {
     if (request.command.empty()) {
-      throw UsageError(fmt::format("'{0} {1}' requires at least 1 argument\n\nUsage:  {0} {1} [OPTIONS] IMAGE "
-                                   "[COMMAND] [ARG...]\n\nRun '{0} {1} --help' for more information", program(), command));
+      throw CountError(fmt::format("'{} {}' requires at least 1 argument", program(), command));
     }
     request.image = request.command.front();
     request.command.erase(request.command.begin());

@@ -165,7 +165,7 @@ TEST_CASE("what can't be filtered by is named") {
   CHECK_THROWS_WITH_AS(passed({"status=asleep"}), "invalid filter 'status=asleep'", UsageError);
   CHECK_THROWS_WITH_AS(passed({"exited=x"}), "invalid filter 'exited=x'", UsageError);
   CHECK_THROWS_WITH_AS(passed({"colour=red"}), "invalid filter 'colour'", UsageError);
-  CHECK_THROWS_WITH_AS(passed({"before=nobody"}), "no such container: nobody", NotFound);
+  CHECK_THROWS_WITH_AS(passed({"before=nobody"}), "No such container: nobody", NotFound);
   CHECK_THROWS_WITH_AS(passed({"name=("}), "'(' is no regular expression", UsageError);
   CHECK_THROWS_AS(passed({"name"}), FlagError);
 }

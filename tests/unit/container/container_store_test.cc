@@ -56,7 +56,7 @@ TEST_CASE("a container is found by name, id and unique prefix") {
   CHECK(store.find(std::string(64, 'a')).spec.name == "first");
   CHECK(store.find("aaa").spec.name == "first");
   CHECK_MESSAGE(store.find("aa").spec.name == "aa", "a name goes before a prefix");
-  CHECK_THROWS_WITH_AS(store.find("zz"), "no such container: zz", NotFound);
+  CHECK_THROWS_WITH_AS(store.find("zz"), "No such container: zz", NotFound);
   CHECK_THROWS_AS(store.find(""), NotFound);
   CHECK_THROWS_AS(store.find("../first"), NotFound);
 }
