@@ -1,4 +1,4 @@
-// What has happened to containers, images and volumes: <store>/events, a line of JSON each, as Docker's API has them
+// What has happened to containers, images, networks and volumes: <store>/events, a line of JSON each, as Docker's API has them
 // (moby api/types/events). Every process that does something appends to it; `events` reads.
 #pragma once
 
@@ -11,7 +11,7 @@
 namespace sandbox {
 
 struct Event {
-  std::string type;    ///< "container", "image", "volume"
+  std::string type;    ///< "container", "image", "network", "volume"
   std::string action;  ///< "start", "exec_start: sh -c true"
   std::string id;      ///< Of the object: an id, or a volume's name.
   std::map<std::string, std::string> attributes;

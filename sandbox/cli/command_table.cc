@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "sandbox/cli/cmd/manifest.h"
+#include "sandbox/cli/cmd/network.h"
 #include "sandbox/cli/cmd/secret.h"
 #include "sandbox/cli/cmd/profile.h"
 #include "sandbox/cli/cmd/volume.h"
@@ -72,6 +73,11 @@ constexpr const Command* kCommands[] = {
     &kManifestInspect,
     &kManifestPush,
     &kManifestRm,
+    &kNetworkCreate,
+    &kNetworkInspect,
+    &kNetworkLs,
+    &kNetworkPrune,
+    &kNetworkRm,
     &kSecretCreate,
     &kSecretExists,
     &kSecretInspect,
@@ -129,6 +135,8 @@ constexpr Alias kAliases[] = {
     {"image save", &kSave},
     {"image tag", &kTag},
     {"image umount", &kImageUnmount},
+    {"network list", &kNetworkLs},
+    {"network remove", &kNetworkRm},
     {"secret list", &kSecretLs},
     {"secret remove", &kSecretRm},
     {"profile list", &kProfileLs},
@@ -143,6 +151,7 @@ constexpr Group kGroups[] = {
     {"container", "Manage containers"},
     {"image", "Manage images"},
     {"manifest", "Manage indexes of images for several platforms"},
+    {"network", "Manage networks"},
     {"secret", "Manage secrets"},
     {"profile", "Look at named profiles"},
     {"system", "Manage the store"},

@@ -104,6 +104,7 @@ class Completer {
                                                  "rootfs",  "volume",   "iidfile", "label-file", "authfile"};
     if (std::ranges::find(files, name) != std::end(files)) found_.files = true;
     if (name == "volume") offer_all(Names::volumes);
+    if (name == "network" && std::string_view(command.name) != "build") offer_all(Names::networks);
     if (name == "secret" && std::string_view(command.name) != "build") offer_all(Names::secrets);
     if (name == "profile") offer_all(Names::profiles);
     if (name == "format") offer("json"), offer("table");
@@ -150,6 +151,7 @@ class Completer {
     if (place.starts_with("IMAGE") || place.starts_with("SOURCE_IMAGE") || place.starts_with("REPOSITORY") ||
         place.starts_with("NAME["))
       return offer_all(Names::images);
+    if (place == "NETWORK") return offer_all(Names::networks);
     if (place == "VOLUME") return offer_all(Names::volumes);
     if (place == "SECRET") return offer_all(Names::secrets);
     if (place == "PROFILE") return offer_all(Names::profiles);

@@ -10,7 +10,7 @@
 namespace sandbox::cli {
 
 /// What a command's arguments name.
-enum class Names { containers, running_containers, images, profiles, secrets, volumes };
+enum class Names { containers, running_containers, images, networks, profiles, secrets, volumes };
 
 struct Candidate {
   std::string word, summary;

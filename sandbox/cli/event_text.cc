@@ -47,10 +47,13 @@ OrderedJson actor_of(const Event& event) {
   return {{"ID", event.id}, {"Attributes", event.attributes}};
 }
 
+/// For clients of before API 1.22: of what there was then.
+bool is_in_old_form(const Event& event) { return event.type == "container" || event.type == "image"; }
+
 /// What Docker's API says: the members of Go's events.Message under their JSON names.
 OrderedJson document_of(const Event& event) {
   OrderedJson document = OrderedJson::object();
-  if (event.type != "volume") {  // for clients of before API 1.22
+  if (is_in_old_form(event)) {
     document["status"] = event.action;
     document["id"] = event.id;
     if (event.type == "container") document["from"] = attribute(event, "image");
@@ -78,7 +81,7 @@ class EventRecord final : public templates::Record {
 
  private:
   OrderedJson fields() const {
-    const bool old = event_.type != "volume";
+    const bool old = is_in_old_form(event_);
     return {{"Status", old ? event_.action : ""},
             {"ID", old ? event_.id : ""},
             {"From", event_.type == "container" ? attribute(event_, "image") : ""},
@@ -112,6 +115,10 @@ bool is_of_image(const Event& event, const std::string& wanted) {
   return by_id || image == wanted || (!image.empty() && without_tag(image) == wanted);
 }
 
+bool is_of_network(const Event& event, const std::string& wanted) {
+  return event.type == "network" && (begins_or_is(event.id, wanted) || begins_or_is(attribute(event, "name"), wanted));
+}
+
 /// "exec_start" is also "exec_start: sh -c true", and "health_status" each of its words.
 bool is_action(const Event& event, const std::string& wanted) {
   return event.action == wanted || event.action.substr(0, event.action.find(':')) == wanted;
@@ -125,6 +132,7 @@ bool is_wanted(const Event& event, const Filters& filters) {
          filters.any("scope", [&](const auto& value) { return value == "local"; }) &&
          filters.any("container", [&](const auto& value) { return is_of_container(event, value); }) &&
          filters.any("image", [&](const auto& value) { return is_of_image(event, value); }) &&
+         filters.any("network", [&](const auto& value) { return is_of_network(event, value); }) &&
          filters.any("volume", [&](const auto& value) { return event.type == "volume" && event.id == value; }) &&
          filters.labels_fit(event.attributes);
 }

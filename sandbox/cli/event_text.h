@@ -10,7 +10,7 @@
 namespace sandbox::cli {
 
 inline constexpr std::string_view kEventFilters[] = {"container", "event", "image", "label",
-                                                     "scope",     "type",  "volume"};
+                                                     "network",   "scope", "type",  "volume"};
 
 bool is_wanted(const Event& event, const Filters& filters);
 

@@ -185,6 +185,7 @@ class Pruning(SandboxCase):
         asked = self.sandbox("system", "prune", "-a", "--volumes", "--filter", "label=b", stdin="n\n")
         self.assertEqual((asked.returncode, asked.stderr), (1, "sandbox: system prune has been cancelled\n"))
         self.assertEqual(asked.stdout, "WARNING! This will remove:\n  - all stopped containers\n"
+                         "  - all networks not used by at least one container\n"
                          "  - all anonymous volumes not used by at least one container\n"
                          "  - all images without at least one container associated to them\n  - unused build cache\n\n"
                          "  Items to be pruned will be filtered with:\n  - label=b\n\n"

@@ -7,6 +7,7 @@
 #include "sandbox/cli/format/text.h"
 #include "sandbox/cli/table.h"
 #include "sandbox/container/container_store.h"
+#include "sandbox/container/network_store.h"
 #include "sandbox/container/secret_store.h"
 #include "sandbox/engine/profile.h"
 #include "sandbox/image/image_store.h"
@@ -42,10 +43,17 @@ std::vector<std::string> secret_names(const Places& places) {
   return names;
 }
 
+std::vector<std::string> network_names(const Places& places) {
+  std::vector<std::string> names;
+  for (const auto& one : container::NetworkStore(places).list()) names.push_back(one.name);
+  return names;
+}
+
 std::vector<std::string> list(Names kind) {
   const Places places = find_places();
   try {
     if (kind == Names::images) return image_names(places);
+    if (kind == Names::networks) return network_names(places);
     if (kind == Names::secrets) return secret_names(places);
     if (kind == Names::profiles) return engine::profile_names();
     if (kind == Names::volumes) return list_directory(places.data + "/volumes");

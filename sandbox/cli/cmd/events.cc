@@ -1,4 +1,4 @@
-// `events`: what happens to containers, images and volumes, as it happens.
+// `events`: what happens to containers, images, networks and volumes, as it happens.
 #include <poll.h>
 #include <time.h>
 
@@ -58,7 +58,7 @@ int run(const Arguments& arguments) {
 
 }  // namespace
 
-const Command kEvents{"events", "events [OPTIONS]", "Get real time events: of containers, images and volumes", kOptions,
-                      run, 0, 0};
+const Command kEvents{"events", "events [OPTIONS]", "Get real time events: of containers, images, networks and volumes",
+                      kOptions, run, 0, 0};
 
 }  // namespace sandbox::cli

@@ -1,7 +1,8 @@
 // `inspect`, and the same for one kind of object: documents in Docker's shape, or what a template makes of them.
-#include <functional>
+#include <algorithm>
 
 #include "sandbox/base/error.h"
+#include "sandbox/cli/cmd/network.h"
 #include "sandbox/cli/cmd/volume.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/format/text.h"
@@ -16,9 +17,11 @@ namespace {
 
 constexpr Option kFormat = {"format", 'f', "string", "Format output: 'json', or a Go template"};
 constexpr Option kSize = {"size", 's', nullptr, "Display total file sizes if the type is container"};
-constexpr Option kOptions[] = {kFormat, kSize, {"type", '\0', "string", "Only inspect objects of the given type (container|image|volume)"}};
+constexpr Option kOptions[] = {
+    kFormat, kSize, {"type", '\0', "string", "Only inspect objects of the given type (container|image|network|volume)"}};
 constexpr Option kContainerOptions[] = {kFormat, kSize};
 constexpr Option kFormatOnly[] = {kFormat};
+constexpr Option kNetworkOptions[] = {kFormat, {"verbose", 'v', nullptr, "Verbose output for diagnostics (there is no more)"}};
 
 const image::Image* find_image(const image::ImageStore& store, const std::string& id, image::Image& found) {
   if (id.empty()) return nullptr;
@@ -60,24 +63,35 @@ OrderedJson volume_document(const Places& places, const std::string& name) {
           {"Mountpoint", volume.data()}, {"Name", volume.name}, {"Options", nullptr}, {"Scope", "local"}};
 }
 
-/// As Docker: the first kind that has something of this name.
+OrderedJson network_document(const Places& places, const std::string& name) {
+  return inspected(find_network(container::NetworkStore(places), name), container::ContainerStore(places).list());
+}
+
+/// A kind of object that `inspect` knows.
+struct Kind {
+  std::string_view type;
+  OrderedJson (*document)(const Places& places, const std::string& name, bool with_size);
+};
+
+// In Docker's order: of several objects of a name the first is meant.
+constexpr Kind kKinds[] = {
+    {"container", container_document},
+    {"image", [](const Places& places, const std::string& name, bool) { return image_document(places, name); }},
+    {"network", [](const Places& places, const std::string& name, bool) { return network_document(places, name); }},
+    {"volume", [](const Places& places, const std::string& name, bool) { return volume_document(places, name); }},
+};
+
+/// Without a type: of the first kind that has something of this name.
 OrderedJson document_of(const Places& places, const std::string& type, const std::string& name, bool with_size) {
-  if (type == "container") return container_document(places, name, with_size);
-  if (type == "image") return image_document(places, name);
-  if (type == "volume") return volume_document(places, name);
-  try {
-    return container_document(places, name, with_size);
-  } catch (const NotFound&) {
+  for (const Kind& kind : kKinds) {
+    if (kind.type == type) return kind.document(places, name, with_size);
+    if (!type.empty()) continue;
+    try {
+      return kind.document(places, name, with_size);
+    } catch (const NotFound&) {
+    }
   }
-  try {
-    return image_document(places, name);
-  } catch (const NotFound&) {
-  }
-  try {
-    return volume_document(places, name);
-  } catch (const NotFound&) {
-    throw NotFound(fmt::format("no such object: {}", name));
-  }
+  throw NotFound(fmt::format("no such object: {}", name));
 }
 
 /// What is printed for each document, and around them all.
@@ -144,8 +158,9 @@ int inspect(const Arguments& arguments, const std::string& type) {
 
 int run(const Arguments& arguments) {
   const std::string type = arguments.text("type");
-  if (!type.empty() && type != "container" && type != "image" && type != "volume") {
-    throw UsageError(fmt::format("\"{}\" is not a valid value for --type", type), "types: container, image, volume");
+  if (!type.empty() && std::ranges::find(kKinds, type, &Kind::type) == std::end(kKinds)) {
+    throw UsageError(fmt::format("\"{}\" is not a valid value for --type", type),
+                     "types: container, image, network, volume");
   }
   return inspect(arguments, type);
 }
@@ -153,13 +168,16 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 const Command kInspect{"inspect", "inspect [OPTIONS] NAME|ID [NAME|ID...]",
-                       "Return low-level information on containers, images and volumes", kOptions, run, 1};
+                       "Return low-level information on containers, images, networks and volumes", kOptions, run, 1};
 const Command kContainerInspect{"container inspect", "container inspect [OPTIONS] CONTAINER [CONTAINER...]",
                                 "Display detailed information on one or more containers", kContainerOptions,
                                 [](const Arguments& arguments) { return inspect(arguments, "container"); }, 1};
 const Command kImageInspect{"image inspect", "image inspect [OPTIONS] IMAGE [IMAGE...]",
                             "Display detailed information on one or more images", kFormatOnly,
                             [](const Arguments& arguments) { return inspect(arguments, "image"); }, 1};
+const Command kNetworkInspect{"network inspect", "network inspect [OPTIONS] NETWORK [NETWORK...]",
+                              "Display detailed information on one or more networks", kNetworkOptions,
+                              [](const Arguments& arguments) { return inspect(arguments, "network"); }, 1};
 const Command kVolumeInspect{"volume inspect", "volume inspect [OPTIONS] VOLUME [VOLUME...]",
                              "Display detailed information on one or more volumes", kFormatOnly,
                              [](const Arguments& arguments) { return inspect(arguments, "volume"); }, 1};

@@ -1,4 +1,4 @@
-// `image prune`, `container prune`, `builder prune`, `system prune`: what nobody uses goes.
+// `image prune`, `container prune`, `network prune`, `volume prune`, `builder prune`, `system prune`: what nobody uses goes.
 #include "sandbox/engine/prune.h"
 
 #include <stdio.h>
@@ -8,10 +8,12 @@
 #include <functional>
 
 #include "sandbox/base/error.h"
+#include "sandbox/cli/cmd/network.h"
 #include "sandbox/cli/cmd/volume.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/filters.h"
 #include "sandbox/cli/image_listing.h"
+#include "sandbox/container/network_store.h"
 #include "sandbox/engine/build_cache.h"
 #include "sandbox/engine/moments.h"
 #include "sandbox/engine/units.h"
@@ -29,6 +31,7 @@ constexpr Option kImageOptions[] = {
     kForce,
 };
 constexpr Option kContainerOptions[] = {kFilter, kForce};
+constexpr Option kNetworkOptions[] = {kFilter, kForce};
 constexpr Option kBuilderOptions[] = {
     {"all", 'a', nullptr, "Remove the files of cache mounts, too"},
     kForce,
@@ -67,6 +70,9 @@ class Filter {
   }
   std::function<bool(const image::Image&)> images() const {
     return [this](const image::Image& one) { return fits(created_of(one), labels_of(one)); };
+  }
+  std::function<bool(const container::Network&)> networks() const {
+    return [this](const container::Network& one) { return fits(one.created, one.labels); };
   }
   std::function<bool(const container::Volume&)> volumes() const {
     return [this](const container::Volume& one) { return fits(one.created, one.labels); };
@@ -112,6 +118,13 @@ void report_images(const image::Pruned& pruned) {
   print("\n");
 }
 
+void report_networks(const std::vector<container::Network>& pruned) {
+  if (pruned.empty()) return;
+  print("Deleted Networks:\n");
+  for (const auto& network : pruned) print(network.name + "\n");
+  print("\n");
+}
+
 void report_volumes(const engine::PrunedVolumes& pruned) {
   if (pruned.names.empty()) return;
   print("Deleted Volumes:\n");
@@ -139,6 +152,13 @@ int prune_containers(const Arguments& arguments) {
   const auto pruned = engine::prune_containers(find_places(), filter.containers());
   report_containers(pruned);
   return report_total(pruned.bytes);
+}
+
+int prune_networks(const Arguments& arguments) {
+  const Filter filter(arguments, kFilters);
+  confirm(arguments, "network", "This will remove all custom networks not used by at least one container.");
+  report_networks(container::NetworkStore(find_places()).prune(filter.networks()));
+  return 0;
 }
 
 int prune_volumes(const Arguments& arguments) {
@@ -175,11 +195,13 @@ int prune_system(const Arguments& arguments) {
   if (with_volumes && filter.has_until()) throw UsageError("the \"until\" filter is not supported with \"--volumes\"");
   const char* volumes_that_go = with_volumes ? "  - all anonymous volumes not used by at least one container\n" : "";
   confirm(arguments, "system",
-          fmt::format("This will remove:\n  - all stopped containers\n{}  - {}\n  - unused build cache\n{}",
+          fmt::format("This will remove:\n  - all stopped containers\n"
+                      "  - all networks not used by at least one container\n{}  - {}\n  - unused build cache\n{}",
                       volumes_that_go, images_that_go(all), filters_that_hold(arguments)));
   const Places places = find_places();
   const auto containers = engine::prune_containers(places, filter.containers());
   report_containers(containers);
+  report_networks(container::NetworkStore(places).prune(filter.networks()));
   const auto volumes = with_volumes ? engine::prune_volumes(places, false, filter.volumes()) : engine::PrunedVolumes{};
   report_volumes(volumes);
   const auto images = engine::prune_images(places, all, filter.images());
@@ -201,6 +223,8 @@ const Command kContainerPrune{"container prune",
                               prune_containers,
                               0,
                               0};
+const Command kNetworkPrune{
+    "network prune", "network prune [OPTIONS]", "Remove all unused networks", kNetworkOptions, prune_networks, 0, 0};
 const Command kVolumePrune{
     "volume prune", "volume prune [OPTIONS]", "Remove unused local volumes", kVolumeOptions, prune_volumes, 0, 0};
 const Command kBuilderPrune{

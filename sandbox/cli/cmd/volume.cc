@@ -7,6 +7,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/base/identifier.h"
 #include "sandbox/cli/cmd/volume.h"
+#include "sandbox/cli/container_listing.h"
 #include "sandbox/cli/docker_config.h"
 #include "sandbox/cli/format/listing.h"
 #include "sandbox/container/volume_store.h"
@@ -77,12 +78,6 @@ bool matches(const container::VolumeStore& store, const std::vector<container::C
   throw UsageError(fmt::format("invalid filter '{}'", key));
 }
 
-std::string labels_of(const container::Volume& volume) {
-  std::string text;
-  for (const auto& [name, value] : volume.labels) text += fmt::format("{}{}={}", text.empty() ? "" : ",", name, value);
-  return text;
-}
-
 std::string label_of(const container::Volume& volume, const std::string& name) {
   const auto found = volume.labels.find(name);
   return found == volume.labels.end() ? "" : found->second;
@@ -96,7 +91,7 @@ constexpr Column<container::Volume> kColumns[] = {
     {"Name", "VOLUME NAME", [](const container::Volume& volume) { return volume.name; }},
     {"Scope", "SCOPE", [](const container::Volume&) { return std::string("local"); }},
     {"Mountpoint", "MOUNTPOINT", [](const container::Volume& volume) { return volume.data(); }},
-    {"Labels", "LABELS", labels_of},
+    {"Labels", "LABELS", [](const container::Volume& volume) { return labels_cell(volume.labels); }},
     {"Links", "LINKS", not_told},
     {"Size", "SIZE", not_told},
     {"Availability", "AVAILABILITY", not_told},

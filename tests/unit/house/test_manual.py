@@ -13,7 +13,7 @@ sys.path.insert(0, str(PAGE.parent))
 import make_pages  # noqa: E402 (found through the line above)
 
 # Whose commands have names of two words.
-GROUPS = ("builder", "container", "image", "manifest", "profile", "secret", "system", "volume")
+GROUPS = ("builder", "container", "image", "manifest", "network", "profile", "secret", "system", "volume")
 OF_RUN = ("run", "create")  # whose options have a section of their own
 
 
@@ -35,7 +35,7 @@ def tags(lines):
 
 def options_in(tag):
     """{long or short option} of a tag like "-t, --time SECONDS"."""
-    return set(re.findall(r"(?:^|, )(--?[a-z-]+)", tag, re.IGNORECASE))
+    return set(re.findall(r"(?:^|, )(--?[a-z0-9-]+)", tag, re.IGNORECASE))
 
 
 def documented():
@@ -64,7 +64,7 @@ def told():
     commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", listed, re.MULTILINE)
     found = {}
     for command in commands:
-        pairs = re.findall(r"^ +(?:(-\w), )?(--[a-z-]+)", told_by_help(*command.split()), re.MULTILINE)
+        pairs = re.findall(r"^ +(?:(-\w), )?(--[a-z0-9-]+)", told_by_help(*command.split()), re.MULTILINE)
         found[command] = {word for pair in pairs for word in pair if word} - {"--help"}
     return found
 

@@ -1,0 +1,229 @@
+"""User-defined networks: made, listed, shown, removed; as the ordinary user who calls it."""
+
+import contextlib
+import ipaddress
+import json
+import os
+import re
+import signal
+import subprocess
+import unittest
+
+from sandbox_case import SandboxCase
+
+ID = r"\A[0-9a-f]{64}\n\Z"
+PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+POOLS = [ipaddress.ip_network(text) for text in ("172.16.0.0/12", "192.168.0.0/16")]
+
+
+class Networks(SandboxCase):
+    def tearDown(self):
+        self.remove_containers()
+        self.ok("network", "prune", "-f")
+        if os.path.exists(self.data + "/networks"):
+            self.assertEqual(os.listdir(self.data + "/networks"), [".lock"])
+        super().tearDown()
+
+    def create(self, *words):
+        made = self.ok("network", "create", *words)
+        self.assertRegex(made, ID)
+        return made.strip()
+
+    def inspect(self, name, kind="network"):
+        return json.loads(self.ok(kind, "inspect", name) if kind else self.ok("inspect", name))[0]
+
+    def names(self, *words):
+        return self.ok("network", "ls", "--format", "{{.Name}}", *words).split()
+
+    def fails(self, *words, code=1):
+        done = self.sandbox(*words)
+        self.assertEqual(done.returncode, code, done)
+        return done.stderr
+
+    def test_the_life_of_a_network(self):
+        made = self.create("mynetwork", "--subnet", "172.50.0.0/16", "--label", "a=b")
+        self.assertEqual(self.names(), ["bridge", "host", "mynetwork", "none"])
+        head, *rows = self.ok("network", "ls").splitlines()
+        self.assertEqual(re.split(" {2,}", head.strip()), ["NETWORK ID", "NAME", "DRIVER", "SCOPE"])
+        self.assertEqual([row.split()[1:] for row in rows],
+                         [["bridge", "bridge", "local"], ["host", "host", "local"], ["mynetwork", "bridge", "local"],
+                          ["none", "null", "local"]])
+        for word in ("mynetwork", made, made[:12]):
+            self.assertEqual(self.inspect(word)["Id"], made)
+        self.assertEqual(self.inspect("mynetwork", kind="")["Name"], "mynetwork")
+        self.assertEqual(self.ok("inspect", "--type", "network", "-f", "{{.Driver}} {{.Labels.a}}", "mynetwork"),
+                         "bridge b\n")
+        self.assertEqual(self.ok("network", "rm", "mynetwork"), "mynetwork\n")
+        self.assertEqual(self.names("-f", "type=custom"), [])
+
+    def test_the_document_is_dockers(self):
+        made = self.create("--subnet", "172.50.0.0/16", "--gateway", "172.50.0.9", "--ip-range", "172.50.5.0/24",
+                           "--aux-address", "router=172.50.0.1", "--internal", "--attachable", "--label", "a=b",
+                           "-o", "com.docker.network.driver.mtu=1400", "mynetwork")
+        document = self.inspect("mynetwork")
+        self.assertRegex(document.pop("Created"), r"\A20\d\d-\d\d-\d\dT[\d:]+Z\Z")
+        self.assertEqual(document, {
+            "Name": "mynetwork", "Id": made, "Scope": "local", "Driver": "bridge", "EnableIPv4": True,
+            "EnableIPv6": False, "IPAM": {"Driver": "default", "Options": None, "Config": [
+                {"Subnet": "172.50.0.0/16", "IPRange": "172.50.5.0/24", "Gateway": "172.50.0.9",
+                 "AuxiliaryAddresses": {"router": "172.50.0.1"}}]},
+            "Internal": True, "Attachable": True, "Ingress": False, "ConfigFrom": {"Network": ""}, "ConfigOnly": False,
+            "Containers": {}, "Options": {"com.docker.network.driver.mtu": "1400"}, "Labels": {"a": "b"}})
+        self.assertEqual(self.ok("network", "inspect", "-f", "{{range .IPAM.Config}}{{.Subnet}} {{.Gateway}}{{end}}",
+                                 "mynetwork", "bridge"), "172.50.0.0/16 172.50.0.9\n10.0.2.0/24 10.0.2.2\n")
+        self.assertEqual(self.ok("network", "inspect", "-f", "{{len .Containers}} {{.Options}}", "none"), "0 map[]\n")
+
+    def test_what_is_there_anyway(self):
+        ids = self.ok("network", "ls", "--no-trunc", "-q").split()
+        self.assertEqual(len(set(ids)), 3)
+        for name in ("bridge", "host", "none"):
+            self.assertIn(self.inspect(name)["Id"], ids)
+            self.assertEqual(self.fails("network", "rm", name),
+                             f"sandbox: {name} is a pre-defined network and cannot be removed\n")
+            self.assertEqual(self.fails("network", "create", name),
+                             f"sandbox: operation is not permitted on predefined {name} network\n")
+        self.assertEqual(self.inspect(ids[0][:9])["Name"], "bridge")
+        self.ok("run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "1000")
+        container, = self.inspect("none")["Containers"].values()
+        self.assertEqual((container["Name"], container["IPv4Address"]), ("box", ""))
+        self.assertRegex(container["EndpointID"], "^[0-9a-f]{64}$")
+        self.assertEqual(self.inspect("host")["Containers"], {})
+
+    def test_subnets_are_free_ones(self):
+        subnets = []
+        for name in ("one", "two", "three"):
+            self.create(name)
+            config, = self.inspect(name)["IPAM"]["Config"]
+            subnets.append(ipaddress.ip_network(config["Subnet"]))
+            self.assertEqual(config["Gateway"], str(subnets[-1][1]))
+        own = [ipaddress.ip_address(text) for text in subprocess.run(["hostname", "-I"], text=True, capture_output=True,
+               check=False).stdout.split() if ":" not in text]
+        for subnet in subnets:
+            self.assertTrue(any(subnet.subnet_of(pool) for pool in POOLS), subnet)
+            self.assertEqual([other for other in subnets if other.overlaps(subnet)], [subnet])
+            self.assertEqual([address for address in own if address in subnet], [])
+        self.assertIn("invalid pool request: Pool overlaps with other one on this address space",
+                      self.fails("network", "create", "--subnet", str(subnets[0]), "four"))
+
+    def test_twenty_at_once_get_twenty_subnets(self):
+        clients = [self.client("network", "create", f"net{n}", **PIPES) for n in range(20)]
+        for client in clients:
+            out, error = client.communicate(timeout=60)
+            self.assertEqual(client.returncode, 0, error)
+            self.assertRegex(out, ID)
+        made = self.names("-f", "type=custom")
+        self.assertEqual(len(made), 20)
+        subnets = [ipaddress.ip_network(self.inspect(name)["IPAM"]["Config"][0]["Subnet"]) for name in made]
+        for one in subnets:
+            self.assertEqual([other for other in subnets if one.overlaps(other)], [one])
+
+    def test_of_one_name_only_one_is_made(self):
+        clients = [self.client("network", "create", "same", **PIPES) for _ in range(8)]
+        done = [(client.communicate(timeout=60), client.returncode) for client in clients]
+        self.assertEqual(sorted(status for _, status in done), [0] + [1] * 7)
+        for (_, error), status in done:
+            if status:
+                self.assertEqual(error, "sandbox: network with name same already exists\n")
+
+    def test_errors_are_dockers(self):
+        self.assertEqual(self.fails("network", "inspect", "no"), "sandbox: network no not found\n")
+        self.assertEqual(self.fails("network", "rm", "no"), "sandbox: network no not found\n")
+        self.ok("network", "rm", "-f", "no")
+        self.assertEqual(self.fails("inspect", "No"), "sandbox: no such object: No\n")
+        create = ("network", "create")
+        for words, message in (
+                (("a/b",), 'network name "a/b" is invalid'),
+                (("--subnet", "172.50.3.1/16", "x"), "invalid subnet 172.50.3.1/16: it should be 172.50.0.0/16"),
+                (("--subnet", "172.50.0.0", "x"), "invalid subnet 172.50.0.0: invalid CIDR block notation"),
+                (("--subnet", "172.50.0.0/30", "x"), "its prefix is not within 8 to 29"),
+                (("--subnet", "172.50.0.0/16", "--gateway", "10.0.0.1", "x"), "no matching subnet for gateway 10.0.0.1"),
+                (("--subnet", "172.50.0.0/16", "--ip-range", "10.0.0.0/24", "x"),
+                 "no matching subnet for range 10.0.0.0/24"),
+                (("--gateway", "10.0.0.1", "x"), "every ip-range or gateway must have a corresponding subnet"),
+                (("--subnet", "172.50.0.0/16", "--subnet", "172.51.0.0/16", "x"), "more than one --subnet"),
+                (("--subnet", "fd00::/64", "x"), "has IPv4 only"),
+                (("--ipv6", "x"), "--ipv6 is not possible, because the network in user space has IPv4 only"),
+                (("-d", "macvlan", "x"), "network driver 'macvlan' is not possible without root, because"),
+                (("-d", "host", "x"), 'only one instance of "host" network is allowed'),
+                (("-o", "com.docker.network.bridge.name=br0", "x"), "there is no bridge on the host"),
+                (("-o", "com.docker.network.driver.mtu=much", "x"), 'invalid MTU "much"'),
+                (("-o", "com.docker.network.driver.mtu=10", "x"), "invalid MTU 10: it is not within 68 to 65520"),
+                (("--aux-address", "172.50.0.1", "--subnet", "172.50.0.0/16", "x"), "it is no NAME=ADDRESS"),
+                (("--scope", "swarm", "x"), "there are no swarms here"),
+                (("--ipam-driver", "dhcp", "x"), "IPAM driver 'dhcp' is not there")):
+            self.assertIn(message, self.fails(*create, *words), words)
+        self.assertIn("there are no swarms here", self.fails(*create, "--config-only", "x", code=125))
+        self.assertIn("invalid filter 'size'", self.fails("network", "ls", "-f", "size=1"))
+        self.assertEqual(self.names("-f", "type=custom"), [])
+
+    def test_filters_and_formats(self):
+        one = self.create("one", "--label", "a=b", "-o", "com.docker.network.bridge.enable_icc=true")
+        self.create("two", "--internal")
+        for words, expected in ((("name=o",), ["host", "none", "one", "two"]), (("name=^one$",), ["one"]),
+                                (("id=" + one[:8],), ["one"]), (("label=a",), ["one"]), (("label=a=c",), []),
+                                (("driver=host", "driver=null"), ["host", "none"]), (("scope=global",), []),
+                                (("type=builtin",), ["bridge", "host", "none"]), (("dangling=true",), ["one", "two"]),
+                                (("dangling=0",), ["bridge", "host", "none"])):
+            self.assertEqual(self.names(*(f"--filter={word}" for word in words)), expected, words)
+        self.assertEqual(self.ok("network", "ls", "-q", "-f", "name=one"), one[:12] + "\n")
+        self.assertEqual(self.ok("network", "ls", "-f", "type=custom", "--no-trunc", "--format",
+                                 '{{.ID}} {{.IPv4}} {{.IPv6}} {{.Internal}} {{.Labels}} {{.Label "a"}}').splitlines()[0],
+                         one + " true false false a=b b")
+        fields = json.loads(self.ok("network", "ls", "-f", "name=two", "--format", "json"))
+        self.assertEqual(sorted(fields), sorted("ID Name Driver Scope IPv4 IPv6 Internal Labels CreatedAt".split()))
+        self.assertEqual(fields["Internal"], "true")
+
+    def test_prune(self):
+        self.create("one", "--label", "keep")
+        self.create("two")
+        asked = self.sandbox("network", "prune", stdin="n\n")
+        self.assertEqual((asked.returncode, asked.stderr), (1, "sandbox: network prune has been cancelled\n"))
+        self.assertEqual(asked.stdout, "WARNING! This will remove all custom networks not used by at least one container.\n"
+                                       "Are you sure you want to continue? [y/N] ")
+        self.assertEqual(self.ok("network", "prune", "-f", "--filter", "until=1h"), "")
+        self.assertEqual(self.ok("network", "prune", "-f", "--filter", "label!=keep"), "Deleted Networks:\ntwo\n\n")
+        self.assertIn("Deleted Networks:\none\n\n", self.ok("system", "prune", "-f"))
+        self.assertEqual(self.ok("network", "prune", "-f"), "")
+
+    def test_events(self):
+        made = self.create("mynetwork")
+        self.ok("network", "rm", "mynetwork")
+        self.create("other")
+        told = self.ok("events", "--since", "1h", "--until", "0s", "--filter", "network=mynetwork")
+        self.assertEqual([line.split(" ", 1)[1] for line in told.splitlines()],
+                         [f"network {what} {made} (name=mynetwork, type=bridge)" for what in ("create", "destroy")])
+        told = json.loads(self.ok("events", "--since", "1h", "--until", "0s", "--filter", f"network={made[:12]}",
+                                  "--filter", "event=destroy", "--format", "json"))
+        self.assertEqual((told["Type"], told["Action"], told["Actor"]["ID"]), ("network", "destroy", made))
+        self.assertNotIn("status", told)
+
+    def test_who_is_killed_leaves_a_whole_network_or_none(self):
+        for moment in range(1, 20):
+            client = self.client("network", "create", "box", **PIPES)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                client.wait(moment / 1000)
+            client.send_signal(signal.SIGKILL)
+            client.communicate()
+            if "box" in self.names():
+                self.assertEqual(self.inspect("box")["Name"], "box")
+                self.ok("network", "rm", "box")
+            self.create("box")
+            self.ok("network", "rm", "box")
+            self.assertEqual(os.listdir(self.data + "/networks"), [".lock"])
+
+    def test_a_damaged_one_is_in_nobodys_way(self):
+        self.create("good")
+        path = self.data + "/networks/bad.json"
+        with open(path, "w", encoding="ascii") as file:
+            file.write('{"version": 1}')
+        listed = self.sandbox("network", "ls", "--format", "{{.Name}}")
+        self.assertEqual(listed.stdout.split(), ["bridge", "good", "host", "none"])
+        self.assertIn("warning: leaving out network bad", listed.stderr)
+        self.assertIn("already exists", self.fails("network", "create", "bad"))
+        self.assertIn("network description", self.fails("network", "rm", "bad"))
+        self.assertEqual(self.ok("network", "rm", "-f", "bad"), "bad\n")
+        self.assertFalse(os.path.exists(path))
+
+
+if __name__ == "__main__":
+    unittest.main()
