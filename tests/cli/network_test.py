@@ -165,7 +165,7 @@ class Networks(SandboxCase):
                                 (("type=builtin",), ["bridge", "host", "none"]), (("dangling=true",), ["one", "two"]),
                                 (("dangling=0",), ["bridge", "host", "none"])):
             self.assertEqual(self.names(*(f"--filter={word}" for word in words)), expected, words)
-        self.assertEqual(self.ok("network", "ls", "-q", "-f", "name=one"), one[:12] + "\n")
+        self.assertEqual(self.ok("network", "ls", "-q", "-f", "name=^one$"), one[:12] + "\n")
         self.assertEqual(self.ok("network", "ls", "-f", "type=custom", "--no-trunc", "--format",
                                  '{{.ID}} {{.IPv4}} {{.IPv6}} {{.Internal}} {{.Labels}} {{.Label "a"}}').splitlines()[0],
                          one + " true false false a=b b")

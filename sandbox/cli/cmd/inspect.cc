@@ -89,6 +89,8 @@ OrderedJson document_of(const Places& places, const std::string& type, const std
     try {
       return kind.document(places, name, with_size);
     } catch (const NotFound&) {
+    } catch (const UsageError&) {
+      // No image can have this name, but others may.
     }
   }
   throw NotFound(fmt::format("no such object: {}", name));
