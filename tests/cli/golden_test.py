@@ -71,6 +71,14 @@ class Golden(SandboxCase):
         self.shows("volume ls", "DRIVER | VOLUME NAME", "local | data")
         self.shows("volume ls -q", "data")
 
+    def test_networks(self):
+        self.ok("network", "create", "--label", "a=b", "mynetwork")
+        self.shows("network ls", "NETWORK ID | NAME | DRIVER | SCOPE", "id | bridge | bridge | local",
+                   "id | host | host | local", "id | mynetwork | bridge | local", "id | none | null | local")
+        self.shows("network ls --no-trunc -q", "ID", "ID", "ID", "ID")
+        self.shows("network ls --filter label=a --format {{.Name}}:{{.Labels}}", "mynetwork:a=b")
+        self.shows("network rm mynetwork", "mynetwork")
+
     def test_the_store(self):
         self.shows("system df", "TYPE | TOTAL | ACTIVE | SIZE | RECLAIMABLE", "Images | 1 | 1 | SIZE | SIZE",
                    "Containers | 3 | 1 | SIZE | SIZE", "Local Volumes | 1 | 1 | SIZE | SIZE",
