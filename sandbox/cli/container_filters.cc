@@ -71,19 +71,11 @@ const image::Image* image_of(const FilterContext& context, const Entry& one) {
   return found == context.images.end() ? nullptr : &*found;
 }
 
-bool exposes(const FilterContext& context, const Entry& one, const std::string& text) {
+bool exposes(const Entry& one, const std::string& text) {
   if (publishes(one, text)) return true;
-  const image::Image* image = image_of(context, one);
-  if (image == nullptr) return false;
-  std::vector<container::PublishedPort> exposed;
-  const auto config = image->config_document.find("config");
-  if (config == image->config_document.end() || !config->contains("ExposedPorts")) return false;
-  std::vector<std::string> names;
-  for (const auto& [name, nothing] : (*config)["ExposedPorts"].items()) names.push_back(name);
-  engine::publish_exposed(names, exposed);
-  Entry like;
-  like.spec.ports = exposed;
-  return publishes(like, text);
+  return std::ranges::any_of(engine::parse_publish(text), [&](const container::PublishedPort& wanted) {
+    return std::ranges::find(one.spec.exposed, engine::port_name(wanted)) != one.spec.exposed.end();
+  });
 }
 
 bool has_mounted(const Entry& one, const std::string& text) {
@@ -148,7 +140,7 @@ bool fits(const Filters& filters, const FilterContext& context, const Entry& one
          filters.any("status", [&](const auto& value) { return value == state_word(one.state); }) &&
          filters.any("exited", [&](const auto& value) { return has_exited_with(one, value); }) &&
          filters.any("publish", [&](const auto& value) { return publishes(one, value); }) &&
-         filters.any("expose", [&](const auto& value) { return exposes(context, one, value); }) &&
+         filters.any("expose", [&](const auto& value) { return exposes(one, value); }) &&
          filters.any("volume", [&](const auto& value) { return has_mounted(one, value); }) &&
          filters.any("network", [&](const auto& value) { return is_on_network(one, value); }) &&
          filters.any("ancestor", [&](const auto& value) { return comes_from(context, one, value); }) &&
@@ -179,9 +171,7 @@ std::vector<Entry> filtered(const Filters& filters, const FilterContext& context
 std::vector<Entry> filtered(const Filters& filters, const Places& places) {
   FilterContext context{container::ContainerStore(places).entries_swept(), {}};
   std::erase_if(context.all, [](const auto& one) { return one.spec.owner.pid != 0; });
-  if (!filters.values("ancestor").empty() || !filters.values("expose").empty()) {
-    context.images = image::ImageStore(places).list();
-  }
+  if (!filters.values("ancestor").empty()) context.images = image::ImageStore(places).list();
   return filtered(filters, context);
 }
 

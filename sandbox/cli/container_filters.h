@@ -16,7 +16,7 @@ inline constexpr std::string_view kContainerFilters[] = {
 /// What the filters need to know besides the containers.
 struct FilterContext {
   std::vector<container::Entry> all;  ///< Newest first.
-  std::vector<image::Image> images;       ///< Asked for by "ancestor" and "expose" only.
+  std::vector<image::Image> images;       ///< Asked for by "ancestor" only.
 };
 
 /// Whether the filters look at containers that don't run without being told to.

@@ -6,6 +6,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/cli/table.h"
 #include "sandbox/engine/disk_usage.h"
+#include "sandbox/engine/ports.h"
 #include "sandbox/engine/units.h"
 #include "sandbox/image/image_store.h"
 
@@ -20,11 +21,6 @@ std::string image_cell(const ContainerRow& row) {
   if (row.whole) return name;
   if (short_id(name) == short_id(spec_of(row).image_id)) return short_id(name);
   return name.substr(0, name.find('@'));
-}
-
-std::string ports_cell_of(const ContainerRow& row) {
-  const bool running = row.container->state.status == container::Status::running;
-  return running ? ports_cell(container::published_ports(row.container->spec, row.container->state)) : "";
 }
 
 std::string mounts_cell(const ContainerRow& row) {
@@ -80,7 +76,8 @@ constexpr Column<ContainerRow> kColumns[] = {
     {"Status", "STATUS", [](const ContainerRow& row) { return status_cell(row.container->state, row.now); }},
     {"HealthStatus", "HEALTH STATUS",
      [](const ContainerRow& row) { return health_word(status_cell(row.container->state, row.now)); }},
-    {"Ports", "PORTS", ports_cell_of},
+    {"Ports", "PORTS",
+     [](const ContainerRow& row) { return ports_cell(engine::shown_ports(spec_of(row), row.container->state)); }},
     {"Names", "NAMES", [](const ContainerRow& row) { return spec_of(row).name; }},
     {"Size", "SIZE", size_cell},
     {"Labels", "LABELS", [](const ContainerRow& row) { return labels_cell(spec_of(row).labels); }},

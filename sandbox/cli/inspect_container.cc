@@ -11,6 +11,7 @@
 #include "sandbox/cli/inspect_document.h"
 #include "sandbox/container/health.h"
 #include "sandbox/engine/network_files.h"
+#include "sandbox/engine/ports.h"
 #include "sandbox/engine/units.h"
 
 namespace sandbox::cli {
@@ -87,12 +88,13 @@ OrderedJson state_of(const Container& container) {
   return document;
 }
 
+/// null for one that is exposed alone.
 OrderedJson ports_of(const std::vector<container::PublishedPort>& ports) {
   OrderedJson found = OrderedJson::object();
   for (const auto& port : ports) {
-    const std::string key = fmt::format("{}/{}", port.container_port, port.udp ? "udp" : "tcp");
+    OrderedJson& bindings = found[engine::port_name(port)];
     const std::string host = port.host_port == 0 ? "" : fmt::format("{}", port.host_port);
-    found[key].push_back({{"HostIp", port.host_ip}, {"HostPort", host}});
+    if (!port.host_ip.empty()) bindings.push_back({{"HostIp", port.host_ip}, {"HostPort", host}});
   }
   return found;
 }
@@ -230,6 +232,11 @@ OrderedJson host_config(const Container& container) {
       {"CapAdd", capabilities(own & ~usual)},
       {"CapDrop", capabilities(usual & ~own)},
       {"CgroupnsMode", mode(namespaces.cgroup)},
+      {"Dns", spec.name_service.servers},
+      {"DnsOptions", spec.name_service.options},
+      {"DnsSearch", spec.name_service.search},
+      {"ExtraHosts", list_or_null(spec.name_service.hosts)},
+      {"GroupAdd", list_or_null(spec.group_add)},
       {"IpcMode", mode(namespaces.ipc)},
       {"OomScoreAdj", spec.plan.process.oom_score_adj.value_or(0)},
       {"PidMode", namespaces.pid ? "" : "host"},
@@ -280,8 +287,8 @@ OrderedJson config_of(const Spec& spec, const image::Image* image) {
   const auto& process = spec.plan.process;
   const container::OwnConfig& own = spec.own_config;
   OrderedJson ports = of_image(image, "ExposedPorts");
-  for (const auto& port : spec.ports)
-    ports[fmt::format("{}/{}", port.container_port, port.udp ? "udp" : "tcp")] = OrderedJson::object();
+  for (const std::string& name : spec.exposed) ports[name] = OrderedJson::object();
+  for (const auto& port : spec.ports) ports[engine::port_name(port)] = OrderedJson::object();
   OrderedJson entrypoint = own.replaces_entrypoint ? list_or_null(own.entrypoint) : of_image(image, "Entrypoint");
   OrderedJson command = own.replaces_entrypoint ? OrderedJson(nullptr) : of_image(image, "Cmd");
   if (!own.command.empty()) command = own.command;
@@ -324,12 +331,10 @@ OrderedJson network_settings(const Container& container) {
     endpoint["IPAddress"] = spec.plan.network->address;
     endpoint["IPPrefixLen"] = spec.plan.network->prefix;
   }
-  OrderedJson ports = OrderedJson::object();
-  if (running) ports = ports_of(container::published_ports(spec, container.state));
   OrderedJson settings = {{"Bridge", ""},
                           {"SandboxID", spec.id},
                           {"SandboxKey", ""},
-                          {"Ports", std::move(ports)},
+                          {"Ports", ports_of(engine::shown_ports(spec, container.state))},
                           {"Gateway", endpoint["Gateway"]},
                           {"IPAddress", endpoint["IPAddress"]},
                           {"IPPrefixLen", endpoint["IPPrefixLen"]},

@@ -15,13 +15,14 @@ namespace {
 
 std::string host_of(const std::string& ip) { return ip.find(':') != std::string::npos ? "[" + ip + "]" : ip; }
 
-/// Ports that are the same on both sides, as long as each follows the one before.
+/// Ports that are the same on both sides, or have no other, as long as each follows the one before.
 struct PortGroup {
   std::string ip, protocol;
   unsigned first = 0, last = 0;
 
   std::string text() const {
     const std::string range = first == last ? fmt::format("{}", first) : fmt::format("{}-{}", first, last);
+    if (ip.empty()) return fmt::format("{}/{}", range, protocol);
     return fmt::format("{}:{}->{}/{}", host_of(ip), range, range, protocol);
   }
 };
@@ -79,18 +80,18 @@ std::string ports_cell(std::vector<container::PublishedPort> ports) {
   std::vector<PortGroup> open;
   for (const auto& port : ports) {
     const std::string protocol = port.udp ? "udp" : "tcp";
-    if (port.host_port != port.container_port) {
+    if (!port.host_ip.empty() && port.host_port != port.container_port) {
       moved.push_back(fmt::format("{}:{}->{}/{}", host_of(port.host_ip), port.host_port, port.container_port, protocol));
       continue;
     }
     const auto group = std::ranges::find_if(open, [&](const auto& one) { return one.ip == port.host_ip && one.protocol == protocol; });
     if (group == open.end()) {
-      open.push_back({port.host_ip, protocol, port.host_port, port.host_port});
-    } else if (port.host_port == group->last + 1) {
-      group->last = port.host_port;
+      open.push_back({port.host_ip, protocol, port.container_port, port.container_port});
+    } else if (port.container_port == group->last + 1) {
+      group->last = port.container_port;
     } else {
       finished.push_back(group->text());
-      group->first = group->last = port.host_port;
+      group->first = group->last = port.container_port;
     }
   }
   for (const PortGroup& group : open) finished.push_back(group.text());

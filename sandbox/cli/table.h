@@ -19,7 +19,8 @@ std::pair<std::string, std::string> name_cells(const std::string& name);
 std::string command_cell(const std::vector<std::string>& argv, bool whole);
 /// "Up 3 minutes", "Exited (0) About an hour ago", "Created".
 std::string status_cell(const container::State& state, std::int64_t now);
-/// "0.0.0.0:80->8080/tcp, [::]:81-83->81-83/tcp": as Docker, with ranges of those that are the same on both sides.
+/// "53/udp, 0.0.0.0:80->8080/tcp, [::]:81-83->81-83/tcp": as Docker, with ranges of those that are the same on both
+/// sides, or are exposed alone, which have no address.
 std::string ports_cell(std::vector<container::PublishedPort> ports);
 
 }  // namespace sandbox::cli

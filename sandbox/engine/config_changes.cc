@@ -2,11 +2,13 @@
 #include "sandbox/engine/config_changes.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "sandbox/base/assignments.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/json.h"
 #include "sandbox/build/stage_state.h"
+#include "sandbox/engine/ports.h"
 
 namespace sandbox::engine {
 namespace {
@@ -67,12 +69,12 @@ void apply_own_config(Json& config, const container::Spec& spec) {
   if (!own.user.empty()) config["User"] = own.user;
   if (!own.working_directory.empty()) config["WorkingDir"] = own.working_directory;
   if (!spec.labels.empty()) config["Labels"] = spec.labels;
-  if (!spec.ports.empty() && (!config.contains("ExposedPorts") || !config["ExposedPorts"].is_object())) {
+  std::vector<std::string> ports = spec.exposed;
+  std::ranges::transform(spec.ports, std::back_inserter(ports), port_name);
+  if (!ports.empty() && (!config.contains("ExposedPorts") || !config["ExposedPorts"].is_object())) {
     config["ExposedPorts"] = Json::object();
   }
-  for (const auto& port : spec.ports) {
-    config["ExposedPorts"][fmt::format("{}/{}", port.container_port, port.udp ? "udp" : "tcp")] = Json::object();
-  }
+  for (const std::string& name : ports) config["ExposedPorts"][name] = Json::object();
 }
 
 }  // namespace sandbox::engine

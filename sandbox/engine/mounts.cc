@@ -56,6 +56,15 @@ void mount_volume(UserMount& mount, std::string_view name, const std::string& da
   mount.op.source = fmt::format("{}/volumes/{}/_data", data, name);
 }
 
+/// As Docker's client: what a path that begins with "." leads to need not be there yet (-v makes it).
+std::string absolute_if_missing(const std::string& path) {
+  std::error_code error;
+  std::string whole = std::filesystem::weakly_canonical(std::filesystem::current_path() / path, error);
+  if (error) throw SysError(Errno{error.value()}, fmt::format("bind source path '{}'", path));
+  if (whole.size() > 1 && whole.ends_with('/')) whole.pop_back();
+  return whole;
+}
+
 std::string absolute(const std::string& path) {
   if (path.starts_with('/')) return path;
   const std::unique_ptr<char, decltype(&::free)> real(::realpath(path.c_str(), nullptr), &::free);
@@ -136,9 +145,9 @@ UserMount parse_volume(std::string_view text, const std::string& data) {
     return mount;
   }
   const std::string source(parts[0]);
-  const bool is_path = source.find('/') != std::string::npos || source == "." || source == "..";
-  if (is_path) {
-    mount.op.source = absolute(source);
+  const bool is_relative = source.starts_with('.');
+  if (is_relative || source.find('/') != std::string::npos) {
+    mount.op.source = is_relative ? absolute_if_missing(source) : absolute(source);
     mount.create_source = true;
   } else {
     mount_volume(mount, source, data);

@@ -210,21 +210,23 @@ std::map<std::string, std::string> plan_annotations(const std::vector<std::strin
   return annotations;
 }
 
-std::vector<container::PublishedPort> plan_ports(const PlanInput& input) {
+std::vector<std::string> plan_exposed(const PlanInput& input) {
+  std::vector<std::string> of_image;
+  const Json* exposed = config_value(input.image, "ExposedPorts");
+  if (exposed != nullptr && exposed->is_object()) {
+    for (const auto& [name, nothing] : exposed->items()) of_image.push_back(name);
+  }
+  return exposed_ports(of_image, input.request.expose);
+}
+
+std::vector<container::PublishedPort> plan_ports(const PlanInput& input, const std::vector<std::string>& exposed) {
   std::vector<container::PublishedPort> ports;
   for (const auto& text : input.request.publish) {
     const auto parsed = parse_publish(text);
     ports.insert(ports.end(), parsed.begin(), parsed.end());
   }
-  for (const auto& text : input.request.expose) (void)parse_expose(text);
   if (input.request.network == "host") return {};  // they are open there already
-  const Json* exposed = config_value(input.image, "ExposedPorts");
-  if (input.request.publish_all && exposed != nullptr && exposed->is_object()) {
-    std::vector<std::string> names;
-    for (const auto& [name, nothing] : exposed->items()) names.push_back(name);
-    publish_exposed(names, ports);
-  }
-  if (input.request.publish_all) publish_exposed(input.request.expose, ports);
+  if (input.request.publish_all) publish_exposed(exposed, ports);
   return ports;
 }
 
@@ -324,7 +326,10 @@ container::Spec plan(const PlanInput& input) {
   spec.annotations = plan_annotations(request.annotations);
   spec.profile = request.profile;
   spec.secret_variables = secret_variables(input.secrets);
-  spec.ports = plan_ports(input);
+  spec.exposed = plan_exposed(input);
+  spec.ports = plan_ports(input, spec.exposed);
+  spec.name_service = {request.dns, request.dns_search, request.dns_options, request.add_hosts};
+  spec.group_add = request.group_add;
   spec.limits = input.limits;
   spec.limits_best_effort = request.limits == "best-effort";
   spec.auto_remove = request.auto_remove;

@@ -3,11 +3,13 @@
 
 #include <arpa/inet.h>
 
-#include <algorithm>
 #include <charconv>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "sandbox/base/error.h"
+#include "sandbox/container/container_store.h"
 
 namespace sandbox::engine {
 namespace {
@@ -46,6 +48,17 @@ std::string parse_address(std::string_view text, std::string_view whole) {
     return address;
   }
   throw UsageError(fmt::format("invalid publish '{}': invalid IP address '{}'", whole, text));
+}
+
+void add_unpublished(const std::vector<std::string>& exposed, const std::string& host_ip,
+                     std::vector<container::PublishedPort>& ports) {
+  std::set<std::string> published;
+  for (const auto& port : ports) published.insert(port_name(port));
+  for (const std::string& name : exposed) {
+    if (published.contains(name)) continue;
+    ports.push_back(parse_publish(name).front());
+    ports.back().host_ip = host_ip;
+  }
 }
 
 }  // namespace
@@ -98,21 +111,39 @@ std::vector<container::PublishedPort> parse_expose(const std::string& text) {
   }
 }
 
-void publish_exposed(const std::vector<std::string>& exposed, std::vector<container::PublishedPort>& ports) {
-  for (const auto& text : exposed) {
-    std::vector<container::PublishedPort> found;
+std::string port_name(const container::PublishedPort& port) {
+  return fmt::format("{}/{}", port.container_port, port.udp ? "udp" : "tcp");
+}
+
+std::vector<std::string> exposed_ports(const std::vector<std::string>& of_image,
+                                       const std::vector<std::string>& given) {
+  std::set<std::pair<std::uint16_t, bool>> found;
+  const auto add = [&](const std::string& text) {
+    for (const auto& port : parse_expose(text)) found.emplace(port.container_port, port.udp);
+  };
+  for (const std::string& text : of_image) {
     try {
-      found = parse_expose(text);
+      add(text);
     } catch (const UsageError&) {
       continue;
     }
-    for (const auto& port : found) {
-      const auto same = [&](const auto& other) {
-        return other.container_port == port.container_port && other.udp == port.udp;
-      };
-      if (std::ranges::none_of(ports, same)) ports.push_back(port);
-    }
   }
+  for (const std::string& text : given) add(text);
+  std::vector<std::string> names;
+  for (const auto& [port, udp] : found) names.push_back(port_name({"", 0, port, udp}));
+  return names;
+}
+
+void publish_exposed(const std::vector<std::string>& exposed, std::vector<container::PublishedPort>& ports) {
+  add_unpublished(exposed, container::PublishedPort().host_ip, ports);
+}
+
+std::vector<container::PublishedPort> shown_ports(const container::SpecHead& spec, const container::State& state) {
+  if (state.status != container::Status::running) return {};
+  std::vector<container::PublishedPort> ports = container::published_ports(spec, state);
+  const bool has_network = spec.network != "none" && spec.network != "host" && !spec.network.starts_with("container:");
+  if (has_network) add_unpublished(spec.exposed, "", ports);
+  return ports;
 }
 
 }  // namespace sandbox::engine

@@ -115,19 +115,22 @@ class Inspect(SandboxCase):
     def test_what_was_asked_for_is_shown_and_nothing_is_missing(self):
         self.ok("create", "--name", "box", "--network", "none", "--tmpfs", "/t:size=1m", "--ulimit", "nofile=5:9",
                 "--ulimit", "core=-1", "--sysctl", "kernel.msgmax=1000", "--device", "/dev/zero", "--security-opt",
-                "seccomp=unconfined", "busybox", "true")
+                "seccomp=unconfined", "--dns", "192.0.2.1", "--dns-search", "example.org", "--dns-option", "ndots:2",
+                "--add-host", "db:192.0.2.2", "busybox", "true")
         config = json.loads(self.ok("inspect", "-f", "{{json .HostConfig}}", "box"))
         self.assertEqual(config["Ulimits"], [{"Name": "nofile", "Hard": 9, "Soft": 5}, {"Name": "core", "Hard": -1, "Soft": -1}])
         self.assertEqual((config["Sysctls"], config["Tmpfs"]), ({"kernel.msgmax": "1000"}, {"/t": "size=1m"}))
         self.assertEqual(config["Devices"], [{"PathOnHost": "/dev/zero", "PathInContainer": "/dev/zero",
                                               "CgroupPermissions": "rwm"}])
         self.assertEqual(config["SecurityOpt"], ["seccomp=unconfined"])
+        self.assertEqual([config[key] for key in ("Dns", "DnsSearch", "DnsOptions", "ExtraHosts", "GroupAdd")],
+                         [["192.0.2.1"], ["example.org"], ["ndots:2"], ["db:192.0.2.2"], None])
         self.ok("create", "--name", "plain", "busybox", "true")
         plain = json.loads(self.ok("inspect", "-f", "{{json .HostConfig}}", "plain"))
         self.assertEqual({key: plain[key] for key in ("Tmpfs", "Ulimits", "SecurityOpt", "CpuQuota", "Links", "BlkioWeight",
-                                                      "ConsoleSize", "Isolation")},
+                                                      "ConsoleSize", "Isolation", "Dns", "ExtraHosts")},
                          {"Tmpfs": None, "Ulimits": [], "SecurityOpt": None, "CpuQuota": 0, "Links": None, "BlkioWeight": 0,
-                          "ConsoleSize": [0, 0], "Isolation": ""})
+                          "ConsoleSize": [0, 0], "Isolation": "", "Dns": [], "ExtraHosts": None})
 
     def test_templates_as_scripts_write_them(self):
         self.ok("run", "-d", "--name", "box", "--label", "tier=front", "-p", "127.0.0.1::80", "busybox", "sleep", "1000")

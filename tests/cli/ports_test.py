@@ -119,6 +119,28 @@ class Ports(SandboxCase):
         self.assertEqual(set(ports), {"8080/tcp", "5353/udp"})
         self.assertEqual(fetch("127.0.0.1", int(ports["8080/tcp"][0]["HostPort"])), b"page\n")
 
+    def test_exposed_ports_are_shown_whether_published_or_not(self):
+        archive = self.home + "/exposing.tar"
+        docker_archive(archive, "localhost/exposing:latest", tools("httpd", "sleep") + [directory("tmp")],
+                       ExposedPorts={"8080/tcp": {}, "5353/udp": {}, "nonsense": {}})
+        self.ok("load", "-i", archive)
+        self.started("--name", "box", "--expose", "8081-8082", "-p", "127.0.0.1::8080", image="localhost/exposing")
+        box, = json.loads(self.ok("inspect", "box"))
+        self.assertEqual({"5353/udp", "8080/tcp", "8081/tcp", "8082/tcp"} - set(box["Config"]["ExposedPorts"]), set())
+        ports = box["NetworkSettings"]["Ports"]
+        port = ports.pop("8080/tcp")[0]["HostPort"]
+        self.assertEqual(ports, {"5353/udp": None, "8081/tcp": None, "8082/tcp": None})
+        self.assertEqual(list(box["HostConfig"]["PortBindings"]), ["8080/tcp"])
+        self.assertEqual(self.ok("ps", "--format", "{{.Ports}}"), f"5353/udp, 8081-8082/tcp, 127.0.0.1:{port}->8080/tcp\n")
+        self.assertEqual(self.ok("port", "box"), f"8080/tcp -> 127.0.0.1:{port}\n")
+        self.assertEqual(self.ok("ps", "--format", "{{.Names}}", "--filter", "expose=8082"), "box\n")
+        self.ok("commit", "box", "localhost/more")
+        config, = json.loads(self.ok("image", "inspect", "localhost/more"))
+        self.assertIn("8081/tcp", config["Config"]["ExposedPorts"])
+        self.ok("rm", "-f", "box")
+        self.started("--name", "box", "--network", "none", image="localhost/exposing", command=["sleep", "1000"])
+        self.assertEqual(self.ok("inspect", "-f", "{{.NetworkSettings.Ports}}", "box"), "map[]\n")
+
     def test_a_port_on_an_address_of_ipv6_is_there_alone_and_moves_any_amount_both_ways(self):
         port = free_ports()
         echo = ["nc", "-ll", "-p", "8080", "-e", "cat"]

@@ -76,6 +76,18 @@ class Volumes(SandboxCase):
         self.assertIn("No such container: no", self.fails("create", *WORDS, "--volumes-from", "no", "busybox"))
         self.assertEqual(self.names(), [])
 
+    def test_a_relative_path_of_the_host_is_made_by_v_and_must_be_there_for_mount(self):
+        os.mkdir(self.home + "/work")
+        for path in ("./made", ".hidden", "../beside/deep/"):
+            self.ok("run", "--rm", *WORDS, "-v", path + ":/x", "busybox", "/bin/sh", "-c", "echo in >/x/file", cwd=self.home + "/work")
+        for path in ("work/made", "work/.hidden", "beside/deep"):
+            with open(f"{self.home}/{path}/file", encoding="ascii") as file:
+                self.assertEqual(file.read(), "in\n")
+            self.assertEqual(os.stat(f"{self.home}/{path}").st_uid, os.getuid())
+        self.assertIn("bind source path does not exist: ./other",
+                      self.fails("create", *WORDS, "--mount", "type=bind,src=./other,dst=/x", "busybox", code=1))
+        self.assertIn("bind source path does not exist: a/b", self.fails("create", *WORDS, "-v", "a/b:/x", "busybox", code=1))
+
     def test_a_named_volume_is_made_on_use_and_shared(self):
         self.ok("run", "-d", "--name", "one", *WORDS, "-v", "shared:/a", "busybox", "sleep", "1000")
         self.ok("run", "-d", "--name", "two", *WORDS, "--mount", "type=volume,src=shared,dst=/b,readonly", "busybox",

@@ -2,13 +2,10 @@
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/container/container_store.h"
+#include "sandbox/engine/ports.h"
 
 namespace sandbox::cli {
 namespace {
-
-std::string inside(const container::PublishedPort& port) {
-  return fmt::format("{}/{}", port.container_port, port.udp ? "udp" : "tcp");
-}
 
 std::string outside(const container::PublishedPort& port) {
   const bool v6 = port.host_ip.find(':') != std::string::npos;
@@ -20,12 +17,12 @@ int run(const Arguments& arguments) {
   std::vector<container::PublishedPort> ports;
   if (found.state.status == container::Status::running) ports = container::published_ports(found.spec, found.state);
   if (arguments.positional.size() == 1) {
-    for (const auto& port : ports) print(fmt::format("{} -> {}\n", inside(port), outside(port)));
+    for (const auto& port : ports) print(fmt::format("{} -> {}\n", engine::port_name(port), outside(port)));
     return 0;
   }
   const std::string& word = arguments.positional[1];
   const std::string wanted = word.find('/') == std::string::npos ? word + "/tcp" : word;
-  std::erase_if(ports, [&](const auto& port) { return inside(port) != wanted; });
+  std::erase_if(ports, [&](const auto& port) { return engine::port_name(port) != wanted; });
   if (ports.empty()) {
     throw NotFound(fmt::format("no public port '{}' published for {}", wanted, arguments.positional[0]));
   }

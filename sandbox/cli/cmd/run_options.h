@@ -37,7 +37,7 @@ inline constexpr Option kRunOptions[] = {
     {"env", 'e', "list", "Set environment variables"},
     {"env-file", '\0', "list", "Read in a file of environment variables"},
     {"env-host", '\0', nullptr, "Use the caller's environment in the container"},
-    {"expose", '\0', "list", "Expose a port or a range of ports, for --publish-all"},
+    {"expose", '\0', "list", "Expose a port or a range of ports"},
     {"gpus", '\0', "gpu-request", "GPU devices to add to the container ('all' to pass all GPUs)"},
     {"group-add", '\0', "list", "Add additional groups to join; keep-groups: those of the caller"},
     {"health-cmd", '\0', "string", "Command to run to check health"},

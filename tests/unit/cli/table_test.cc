@@ -7,6 +7,7 @@
 #include "sandbox/cli/container_filters.h"
 #include "sandbox/cli/container_listing.h"
 #include "sandbox/container/spec_head.h"
+#include "sandbox/engine/ports.h"
 
 namespace sandbox::cli {
 namespace {
@@ -96,6 +97,20 @@ TEST_CASE("ports that are the same on both sides are shown as ranges, and a chos
         "0.0.0.0:80-81->80-81/tcp, 0.0.0.0:83->83/tcp, [::]:80->80/tcp, 0.0.0.0:8002->90/udp, 0.0.0.0:40000->91/udp");
 }
 
+TEST_CASE("exposed ports that are not published are shown without an address, of a container that has its own network") {
+  container::Container container;
+  container.spec.network = "bridge";
+  container.spec.exposed = {"53/udp", "80/tcp", "81/tcp", "8000/tcp"};
+  container.spec.ports = {{"0.0.0.0", 0, 8000, false}};
+  container.state.host_ports = {40000};
+  CHECK(ports_cell(engine::shown_ports(container.spec, container.state)) == "");
+  container.state.status = container::Status::running;
+  CHECK(ports_cell(engine::shown_ports(container.spec, container.state)) ==
+        "53/udp, 80-81/tcp, 0.0.0.0:40000->8000/tcp");
+  container.spec.network = "host";
+  CHECK(ports_cell(engine::shown_ports(container.spec, container.state)) == "0.0.0.0:40000->8000/tcp");
+}
+
 TEST_CASE("the health is what the status says") {
   CHECK(health_word("Up 3 minutes (healthy)") == "healthy");
   CHECK(health_word("Up 3 minutes (health: starting)") == "starting");
@@ -112,12 +127,12 @@ std::string passed(const std::vector<std::string>& words) {
   base.config.digest = "sha256:" + std::string(64, '1');
   base.name = "docker.io/library/nginx:latest";
   base.diff_ids = {"sha256:x"};
-  base.config_document = {{"config", {{"ExposedPorts", {{"9000/tcp", Json::object()}}}}}};
   child.config.digest = "sha256:" + std::string(64, '2');
   child.name = "docker.io/library/mine:1";
   child.diff_ids = {"sha256:x", "sha256:y"};
   context.images = {base, child};
   context.all[0].spec.image_id = base.id();
+  context.all[0].spec.exposed = {"9000/tcp"};
   context.all[1].spec.image_id = child.id();
   std::string names;
   for (const auto& one : filtered(Filters(arguments, kContainerFilters), context)) {

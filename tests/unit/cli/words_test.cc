@@ -47,12 +47,15 @@ TEST_CASE("a range of ports is one entry per port") {
 
 TEST_CASE("exposed ports are published once each, and what is no port is left out") {
   auto ports = parse_publish("8080:80");
-  publish_exposed({"80/tcp", "53/udp", "7000-7001", "evil:1:2", "nonsense", "80/icmp"}, ports);
+  const auto exposed = exposed_ports({"80/tcp", "53/udp", "7001", "evil:1:2", "nonsense", "80/icmp"}, {"7000-7001"});
+  CHECK(exposed == std::vector<std::string>{"53/udp", "80/tcp", "7000/tcp", "7001/tcp"});
+  publish_exposed(exposed, ports);
   REQUIRE(ports.size() == 4);
   CHECK(ports[0].host_port == 8080);
   CHECK(ports[1].udp);
   CHECK(ports[1].host_port == 0);
   CHECK(ports[3].container_port == 7001);
+  CHECK_THROWS_AS(exposed_ports({}, {"nonsense"}), UsageError);
 }
 
 TEST_CASE("port 0 of the host is any free one") {
