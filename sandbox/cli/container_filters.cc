@@ -8,6 +8,7 @@
 
 #include "sandbox/base/error.h"
 #include "sandbox/cli/container_listing.h"
+#include "sandbox/cli/shown_network.h"
 #include "sandbox/cli/table.h"
 #include "sandbox/container/restart_policy.h"
 #include "sandbox/engine/ports.h"
@@ -85,7 +86,12 @@ bool has_mounted(const Entry& one, const std::string& text) {
 }
 
 bool is_on_network(const Entry& one, const std::string& text) {
-  return text == one.spec.network || (one.spec.network == "bridge" && (text == "private" || text == "default"));
+  const auto names = network_names(one.spec);
+  const std::string meant = text == "private" || text == "default" ? "bridge" : text;
+  return std::ranges::find(names, meant) != names.end() ||
+         std::ranges::any_of(one.spec.attachments, [&](const container::Attachment& other) {
+           return !text.empty() && other.network.starts_with(text);
+         });
 }
 
 /// The image itself, or one that was made on top of it: its layers begin with all of the other's.

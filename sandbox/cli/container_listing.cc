@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "sandbox/base/error.h"
+#include "sandbox/cli/shown_network.h"
 #include "sandbox/cli/table.h"
 #include "sandbox/engine/disk_usage.h"
 #include "sandbox/engine/ports.h"
@@ -83,7 +84,8 @@ constexpr Column<ContainerRow> kColumns[] = {
     {"Labels", "LABELS", [](const ContainerRow& row) { return labels_cell(spec_of(row).labels); }},
     {"Mounts", "MOUNTS", mounts_cell},
     {"LocalVolumes", "LOCAL VOLUMES", volumes_cell},
-    {"Networks", "NETWORKS", [](const ContainerRow& row) { return spec_of(row).network; }},
+    {"Networks", "NETWORKS",
+     [](const ContainerRow& row) { return fmt::format("{}", fmt::join(network_names(spec_of(row)), ",")); }},
 };
 
 std::string label_of(const ContainerRow& row, const std::string& name) {

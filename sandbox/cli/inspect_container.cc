@@ -320,29 +320,22 @@ OrderedJson config_of(const Spec& spec, const image::Image* image) {
 OrderedJson network_settings(const Container& container) {
   const Spec& spec = container.spec;
   const bool running = container.state.status == container::Status::running;
-  OrderedJson endpoint = {{"IPAMConfig", nullptr}, {"Links", nullptr},   {"Aliases", nullptr},
-                          {"MacAddress", ""},      {"DriverOpts", nullptr}, {"NetworkID", ""},
-                          {"EndpointID", ""},      {"Gateway", ""},      {"IPAddress", ""},
-                          {"IPPrefixLen", 0},      {"IPv6Gateway", ""},  {"GlobalIPv6Address", ""},
-                          {"GlobalIPv6PrefixLen", 0}, {"DNSNames", nullptr}};
-  if (running && spec.plan.network) {
-    endpoint["MacAddress"] = spec.plan.network->hardware_address;
-    endpoint["Gateway"] = spec.plan.network->gateway;
-    endpoint["IPAddress"] = spec.plan.network->address;
-    endpoint["IPPrefixLen"] = spec.plan.network->prefix;
-  }
+  OrderedJson networks = inspected_networks(container);
+  // Docker repeats here what is said of its first network.
+  const auto own = networks.find("bridge");
+  const auto of_own = [&](const char* key, OrderedJson otherwise) { return own == networks.end() ? otherwise : (*own)[key]; };
   OrderedJson settings = {{"Bridge", ""},
                           {"SandboxID", spec.id},
                           {"SandboxKey", ""},
                           {"Ports", ports_of(engine::shown_ports(spec, container.state))},
-                          {"Gateway", endpoint["Gateway"]},
-                          {"IPAddress", endpoint["IPAddress"]},
-                          {"IPPrefixLen", endpoint["IPPrefixLen"]},
+                          {"Gateway", of_own("Gateway", "")},
+                          {"IPAddress", of_own("IPAddress", "")},
+                          {"IPPrefixLen", of_own("IPPrefixLen", 0)},
                           {"GlobalIPv6Address", ""},
                           {"IPv6Gateway", ""},
-                          {"MacAddress", endpoint["MacAddress"]}};
-  if (running && spec.plan.network) settings["SandboxKey"] = fmt::format("/proc/{}/ns/net", container.state.pid);
-  settings["Networks"] = {{spec.network, std::move(endpoint)}};
+                          {"MacAddress", of_own("MacAddress", "")}};
+  if (running && spec.plan.namespaces.network) settings["SandboxKey"] = fmt::format("/proc/{}/ns/net", container.state.pid);
+  settings["Networks"] = std::move(networks);
   return settings;
 }
 

@@ -30,6 +30,8 @@ OrderedJson inspected(const image::Image& image, const std::vector<std::string>&
 
 /// With those of `containers` that are on it now.
 OrderedJson inspected(const ShownNetwork& network, const std::vector<container::Container>& containers);
+/// The networks that a container is on, or will be when it runs: an object of their names.
+OrderedJson inspected_networks(const container::Container& container);
 /// Docker gives each end of a network an identifier: 64 hexadecimal digits that follow from those of both.
 std::string endpoint_id(const std::string& container_id, const std::string& network_id);
 

@@ -10,11 +10,10 @@
 namespace sandbox::cli {
 namespace {
 
-/// Its identifier is the same everywhere and always.
 ShownNetwork predefined(const char* name, std::string_view driver) {
   ShownNetwork made{.network = {}, .driver = driver, .is_predefined = true};
   made.network.name = name;
-  made.network.id = hex_of(sha256_digest(fmt::format("network {}", name)));
+  made.network.id = predefined_network_id(name);
   return made;
 }
 
@@ -28,6 +27,18 @@ std::vector<ShownNetwork> predefined_networks() {
 }
 
 }  // namespace
+
+// The same everywhere and always.
+std::string predefined_network_id(std::string_view name) {
+  return std::string(hex_of(sha256_digest(fmt::format("network {}", name))));
+}
+
+std::vector<std::string> network_names(const container::SpecHead& spec) {
+  std::vector<std::string> names;
+  if (spec.attachments.empty() || spec.network == "bridge") names.push_back(spec.network);
+  for (const container::Attachment& one : spec.attachments) names.push_back(one.name);
+  return names;
+}
 
 std::vector<ShownNetwork> shown_networks(const container::NetworkStore& store) {
   std::vector<ShownNetwork> networks = predefined_networks();

@@ -15,6 +15,11 @@ struct ShownNetwork {
   bool is_predefined = false;
 };
 
+/// "bridge", "host" or "none".
+std::string predefined_network_id(std::string_view name);
+/// The names of the networks that a container is on, or will be when it runs.
+std::vector<std::string> network_names(const container::SpecHead& spec);
+
 /// By name.
 std::vector<ShownNetwork> shown_networks(const container::NetworkStore& store);
 /// As NetworkStore::find(), and those that there are anyway.
