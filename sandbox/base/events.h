@@ -1,5 +1,5 @@
-// What has happened to containers, images, networks and volumes: <store>/events, a line of JSON each, as Docker's API has them
-// (moby api/types/events). Every process that does something appends to it; `events` reads.
+// What has happened to containers, images, networks and volumes: <store>/events, a line of JSON each, as Docker's API
+// has them (moby api/types/events). Every process that does something appends to it; `events` reads.
 #pragma once
 
 #include <cstdint>

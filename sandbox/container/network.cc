@@ -56,7 +56,9 @@ std::uint32_t next_to(const Ipv4Range& range) { return range.last() + 1; }
 Ipv4Range checked_range(const char* what, const std::string& text) {
   const auto range = parse_ipv4_range(text);
   if (!range) throw InvalidInput(fmt::format("invalid {} {}: invalid CIDR block notation", what, text));
-  if (range->text() != text) throw InvalidInput(fmt::format("invalid {} {}: it should be {}", what, text, range->text()));
+  if (range->text() != text) {
+    throw InvalidInput(fmt::format("invalid {} {}: it should be {}", what, text, range->text()));
+  }
   return *range;
 }
 
@@ -166,7 +168,8 @@ std::string dns_address(const Network& network) { return ipv4_text(subnet_of(net
 
 std::set<std::uint32_t> reserved_addresses(const Network& network) {
   const Ipv4Range subnet = subnet_of(network);
-  std::set<std::uint32_t> reserved = {subnet.first, parse_ipv4(network.gateway).value(), subnet.last() - 1, subnet.last()};
+  std::set<std::uint32_t> reserved = {subnet.first, subnet.last() - 1, subnet.last()};
+  reserved.insert(parse_ipv4(network.gateway).value());
   for (const auto& [name, address] : network.reserved) reserved.insert(parse_ipv4(address).value());
   return reserved;
 }

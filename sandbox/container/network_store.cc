@@ -53,7 +53,8 @@ void check_name(const std::string& name) {
     throw UsageError(fmt::format("operation is not permitted on predefined {} network", name));
   }
   if (!is_valid_network_name(name)) {
-    throw UsageError(fmt::format("network name \"{}\" is invalid: only \"[a-zA-Z0-9][a-zA-Z0-9_.-]*\" are allowed", name));
+    throw UsageError(
+        fmt::format("network name \"{}\" is invalid: only \"[a-zA-Z0-9][a-zA-Z0-9_.-]*\" are allowed", name));
   }
 }
 

@@ -34,7 +34,7 @@ class NetworkStore {
   Network create(Network wanted) const;
   /// Throws Conflict when a container is on it, NotFound when it has gone meanwhile.
   void remove(const Network& network) const;
-  /// For what find() can't show, since its description is damaged or a newer version's. Returns false when there is none.
+  /// For what find() can't show, since its description is damaged or a newer version's. Returns false for none such.
   bool remove_unreadable(const std::string& name) const;
   /// Removes those that no container names, running or not, and that `goes` is true for. Returns them.
   std::vector<Network> prune(const std::function<bool(const Network&)>& goes) const;

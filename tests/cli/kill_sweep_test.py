@@ -204,6 +204,16 @@ class Killed(Traced):
     def test_rm_force(self):
         self.sweep(("rm", "-f", "-v", "box"), [("run", "-d", *self.ON, "-v", "/anonymous", "busybox", "sleep", "1000")])
 
+    def networks_are(self, *files):
+        return lambda: self.assertEqual(sorted(os.listdir(self.data + "/networks")), [".lock", *files])
+
+    def test_network_create(self):
+        self.sweep(("network", "create", "net"), [("network", "rm", "-f", "net")], check=self.networks_are("net.json"))
+
+    def test_network_rm(self):
+        self.sweep(("network", "rm", "net"), [("network", "rm", "-f", "net"), ("network", "create", "net")],
+                   check=self.networks_are())
+
 
 class Stopped(Traced):
     """A command that stands still, whatever it holds, keeps nobody from looking."""

@@ -17,11 +17,13 @@ namespace {
 
 constexpr Option kFormat = {"format", 'f', "string", "Format output: 'json', or a Go template"};
 constexpr Option kSize = {"size", 's', nullptr, "Display total file sizes if the type is container"};
-constexpr Option kOptions[] = {
-    kFormat, kSize, {"type", '\0', "string", "Only inspect objects of the given type (container|image|network|volume)"}};
+constexpr Option kType = {"type", '\0', "string",
+                          "Only inspect objects of the given type (container|image|network|volume)"};
+constexpr Option kVerbose = {"verbose", 'v', nullptr, "Verbose output for diagnostics (there is no more)"};
+constexpr Option kOptions[] = {kFormat, kSize, kType};
 constexpr Option kContainerOptions[] = {kFormat, kSize};
 constexpr Option kFormatOnly[] = {kFormat};
-constexpr Option kNetworkOptions[] = {kFormat, {"verbose", 'v', nullptr, "Verbose output for diagnostics (there is no more)"}};
+constexpr Option kNetworkOptions[] = {kFormat, kVerbose};
 
 const image::Image* find_image(const image::ImageStore& store, const std::string& id, image::Image& found) {
   if (id.empty()) return nullptr;

@@ -190,6 +190,7 @@ std::vector<ShownNetwork> selected(const Places& places, const Arguments& argume
   std::vector<container::Entry> containers;
   if (filters.has("dangling")) containers = container::ContainerStore(places).entries();
   std::vector<ShownNetwork> networks = shown_networks(NetworkStore(places));
+  const auto is_dangling = [&](const ShownNetwork& one) { return !is_used(containers, one); };
   std::erase_if(networks, [&](const ShownNetwork& one) {
     const Network& network = one.network;
     return !(filters.any("name", [&](const auto& value) { return is_found(value, network.name); }) &&
@@ -198,7 +199,7 @@ std::vector<ShownNetwork> selected(const Places& places, const Arguments& argume
              filters.any("scope", [&](const auto& value) { return value == "local"; }) &&
              filters.any("type", [&](const auto& value) { return is_of_type(one, value); }) &&
              filters.any("dangling",
-                         [&](const auto& value) { return parse_bool("dangling", value) != is_used(containers, one); }) &&
+                         [&](const auto& value) { return parse_bool("dangling", value) == is_dangling(one); }) &&
              filters.labels_fit(network.labels));
   });
   return networks;
@@ -211,10 +212,9 @@ int list(const Arguments& arguments) {
   const std::string format = chosen ? arguments.text("format") : docker_config("networksFormat");
   std::vector<NetworkRow> rows;
   for (const ShownNetwork& one : networks) rows.push_back({&one, arguments.flag("no-trunc")});
-  print(render_listing(kListing,
-                       chosen_format({format, quiet, "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}",
-                                      "network_id: {{.ID}}\nname: {{.Name}}\ndriver: {{.Driver}}\nscope: {{.Scope}}\n"}),
-                       rows));
+  constexpr std::string_view table = "{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}";
+  constexpr std::string_view raw = "network_id: {{.ID}}\nname: {{.Name}}\ndriver: {{.Driver}}\nscope: {{.Scope}}\n";
+  print(render_listing(kListing, chosen_format({format, quiet, table, raw}), rows));
   return 0;
 }
 

@@ -1,4 +1,5 @@
-// `image prune`, `container prune`, `network prune`, `volume prune`, `builder prune`, `system prune`: what nobody uses goes.
+// `image prune`, `container prune`, `network prune`, `volume prune`, `builder prune`, `system prune`: what nobody uses
+// goes.
 #include "sandbox/engine/prune.h"
 
 #include <stdio.h>
