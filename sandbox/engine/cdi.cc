@@ -12,13 +12,14 @@
 #include "sandbox/base/file.h"
 #include "sandbox/base/json.h"
 #include "sandbox/base/places.h"
+#include "sandbox/base/yaml.h"
 
 namespace sandbox::engine {
 namespace {
 
 constexpr std::string_view kGpus = "nvidia.com/gpu";
-constexpr const char* kMakeDescription =
-    "nvidia-ctk cdi generate --format=json --output ~/.config/sandbox/cdi/nvidia.json";
+constexpr std::string_view kYaml = ".yaml";
+constexpr const char* kMakeDescription = "nvidia-ctk cdi generate --output ~/.config/sandbox/cdi/nvidia.yaml";
 constexpr int kNewestMinor = 1, kNewestMajor = 1;  // 1.1.0
 constexpr std::size_t kLargest = 4U << 20;
 
@@ -176,7 +177,7 @@ void add(CdiEdits& to, const CdiEdits& more) {
 
 std::string where_descriptions_are(std::string_view kind) {
   if (kind == kGpus) return fmt::format("where there are such GPUs, their description is made by: {}", kMakeDescription);
-  return "descriptions are files *.json in ~/.config/sandbox/cdi, /var/run/cdi and /etc/cdi";
+  return "descriptions are files *.json and *.yaml in ~/.config/sandbox/cdi, /var/run/cdi and /etc/cdi";
 }
 
 /// A device that is looked for, and why descriptions were left out meanwhile.
@@ -192,10 +193,9 @@ struct Search {
       CdiEdits edits = spec.edits;
       add(edits, found->edits);
       return edits;
-    } catch (const InvalidInput& error) {
+    } catch (const Error& error) {
       trouble = error.what();
-    } catch (const SysError& error) {
-      trouble = error.what();
+      if (!error.hint().empty()) trouble += "; " + error.hint();
     }
     return std::nullopt;
   }
@@ -205,10 +205,7 @@ struct Search {
     std::string place;
     for (const std::string& name : list_directory(directory)) {
       const std::string path = directory + "/" + name;
-      if (name.ends_with(".yaml") || name.ends_with(".yml")) {
-        trouble = fmt::format("'{}' is YAML, and JSON is what is read here: {}", path, kMakeDescription);
-      }
-      auto edits = name.ends_with(".json") ? in_file(path) : std::nullopt;
+      auto edits = name.ends_with(".json") || name.ends_with(kYaml) ? in_file(path) : std::nullopt;
       if (!edits) continue;
       if (found) throw Conflict(fmt::format("CDI device {}={} is in both '{}' and '{}'", kind, device, place, path));
       found = std::move(edits);
@@ -221,7 +218,7 @@ struct Search {
 }  // namespace
 
 CdiSpec parse_cdi(std::string_view text, std::string_view name) {
-  const Json json = parse_json(text, name);
+  const Json json = name.ends_with(kYaml) ? parse_yaml(text, name) : parse_json(text, name);
   const Part part(json, fmt::format("CDI description '{}'", name));
   part.allow({"cdiVersion", "kind", "annotations", "devices", "containerEdits"});
   check_version(part, part.text("cdiVersion"));

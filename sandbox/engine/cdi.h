@@ -1,4 +1,4 @@
-// Devices by name (Container Device Interface, CNCF's SPEC.md): what a vendor's description in JSON says that a
+// Devices by name (Container Device Interface, CNCF's SPEC.md): what a vendor's description in JSON or YAML says that a
 // container needs for them. The descriptions are an administrator's or the user's, and may be of a newer version than
 // we know.
 #pragma once
@@ -40,8 +40,8 @@ struct CdiSpec {
   std::vector<CdiDevice> devices;
 };
 
-/// Throws InvalidInput for what is no description, and as the specification demands for members and versions that are
-/// not known here. Pure.
+/// YAML under a name that ends like that, else JSON. Throws InvalidInput for what is no description, and as the
+/// specification demands for members and versions that are not known here. Pure.
 CdiSpec parse_cdi(std::string_view text, std::string_view name);
 
 /// Whether a --device names one: "vendor.com/class=name". Pure.

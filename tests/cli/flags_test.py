@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import stat
+import textwrap
 import unittest
 
 from sandbox_case import SandboxCase, has_range
@@ -144,7 +145,7 @@ class Flags(SandboxCase):
             self.assertEqual(self.run_with(*words, script=script), "yes\nof the vendor\nfull\nclosed\n")
         self.assertEqual(self.run_with("--gpus", "all", "-e", "GPU=no", script="echo $GPU"), "no\n")
         refused("unresolvable CDI device nvidia.com/gpu=7", "--device", "nvidia.com/gpu=7")
-        refused("nvidia-ctk cdi generate --format=json", "--gpus", "device=7")
+        refused("nvidia-ctk cdi generate", "--gpus", "device=7")
         refused("'all' or 'device=NAME,...'", "--gpus", "2")
         describe("other.json", devices=device())
         refused("is in both")
@@ -168,11 +169,37 @@ class Flags(SandboxCase):
             self.assertIn(f"WARNING: device '{closed}' can't be opened by you", done.stderr)
         describe(cdiVersion="9.0.0", devices=device())
         refused("is of version 9.0.0, which is newer than is known here")
-        os.rename(cdi + "/test.json", cdi + "/test.yaml")
-        refused("is YAML")
         describe(devices=device(hooks=[{"hookName": "createContainer", "path": "/bin/vendor"}]))
         self.assertIn("WARNING: '/bin/vendor', which a device's description asks for, is not run",
                       self.sandbox("run", *QUIET, "--gpus", "all", "busybox", "true").stderr)
+
+    def test_descriptions_of_devices_may_be_yaml(self):
+        self.env["XDG_CONFIG_HOME"] = self.home + "/config"
+        os.makedirs(self.home + "/config/sandbox/cdi")
+        path = self.home + "/config/sandbox/cdi/nvidia.yaml"
+        text = textwrap.dedent("""\
+            ---
+            cdiVersion: 0.5.0
+            kind: nvidia.com/gpu
+            devices:
+            - name: 0
+              containerEdits:
+                deviceNodes:
+                - path: /dev/full
+                  major: 1
+                  fileMode: 438
+            containerEdits:
+              env:
+              - GPU=yes
+            """)
+        script = "echo $GPU; test -c /dev/full && echo there"
+        for more, answer in (("", "yes\nthere\n"), ("surprise: 1\n", "has the unknown member 'surprise'"),
+                             ("<<: *anchor\n", f"{path}: not valid YAML: line 14: an alias"), ("kind: a.b/c\n", "two members 'kind'"),
+                             ("\tx", "not valid YAML")):
+            with open(path, "w", encoding="utf-8") as out:
+                out.write(text + more)
+            done = self.sandbox("run", "--rm", *QUIET, "--gpus", "device=0", "busybox", "sh", "-c", script)
+            self.assertIn(answer, done.stderr if more else done.stdout, done)
 
     def test_groups(self):
         if has_range():

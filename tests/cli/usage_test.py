@@ -1,13 +1,21 @@
 """`stats` and `update`; as the ordinary user who calls it. Limits that bite are looked at in tests/vm."""
 
 import json
+import mmap
 import signal
 import subprocess
 import unittest
 
-from sandbox_case import SandboxCase, eventually
+from sandbox_case import SANDBOX, SandboxCase, eventually
 
 QUIET = ("--network", "none", "--pull", "never")
+
+
+def memory(pid):
+    """Bytes: of a process alone, and of files, its program among them (a sealed copy is one in shared memory)."""
+    with open(f"/proc/{pid}/status", encoding="utf-8") as status:
+        size = {line.split()[0]: int(line.split()[1]) << 10 for line in status if line.startswith("Rss")}
+    return size["RssAnon:"], size["RssFile:"] + size["RssShmem:"]
 
 
 class Usage(SandboxCase):
@@ -33,6 +41,21 @@ class Usage(SandboxCase):
         self.assertEqual(set(self.stats("-a")), {"idle", "busy", "created"})
         self.assertEqual(self.stats("created")["created"]["PIDs"], "0")
         self.assertEqual(set(self.stats("idle")), {"idle"})
+
+    def test_an_idle_container_costs_little_memory(self):
+        with open(SANDBOX, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as program:
+            if any(program.find(name) >= 0 for name in (b"__asan_init", b"__tsan_init")):
+                self.skipTest("sanitizers need memory of their own")
+        for driver in ("auto", "fuse"):
+            self.ok("run", "-d", "--name", driver, "--storage-driver", driver, "busybox", "sleep", "1000")
+            self.ok("exec", driver, "true")
+            mine = [memory(pid) for pid in self.helpers("sbx:")]
+            self.assertGreaterEqual(len(mine), 2)
+            # The helpers hide their maps, and so their proportional sizes, from their user: what each has alone, and what
+            # the largest has of the files that they share.
+            total = sum(own for own, _ in mine) + max(shared for _, shared in mine)
+            self.assertLessEqual(total, 12 << 20, mine)
+            self.ok("rm", "-f", driver)
 
     def test_the_table_and_wrong_words(self):
         self.start("box")

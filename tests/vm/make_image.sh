@@ -11,7 +11,7 @@ readonly modules=/usr/lib/uml/modules
 readonly packages=(
   systemd systemd-sysv dbus dbus-user-session libpam-systemd  # a user manager to ask for a scope
   uidmap kmod iproute2 procps python3 busybox-static          # what the program and its tests use
-  libarchive13 libcurl4 libfmt9 libfuse3-3 libseccomp2 libslirp0 libssl3 libstdc++6
+  libarchive13 libcurl4 libfmt9 libfuse3-3 libseccomp2 libslirp0 libssl3 libstdc++6 libyaml-0-2
   podman containerd slurm-wlm munge apparmor                  # what calls the OCI runtime, and what it applies
 )
 
