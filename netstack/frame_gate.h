@@ -13,12 +13,15 @@
 #include <span>
 #include <vector>
 
+#include "netstack/frame.h"
+
 namespace sandbox::netstack {
 
 /// Addresses in host byte order.
 struct GateRules {
   std::uint32_t gateway = 0, guest = 0;
   bool loopback_allowed = false;  ///< The user asked for it: nothing about the host is stopped.
+  bool loopback_open = false;     ///< libslirp leaves it open, so that it is closed here.
   /// Ports in the container that are published on the host's loopback over UDP.
   std::vector<std::uint16_t> udp_ports;
 };
@@ -32,15 +35,15 @@ class FrameGate {
 
   /// A frame from the container: whether libslirp may see it. It never passes a frame that can reach the host's
   /// loopback, whatever its headers say. `now_ms` is a monotonic clock.
-  bool admits(std::span<const std::uint8_t> frame, std::int64_t now_ms) noexcept;
+  bool admits(Frame frame, std::int64_t now_ms) noexcept;
 
   /// What the container gets back for a frame that was not admitted: the reset of a connection that was to begin at
   /// the gateway, as of a host where nobody listens; empty for any other. Valid until the next call.
-  std::span<const std::uint8_t> refusal(std::span<const std::uint8_t> frame) noexcept;
+  Frame refusal(Frame frame) noexcept;
 
   /// A frame from libslirp: remembers the client of a published UDP port. The result is what the container gets:
   /// `frame`, or a copy in which the host's 127.0.0.1 has become the gateway. Valid until the next call.
-  std::span<const std::uint8_t> deliver(std::span<const std::uint8_t> frame, std::int64_t now_ms) noexcept;
+  Frame deliver(Frame frame, std::int64_t now_ms) noexcept;
 
  private:
   struct Client {
@@ -53,8 +56,8 @@ class FrameGate {
 
   GateRules rules_;
   std::array<Client, kMostClients> clients_{};  // an entry that has expired is free
-  std::array<std::uint8_t, 65536 + 64> rewritten_{};
-  std::array<std::uint8_t, 54> reset_{};  // headers of Ethernet, IPv4 and TCP
+  std::array<std::uint8_t, kLargestFrame> rewritten_{};
+  ResetFrame reset_{};
 };
 
 }  // namespace sandbox::netstack

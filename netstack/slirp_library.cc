@@ -13,6 +13,7 @@ SlirpLibrary load() {
   library.resolve("slirp_new", table.create);
   library.resolve("slirp_cleanup", table.cleanup);
   library.resolve("slirp_add_hostfwd", table.add_hostfwd);
+  library.resolve("slirp_remove_hostfwd", table.remove_hostfwd);
   library.resolve("slirp_pollfds_fill", table.pollfds_fill);
   library.resolve("slirp_pollfds_poll", table.pollfds_poll);
   library.resolve("slirp_input", table.input);

@@ -9,6 +9,7 @@ struct SlirpLibrary {
   decltype(&::slirp_new) create;
   decltype(&::slirp_cleanup) cleanup;
   decltype(&::slirp_add_hostfwd) add_hostfwd;
+  decltype(&::slirp_remove_hostfwd) remove_hostfwd;
   decltype(&::slirp_pollfds_fill) pollfds_fill;
   decltype(&::slirp_pollfds_poll) pollfds_poll;
   decltype(&::slirp_input) input;

@@ -59,6 +59,7 @@ int main(int argc, char** argv) {
       if (helper == "supervisor") return sandbox::helpers::supervisor(words.subspan(2));
       if (helper == "overlay") return sandbox::helpers::overlay(words.subspan(2));
       if (helper == "netstack") return sandbox::helpers::netstack(words.subspan(2));
+      if (helper == "network") return sandbox::helpers::network(words.subspan(2));
       if (helper == "owner") return sandbox::helpers::owner(words.subspan(2));
       if (helper == "park") return sandbox::helpers::park(words.subspan(2));
     }

@@ -10,7 +10,7 @@
 #include "sandbox/cli/container_listing.h"
 #include "sandbox/cli/inspect_document.h"
 #include "sandbox/container/health.h"
-#include "sandbox/engine/network_files.h"
+#include "sandbox/container/name_files.h"
 #include "sandbox/engine/ports.h"
 #include "sandbox/engine/units.h"
 
@@ -293,7 +293,7 @@ OrderedJson config_of(const Spec& spec, const image::Image* image) {
   OrderedJson command = own.replaces_entrypoint ? OrderedJson(nullptr) : of_image(image, "Cmd");
   if (!own.command.empty()) command = own.command;
   if (image == nullptr && !own.replaces_entrypoint) command = process.argv;  // all that is known of what it runs
-  OrderedJson config = {{"Hostname", spec.plan.hostname.empty() ? engine::host_name() : spec.plan.hostname},
+  OrderedJson config = {{"Hostname", spec.plan.hostname.empty() ? container::host_name() : spec.plan.hostname},
                         {"Domainname", spec.plan.domainname},
                         {"User", own.user.empty() ? text_of_image(image, "User") : own.user},
                         {"AttachStdin", false},

@@ -13,7 +13,7 @@ namespace sandbox::container {
 enum class Status { created, running, exited, restarting };
 enum class Health { none, starting, healthy, unhealthy };
 
-/// Its end of a user-defined network, as long as it runs.
+/// Its end of a user-defined network.
 struct Endpoint {
   std::string network;  ///< The network's ID.
   std::string interface;
@@ -39,7 +39,7 @@ struct State {
   int restart_count = 0;               ///< Since somebody has started it.
   Health health = Health::none;        ///< By its last checks.
   bool stop_asked = false;             ///< Somebody has had it end, so a restarted machine doesn't start it.
-  std::vector<Endpoint> endpoints;     ///< In the order of Spec::attachments.
+  std::vector<Endpoint> endpoints;     ///< Of the last run, in the order of Spec::attachments.
   std::string boot;                    ///< boot_id (random(4)) of the machine when it was started; empty: not known.
 };
 

@@ -17,6 +17,7 @@
 #include "sandbox/container/connection.h"
 #include "sandbox/container/health.h"
 #include "sandbox/container/log_file.h"
+#include "sandbox/container/memberships.h"
 #include "sandbox/container/process_streams.h"
 #include "sandbox/container/protocol.h"
 #include "sandbox/container/restart_policy.h"
@@ -64,6 +65,10 @@ class Supervisor {
   };
 
   std::vector<Watch> watches(Clock::time_point now);
+  /// Prepares the plan for what the container's networks give it.
+  void join_networks();
+  void connect_networks();
+  void leave_networks();
   void enter_cgroup();
   int cgroup_fd() const { return cgroup_ ? cgroup_->fd() : -1; }
   /// Where a further process goes instead of the container's cgroup, when a system divides that: beside the first one.
@@ -118,7 +123,8 @@ class Supervisor {
   std::unique_ptr<Process> main_;
   std::vector<Exec> execs_;
   std::shared_ptr<Connection> pause_held_by_;  ///< With whom the pause ends; nullptr: with an `unpause`.
-  std::optional<netstack::Helper> network_;
+  std::optional<netstack::Helper> network_;  ///< Of its private network.
+  std::optional<Memberships> networks_;      ///< Those with others.
   std::optional<ownership::Helper> owner_;  ///< Answers for owners and ids.
   HelperProcess overlay_;                   ///< Serves the root; pid -1 where the kernel does, or when it has died.
   std::string failure_;                     ///< Why the container was ended by us.

@@ -21,6 +21,7 @@
 #include "sandbox/container/container_events.h"
 #include "sandbox/container/helpers.h"
 #include "sandbox/container/log_sink.h"
+#include "sandbox/container/network_store.h"
 #include "sandbox/container/secret_store.h"
 #include "sandbox/container/supervising.h"
 #include "sandbox/container/volume_store.h"
@@ -109,6 +110,12 @@ void Supervisor::start() {
   Stdio stdio = make_stdio(spec.open_stdin);
   stdio.passed = std::exchange(passed_, {});
   watch_.lap("filter and streams");
+  std::optional<SharedLock> networks_stay;  // until the state says that we are on them
+  if (!spec.attachments.empty()) {
+    networks_stay.emplace(NetworkStore(places_).hold_shared());
+    join_networks();  // before the cgroup, which is not to have their helpers in it: they may be there for longer
+    watch_.lap("joining networks");
+  }
   enter_cgroup();  // before the helpers start, which are to be in the same place as we
   watch_.lap("cgroup");
   if (spec.plan.network) network_.emplace(network_config(spec));  // prepares itself while the container is made
@@ -125,7 +132,7 @@ void Supervisor::start() {
   main_ = std::make_unique<Process>(std::move(launched), std::move(stdio));
   watch_.lap("namespaces and mounts");
   if (owner_) owner_->connect(main_->launched().take_user_namespace(), main_->launched().take_root());
-  if (network_) state_.host_ports = network_->connect(std::move(main_->launched().take_nics().front()));
+  connect_networks();
   watch_.lap("waiting for the network");
   make_places(places_);
   if (clients_.listener() < 0) clients_.listen(control_socket_path(places_, spec.id));
@@ -318,8 +325,9 @@ void Supervisor::release() {
   stop_checks();
   for (const auto& exec : execs_) exec.client->queue(FrameType::exit_status, encode_code(137));
   execs_.clear();
-  if (network_) network_->free_ports();
+  leave_networks();
   network_.reset();
+  networks_.reset();
   owner_.reset();
   leave_cgroup();
   main_.reset();
@@ -409,7 +417,7 @@ void Supervisor::fail(const Error& error) {
 /// Leaves the world as if nobody were here; clients learn of the end only after that, so that a
 /// command that follows finds the ports, the socket and (--rm) the name free.
 void Supervisor::end(int exit_code, const std::string& error) {
-  if (network_) network_->free_ports();
+  leave_networks();
   overlay_ = {};
   owner_.reset();
   state_.status = Status::exited;

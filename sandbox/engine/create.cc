@@ -16,7 +16,9 @@
 #include "sandbox/cgroup/survey.h"
 #include "sandbox/container/actions.h"
 #include "sandbox/container/log_sink.h"
+#include "sandbox/container/name_files.h"
 #include "sandbox/container/supervisor.h"
+#include "sandbox/engine/attachments.h"
 #include "sandbox/engine/devices.h"
 #include "sandbox/engine/environment.h"
 #include "sandbox/engine/id_range.h"
@@ -102,7 +104,7 @@ void require_log(const container::LogPlan& log) {
 HostIdentity host_identity(const FoundRange& range) {
   HostIdentity host{.uid = ::getuid(),
                     .gid = ::getgid(),
-                    .hostname = host_name(),
+                    .hostname = container::host_name(),
                     .range_uids = {},
                     .range_gids = {},
                     .has_fuse = ::access("/dev/fuse", R_OK | W_OK) == 0,
@@ -257,6 +259,7 @@ Decision decide_on(const Places& places, const RunRequest& request,
   choose_user(input, mounts);
   if (!request.time_zone.empty()) input.files["localtime"] = read_time_zone(request.time_zone);
   input.secrets = choose_secrets(places, request.secrets);
+  input.attachments = choose_attachments(places, request);
   watch.lap("user");
   input.seccomp =
       seccomp_filter(security_of(request), planned_capabilities(request), places.data);

@@ -1,4 +1,5 @@
-// The generated /etc/hosts, /etc/hostname and /etc/resolv.conf of a container.
+// The generated /etc/hosts, /etc/hostname and /etc/resolv.conf of a container, as they are when it is made. On networks
+// with others its supervisor writes them again at every start.
 #pragma once
 
 #include <string>
@@ -7,9 +8,6 @@
 #include "sandbox/engine/requests.h"
 
 namespace sandbox::engine {
-
-/// The host's own, as it is now.
-std::string host_name();
 
 std::string render_hosts(const RunRequest& request, const std::string& hostname);
 /// `host_text`: the host's resolv.conf, whose search domains and options hold unless others are asked for.

@@ -180,7 +180,7 @@ userns::ProcessPlan plan_process(const PlanInput& input, const std::string& host
 
 std::optional<userns::NetworkInterface> plan_network(const RunRequest& request) {
   const bool is_private = request.network == "private";
-  if (!is_private && !request.mac_address.empty())
+  if (!is_private && request.network != "defined" && !request.mac_address.empty())
     throw UsageError("conflicting options: mac-address and the network mode");
   if (!is_private) return {};
   userns::NetworkInterface network;
@@ -278,9 +278,6 @@ void check_request(const RunRequest& request) {
   }
   if (request.replace && request.name.empty()) throw UsageError("cannot replace container without --name being set");
   refuse_sharing(request.network, "network");
-  if (request.network != "none" && request.network != "private" && request.network != "host") {
-    throw UsageError(fmt::format("network {} not found", request.network), "networks: none, private, host");
-  }
   if (publishes(request) && request.network == "none")
     throw UsageError("published ports need the private network, not 'none'");
   if (parse_system_mode(request.systemd) == SystemMode::always && request.cgroupns == "host") {
@@ -362,6 +359,7 @@ container::Spec plan(const PlanInput& input) {
     plan.read_only_paths.assign(std::begin(kReadOnly), std::end(kReadOnly));
   }
   plan.network = plan_network(request);
+  spec.attachments = input.attachments;
   plan.process = plan_process(input, hostname);
   return spec;
 }

@@ -37,6 +37,7 @@ struct PlanInput {
   bool keeps_groups = false;            ///< The process is in the caller's groups.
   GeneratedFiles files;                 ///< Beside those that every container has.
   std::vector<ChosenSecret> secrets;
+  std::vector<container::Attachment> attachments;
 };
 
 /// What is executed. Throws UsageError when there is nothing.

@@ -7,8 +7,10 @@ namespace sandbox::helpers {
 
 /// `helper supervisor ID FD [USER_NS_FD]`
 int supervisor(std::span<char* const> words);
-/// `helper netstack CONFIG_FD TAP_FD READY_FD LIFETIME_FD`
+/// `helper netstack CONFIG_FD CHANNEL_FD`
 int netstack(std::span<char* const> words);
+/// `helper network CONFIG_FD LISTENER_FD CHANNEL_FD`
+int network(std::span<char* const> words);
 /// `helper park RECORD`
 int park(std::span<char* const> words);
 /// `helper overlay CONFIG_FD READY_FD LIFETIME_FD FUSE_FD USER_NAMESPACE_FD`

@@ -81,7 +81,7 @@ class Stack {
     fuzz::require(byte(23) != IPPROTO_TCP || (byte(flags) & 0x37) != 0x02, "no connection to the gateway is begun");
   }
 
-  FrameGate gate_{GateRules{.gateway = kGateway, .guest = kGuest, .loopback_allowed = false, .udp_ports = {53}}};
+  FrameGate gate_{GateRules{.gateway = kGateway, .guest = kGuest, .loopback_allowed = false, .loopback_open = true, .udp_ports = {53}}};
   SlirpCb callbacks_{};
   Slirp* slirp_ = nullptr;
 };

@@ -6,6 +6,7 @@
 
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command_table.h"
+#include "sandbox/engine/attachments.h"
 
 namespace sandbox::cli {
 
@@ -83,12 +84,15 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.cap_drop = arguments.all("cap-drop");
   request.security_options = arguments.all("security-opt");
   request.ulimits = arguments.all("ulimit");
+  std::vector<std::string> networks;
   for (const auto& [option, word] : arguments.words()) {
-    if (option->name == std::string_view("network") || option->name == std::string_view("net")) request.network = word;
+    if (option->name == std::string_view("network") || option->name == std::string_view("net")) networks.push_back(word);
   }
-  // Docker's names for the network of one's own.
-  if (request.network == "default" || request.network == "bridge") request.network = "private";
+  request.ip = arguments.text("ip");
+  request.network_aliases = arguments.all("network-alias");
+  request.links = arguments.all("link");
   request.mac_address = arguments.text("mac-address");
+  engine::set_networks(request, networks);
   request.publish = arguments.all("publish");
   request.publish_all = arguments.flag("publish-all");
   request.dns = arguments.all("dns");

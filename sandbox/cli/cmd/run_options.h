@@ -54,10 +54,12 @@ inline constexpr Option kRunOptions[] = {
      "Owners and ids that one user id can't have: recorded (record), shown, too (full), or refused (off)"},
     {"init", '\0', nullptr, "Run an init inside the container that forwards signals and reaps processes"},
     {"interactive", 'i', nullptr, "Keep STDIN open even if not attached"},
+    {"ip", '\0', "ip", "IPv4 address (e.g., 172.30.100.104)"},
     {"ipc", '\0', "string", "IPC namespace to use (host|private)"},
     {"label", 'l', "list", "Set meta data on a container"},
     {"label-file", '\0', "list", "Read in a line delimited file of labels"},
     {"limits", '\0', "string", "Resource limits that can't be set: an error (strict) or a warning (best-effort)"},
+    {"link", '\0', "list", "Add link to another container (CONTAINER[:ALIAS])"},
     {"log-driver", '\0', "string", "Logging driver for the container (json-file|local|journald|none)"},
     {"log-opt", '\0', "list", "Log driver options (max-size=10m, max-file=3)"},
     {"mac-address", '\0', "string", "Container MAC address (e.g., 92:d0:c6:0a:29:33)"},
@@ -66,8 +68,9 @@ inline constexpr Option kRunOptions[] = {
     {"memory-swap", '\0', "bytes", "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"},
     {"mount", '\0', "mount", "Attach a filesystem mount to the container"},
     {"name", '\0', "string", "Assign a name to the container"},
-    {"network", '\0', "network", "Connect a container to a network (none|private|host)"},
+    {"network", '\0', "network", "Connect a container to a network (none|private|host, or one's name; repeatable)"},
     {"net", '\0', "network", "The same as --network"},
+    {"network-alias", '\0', "list", "Add network-scoped alias for the container"},
     {"no-healthcheck", '\0', nullptr, "Disable any container-specified HEALTHCHECK"},
     {"oom-score-adj", '\0', "int", "Tune host's OOM preferences (-1000 to 1000)"},
     {"passwd", '\0', nullptr, "Have the container's user in its /etc/passwd (default true)"},
@@ -112,8 +115,7 @@ inline constexpr Option kRunOptions[] = {
 };
 
 inline constexpr const char* kOfWindows = "it is for containers of Windows";
-inline constexpr const char* kNeedsNetworks =
-    "it is for user-defined networks, and the private one of a container has addresses and names of its own";
+inline constexpr const char* kIpv4 = "networks in user space are IPv4 here, and each container has one address in each";
 /// What Docker has and an ordinary user can't have, or can't have yet.
 inline constexpr RefusedOption kRefusedRunOptions[] = {
     {"cgroup-parent", "a user's containers are in the cgroup that was delegated to the user"},
@@ -124,14 +126,11 @@ inline constexpr RefusedOption kRefusedRunOptions[] = {
     {"device-cgroup-rule", "rules for devices are root's; a container opens what its user may open, see --device"},
     {"io-maxbandwidth", kOfWindows},
     {"io-maxiops", kOfWindows},
-    {"ip", kNeedsNetworks},
-    {"ip6", kNeedsNetworks},
+    {"ip6", kIpv4},
     {"isolation", kOfWindows},
     {"kernel-memory", "cgroups of version 2 have no such limit"},
-    {"link", kNeedsNetworks},
-    {"link-local-ip", kNeedsNetworks},
+    {"link-local-ip", kIpv4},
     {"memory-swappiness", "cgroups of version 2 have no such setting"},
-    {"network-alias", kNeedsNetworks},
     {"oom-kill-disable", "cgroups of version 2 have no such setting"},
     {"runtime", "containers are run by this program itself"},
     {"use-api-socket", "there is no daemon whose socket could be given"},

@@ -98,7 +98,7 @@ TEST_CASE("a volume is a host path or a name") {
   CHECK(bind.op.target == "/data");
   CHECK(bind.op.read_only);
   CHECK(parse_volume("cache:/c", "/d").op.source == "/d/volumes/cache/_data");
-  for (const char* text : {"", "a", "/a:b", "/a:/", "/a:/b:zz", "../x y:/b", "-x:/b", "/a:/b:ro:x", ":/b"}) {
+  for (const char* text : {"", "a", "/a:b", "/a:/", "/a:/b:zz", "-x:/b", "/a:/b:ro:x", ":/b"}) {
     CHECK_THROWS_AS(parse_volume(text, "/d"), UsageError);
   }
 }

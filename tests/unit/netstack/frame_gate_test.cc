@@ -24,6 +24,7 @@ struct Gate {
       : gate({.gateway = kGateway,
               .guest = kGuest,
               .loopback_allowed = loopback_allowed,
+              .loopback_open = loopback_allowed || !udp_ports.empty(),
               .udp_ports = std::move(udp_ports)}) {}
   bool admits(const Bytes& frame, std::int64_t now = kNow) { return gate.admits(frame, now); }
   Bytes deliver(const Bytes& frame, std::int64_t now = kNow) {

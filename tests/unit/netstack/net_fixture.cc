@@ -54,13 +54,13 @@ void await_byte(int socket) {
   if ((sys::read(socket, &byte, 1) | or_throw("awaiting a byte")) != 1) throw Error("the peer has gone");
 }
 
-Guest::Guest(std::function<int(int)> act, Tun tun) {
+Guest::Guest(std::function<int(int)> act, Tun tun, const GuestNic& nic) {
   sys::Pair pair = sys::socketpair(SOCK_STREAM) | or_throw("socketpair");
   pid_ = ::fork();
   if (pid_ == 0) {
     pair.first.reset();
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    ::_exit(run(act, tun, pair.second.get()));
+    ::_exit(run(act, tun, nic, pair.second.get()));
   }
   pair.second.reset();
   socket_ = std::move(pair.first);
@@ -81,12 +81,12 @@ int Guest::exit_status() {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-int Guest::run(const std::function<int(int)>& act, Tun tun, int socket) {
+int Guest::run(const std::function<int(int)>& act, Tun tun, const GuestNic& wanted, int socket) {
   try {
     enter_namespaces(CLONE_NEWNET | CLONE_NEWNS);
     hide_tun(tun);
     bring_up_loopback();
-    const Fd nic = create_nic("eth0", kGuestAddress, 24, "10.0.2.2", 65520);
+    const Fd nic = create_nic("eth0", wanted.address, wanted.prefix, wanted.gateway, 65520, wanted.hardware_address);
     const bool is_socket = S_ISSOCK((sys::fstat(nic.get()) | or_throw("fstat")).st_mode);
     if (is_socket != (tun != Tun::present)) throw Error("not the rung that was expected");
     const std::byte byte{};

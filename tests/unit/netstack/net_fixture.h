@@ -29,17 +29,24 @@ void write_text(const std::string& path, const std::string& text);
 void send_byte(int socket);
 void await_byte(int socket);
 
+/// What a guest's interface is like.
+struct GuestNic {
+  std::string address = kGuestAddress;
+  int prefix = 24;
+  std::string gateway = "10.0.2.2", hardware_address = {};
+};
+
 /// A child in a network of its own. `act` gets a socket to the test and returns the child's exit status.
 class Guest {
  public:
-  explicit Guest(std::function<int(int)> act, Tun tun = Tun::present);
+  explicit Guest(std::function<int(int)> act, Tun tun = Tun::present, const GuestNic& nic = {});
   ~Guest();
   Fd take_nic() { return std::move(nic_); }
   int socket() const { return socket_.get(); }
   int exit_status();
 
  private:
-  static int run(const std::function<int(int)>& act, Tun tun, int socket);
+  static int run(const std::function<int(int)>& act, Tun tun, const GuestNic& nic, int socket);
   pid_t pid_ = -1;
   Fd socket_, nic_;
 };
