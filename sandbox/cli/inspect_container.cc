@@ -323,7 +323,9 @@ OrderedJson network_settings(const Container& container) {
   OrderedJson networks = inspected_networks(container);
   // Docker repeats here what is said of its first network.
   const auto own = networks.find("bridge");
-  const auto of_own = [&](const char* key, OrderedJson otherwise) { return own == networks.end() ? otherwise : (*own)[key]; };
+  const auto of_own = [&](const char* key, OrderedJson otherwise) {
+    return own == networks.end() ? otherwise : (*own)[key];
+  };
   OrderedJson settings = {{"Bridge", ""},
                           {"SandboxID", spec.id},
                           {"SandboxKey", ""},
@@ -334,7 +336,9 @@ OrderedJson network_settings(const Container& container) {
                           {"GlobalIPv6Address", ""},
                           {"IPv6Gateway", ""},
                           {"MacAddress", of_own("MacAddress", "")}};
-  if (running && spec.plan.namespaces.network) settings["SandboxKey"] = fmt::format("/proc/{}/ns/net", container.state.pid);
+  if (running && spec.plan.namespaces.network) {
+    settings["SandboxKey"] = fmt::format("/proc/{}/ns/net", container.state.pid);
+  }
   settings["Networks"] = std::move(networks);
   return settings;
 }

@@ -66,19 +66,21 @@ netstack::Joining joining(const Spec& spec, const Attachment& attachment, const 
   return joining;
 }
 
-Memberships::Memberships(const Places& places, const Spec& spec, const std::vector<Endpoint>& before) {
+Memberships::Memberships(const Places& places, const Spec& spec, const std::vector<Endpoint>& before)
+    : own_(spec.plan.network) {
   std::vector<Network> networks = networks_of(places, spec);
   const auto outwards = std::ranges::find(networks, false, &Network::internal);
   const auto publishing = static_cast<std::size_t>(outwards == networks.end() ? 0 : outwards - networks.begin());
   for (std::size_t i = 0; i < networks.size(); ++i) {
-    const auto what = joining(spec, spec.attachments[i], before, i == publishing);
+    const auto what = joining(spec, spec.attachments[i], before, !own_ && i == publishing);
     netstack::Membership membership(networks_directory(places), served(networks[i]), what);
-    all_.push_back({std::move(networks[i]), std::move(membership), fmt::format("eth{}", i)});
+    all_.push_back({std::move(networks[i]), std::move(membership), fmt::format("eth{}", own_ ? i + 1 : i)});
   }
 }
 
-/// The network that the default route goes through; nullptr: none leads out.
+/// The network that the default route goes through; nullptr: none of these.
 const Memberships::One* Memberships::way_out() const {
+  if (own_) return nullptr;
   const auto found = std::ranges::find_if(all_, [](const One& one) { return !one.network.internal; });
   return found == all_.end() ? nullptr : &*found;
 }
@@ -117,6 +119,10 @@ void Memberships::write_files(const std::string& directory, const Spec& spec) co
                   .hostname = spec.plan.hostname.empty() ? host_name() : spec.plan.hostname,
                   .gateway = all_.front().network.gateway};
   if (const One* out = way_out()) hosts.gateway = out->network.gateway;
+  if (own_) {
+    hosts.gateway = own_->gateway;
+    hosts.own_addresses.push_back(own_->address);
+  }
   std::vector<std::string> servers;
   for (const One& one : all_) {
     hosts.own_addresses.push_back(one.membership.lease().address);

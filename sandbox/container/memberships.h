@@ -1,7 +1,9 @@
-// The user-defined networks that a running container is on. Runs in its supervisor.
+// The user-defined networks that a running container is on. Runs in its supervisor. Where it has a network of its own,
+// too, that is its first interface, its way out, and what its ports are published on.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,7 +29,8 @@ class Memberships {
   std::vector<Endpoint> endpoints() const;
   /// The hosts and resolv.conf files for `directory`, which the plan binds.
   void write_files(const std::string& directory, const Spec& spec) const;
-  /// `nics`: the outer ends of interfaces(). They are served from here on; returns the host's ports of Spec::ports.
+  /// `nics`: the outer ends of interfaces(). They are served from here on; returns the host's ports of Spec::ports, none
+  /// where it has a network of its own.
   std::vector<std::uint16_t> connect(std::vector<Fd> nics);
   /// Returns when addresses and ports are free.
   void leave();
@@ -43,6 +46,7 @@ class Memberships {
   };
   const One* way_out() const;
 
+  std::optional<userns::NetworkInterface> own_;
   std::vector<One> all_;
 };
 

@@ -48,7 +48,7 @@ void fill_head(Spec& spec, const std::string& directory) {
   spec.command = spec.plan.process.argv;
   // The network of a container's own has the name of what Docker has in its place: scripts ask for that.
   spec.network = spec.plan.network ? "bridge" : spec.plan.namespaces.network ? "none" : "host";
-  if (!spec.attachments.empty()) spec.network = spec.attachments.front().name;
+  if (!spec.plan.network && !spec.attachments.empty()) spec.network = spec.attachments.front().name;
   spec.mounts = mount_points(spec.plan, directory);
 }
 

@@ -12,9 +12,13 @@ void Supervisor::join_networks() {
 
 void Supervisor::connect_networks() {
   std::vector<Fd> nics = main_->launched().take_nics();
-  if (network_) state_.host_ports = network_->connect(std::move(nics.front()));
+  if (network_) {
+    state_.host_ports = network_->connect(std::move(nics.front()));
+    nics.erase(nics.begin());
+  }
   if (!networks_) return;
-  state_.host_ports = networks_->connect(std::move(nics));
+  std::vector<std::uint16_t> ports = networks_->connect(std::move(nics));
+  if (!network_) state_.host_ports = std::move(ports);
   networks_->record(places_, container_.spec, "connect");
 }
 

@@ -35,6 +35,14 @@ class Networks(SandboxCase):
     def names(self, *words):
         return self.ok("network", "ls", "--format", "{{.Name}}", *words).split()
 
+    def networks_of(self, name):
+        return self.ok("ps", "-a", "--filter", f"name=^{name}$", "--format", "{{.Networks}}").strip()
+
+    def addresses_in(self, name):
+        """What a container tells whose command is "ip -4 -o addr"."""
+        words = [line.split() for line in self.ok("start", "-a", name).splitlines()]
+        return [f"{word[1]} {word[3]}" for word in words if word[1] != "lo"]
+
     def fails(self, *words, code=1):
         done = self.sandbox(*words)
         self.assertEqual(done.returncode, code, done)
@@ -166,9 +174,9 @@ class Networks(SandboxCase):
                                 (("dangling=0",), ["bridge", "host", "none"])):
             self.assertEqual(self.names(*(f"--filter={word}" for word in words)), expected, words)
         self.assertEqual(self.ok("network", "ls", "-q", "-f", "name=^one$"), one[:12] + "\n")
-        self.assertEqual(self.ok("network", "ls", "-f", "type=custom", "--no-trunc", "--format",
-                                 '{{.ID}} {{.IPv4}} {{.IPv6}} {{.Internal}} {{.Labels}} {{.Label "a"}}').splitlines()[0],
-                         one + " true false false a=b b")
+        fields = '{{.ID}} {{.IPv4}} {{.IPv6}} {{.Internal}} {{.Labels}} {{.Label "a"}}'
+        self.assertEqual(self.ok("network", "ls", "-f", "label=a", "--no-trunc", "--format", fields),
+                         one + " true false false a=b b\n")
         fields = json.loads(self.ok("network", "ls", "-f", "name=two", "--format", "json"))
         self.assertEqual(sorted(fields), sorted("ID Name Driver Scope IPv4 IPv6 Internal Labels CreatedAt".split()))
         self.assertEqual(fields["Internal"], "true")
@@ -178,12 +186,82 @@ class Networks(SandboxCase):
         self.create("two")
         asked = self.sandbox("network", "prune", stdin="n\n")
         self.assertEqual((asked.returncode, asked.stderr), (1, "sandbox: network prune has been cancelled\n"))
-        self.assertEqual(asked.stdout, "WARNING! This will remove all custom networks not used by at least one container.\n"
-                                       "Are you sure you want to continue? [y/N] ")
+        self.assertEqual(asked.stdout,
+                         "WARNING! This will remove all custom networks not used by at least one container.\n"
+                         "Are you sure you want to continue? [y/N] ")
         self.assertEqual(self.ok("network", "prune", "-f", "--filter", "until=1h"), "")
         self.assertEqual(self.ok("network", "prune", "-f", "--filter", "label!=keep"), "Deleted Networks:\ntwo\n\n")
         self.assertIn("Deleted Networks:\none\n\n", self.ok("system", "prune", "-f"))
         self.assertEqual(self.ok("network", "prune", "-f"), "")
+
+    def test_a_container_that_does_not_run_is_connected_and_disconnected(self):
+        made = self.create("mynetwork", "--subnet", "172.50.0.0/16")
+        self.create("other")
+        self.ok("create", "--name", "web", "--network", "mynetwork", "busybox", "true")
+        box = self.ok("create", "--name", "box", "busybox", "ip", "-4", "-o", "addr").strip()
+        self.ok("network", "connect", "--ip", "172.50.0.9", "--alias", "db", "--alias", "cache", "--link", "web:front",
+                "mynetwork", "box")
+        networks = self.inspect("box", "container")["NetworkSettings"]["Networks"]
+        self.assertEqual(list(networks), ["bridge", "mynetwork"])
+        end = networks["mynetwork"]
+        self.assertEqual((end["NetworkID"], end["IPAMConfig"], end["Aliases"], end["Links"], end["DNSNames"]),
+                         (made, {"IPv4Address": "172.50.0.9"}, ["db", "cache"], ["web:front"],
+                          ["box", "db", "cache", box[:12]]))
+        self.assertEqual((end["IPAddress"], end["EndpointID"]), ("", ""))
+        for word in ("mynetwork", made[:12], "bridge"):
+            self.assertIn(box, self.ok("ps", "-aq", "--no-trunc", "--filter", f"network={word}").split(), word)
+        self.assertEqual(self.ok("ps", "-aq", "--filter", "network=other"), "")
+        self.assertEqual(self.networks_of("box"), "bridge,mynetwork")
+        self.assertEqual(self.addresses_in("box"), ["eth0 10.0.2.100/24", "eth1 172.50.0.9/16"])
+        self.assertEqual(self.inspect("mynetwork")["Containers"], {})
+        self.assertEqual(self.ok("network", "prune", "-f"), "Deleted Networks:\nother\n\n")
+        self.assertEqual(self.fails("network", "connect", "mynetwork", "box"),
+                         "sandbox: endpoint with name box already exists in network mynetwork\n")
+        self.ok("network", "disconnect", "bridge", "box")
+        self.assertEqual(self.networks_of("box"), "mynetwork")
+        self.assertEqual(self.addresses_in("box"), ["eth0 172.50.0.9/16"])
+        self.ok("network", "disconnect", "mynetwork", "box")
+        self.assertEqual(self.networks_of("box"), "none")
+        self.assertEqual(self.addresses_in("box"), [])
+        self.ok("network", "connect", "bridge", "box")
+        self.assertEqual(self.networks_of("box"), "bridge")
+        self.assertEqual(self.addresses_in("box"), ["eth0 10.0.2.100/24"])
+
+    def test_a_network_goes_though_containers_that_do_not_run_name_it(self):
+        self.create("mynetwork")
+        self.ok("create", "--name", "box", "--network", "none", "busybox", "true")
+        self.ok("network", "connect", "mynetwork", "box")
+        self.ok("network", "rm", "mynetwork")
+        self.create("mynetwork")
+        self.assertIn("is not connected to network mynetwork", self.fails("network", "disconnect", "mynetwork", "box"))
+        self.ok("network", "rm", "mynetwork")
+        self.ok("network", "disconnect", "mynetwork", "box")
+        self.assertEqual(self.networks_of("box"), "none")
+
+    def test_errors_of_connecting(self):
+        self.create("mynetwork", "--subnet", "172.50.0.0/16")
+        self.ok("create", "--name", "box", "busybox", "true")
+        self.ok("create", "--name", "hosted", "--network", "host", "busybox", "true")
+        self.ok("run", "-d", "--name", "busy", "--network", "none", "busybox", "sleep", "1000")
+        for words, message in (
+                (("no", "box"), "network no not found"), (("mynetwork", "no"), "No such container: no"),
+                (("host", "box"), "containers can't be connected to network host"),
+                (("mynetwork", "hosted"), "container sharing network namespace with another container or host cannot be"),
+                (("mynetwork", "busy"), "container busy is running: its networks can't be changed yet"),
+                (("bridge", "box"), "endpoint with name box already exists in network bridge"),
+                (("--ip", "10.0.0.1", "mynetwork", "box"), "no configured subnet contains IP address 10.0.0.1"),
+                (("--ip", "172.50.0.1", "mynetwork", "box"), "address 172.50.0.1 is not one for a container"),
+                (("--ip", "here", "mynetwork", "box"), "invalid IPv4 address: here"),
+                (("--alias", "a b", "mynetwork", "box"), 'invalid network alias "a b"'),
+                (("--link", ":x", "mynetwork", "box"), "bad format for links: :x"),
+                (("--link", "hosted", "mynetwork", "box"), "cannot link to hosted, as it does not belong to the network"),
+                (("--alias", "x", "bridge", "box"), "are for user-defined networks")):
+            self.assertIn(message, self.fails("network", "connect", *words), words)
+        self.assertIn("has IPv4 only", self.sandbox("network", "connect", "--ip6", "::1", "mynetwork", "box").stderr)
+        self.assertIn("is not connected to network mynetwork", self.fails("network", "disconnect", "mynetwork", "box"))
+        self.assertIn("is not connected to network bridge", self.fails("network", "disconnect", "bridge", "hosted"))
+        self.ok("network", "disconnect", "-f", "mynetwork", "no")
+        self.assertEqual(self.networks_of("box"), "bridge")
 
     def test_events(self):
         made = self.create("mynetwork")

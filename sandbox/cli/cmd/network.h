@@ -5,6 +5,14 @@
 
 namespace sandbox::cli {
 
-extern const Command kNetworkCreate, kNetworkInspect, kNetworkLs, kNetworkPrune, kNetworkRm;
+// One a line, sorted.
+extern const Command
+    kNetworkConnect,
+    kNetworkCreate,
+    kNetworkDisconnect,
+    kNetworkInspect,
+    kNetworkLs,
+    kNetworkPrune,
+    kNetworkRm;
 
 }  // namespace sandbox::cli
