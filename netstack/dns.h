@@ -22,7 +22,8 @@ struct DnsQuestion {
 /// No value: not a plain query (opcode 0) with one question of class IN, or none that is written out in full.
 std::optional<DnsQuestion> parse_question(std::span<const std::uint8_t> message);
 
-enum class DnsResult : std::uint8_t { found = 0, no_such_name = 3 };
+/// `refused`: what has resolvers ask their next server (resolv.conf(5)), while they take "no such name" for an answer.
+enum class DnsResult : std::uint8_t { found = 0, no_such_name = 3, refused = 5 };
 
 /// What to answer: `addresses` to a question of an address, `name` to one of a name; neither: there is such a name, but
 /// nothing of the type asked for.

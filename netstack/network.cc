@@ -35,6 +35,7 @@ void describe(A& field, Described<Joining> auto& joining) {
   field("hardware_address", joining.hardware_address);
   field("forwards", joining.forwards);
   field("name_servers", joining.name_servers);
+  field("asks_elsewhere", joining.asks_elsewhere);
 }
 
 namespace {

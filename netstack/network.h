@@ -33,6 +33,7 @@ struct Joining {
   std::string hardware_address;              ///< "02:42:ac:12:00:02"; empty: one that follows from the address.
   std::vector<PortForward> forwards;
   std::vector<std::string> name_servers;  ///< Whom it asks for names, beside the network's own.
+  bool asks_elsewhere = false;            ///< For names that this network has not: it is to be sent on at once.
 };
 
 struct Lease {

@@ -182,8 +182,12 @@ bool NetworkServer::answers_question(Member& member, Frame frame) noexcept {
     const auto question = parse_question(message);
     if (!question) return false;
     auto known = names_.answer(*question, member.joining.links);
-    if (!known && !network_.internal) return false;
-    if (!known) known = DnsAnswer{.result = DnsResult::no_such_name, .addresses = {}, .name = {}};
+    const bool elsewhere = member.joining.asks_elsewhere;
+    if (!known && !elsewhere && !network_.internal) return false;
+    if (!known) {
+      const DnsResult result = elsewhere ? DnsResult::refused : DnsResult::no_such_name;
+      known = DnsAnswer{.result = result, .addresses = {}, .name = {}};
+    }
     const auto reply = answer_message(message, *question, *known);
     std::array<std::uint8_t, kDatagramHeaders + 512> buffer{};
     if (kDatagramHeaders + reply.size() > buffer.size()) return true;

@@ -72,7 +72,8 @@ Memberships::Memberships(const Places& places, const Spec& spec, const std::vect
   const auto outwards = std::ranges::find(networks, false, &Network::internal);
   const auto publishing = static_cast<std::size_t>(outwards == networks.end() ? 0 : outwards - networks.begin());
   for (std::size_t i = 0; i < networks.size(); ++i) {
-    const auto what = joining(spec, spec.attachments[i], before, !own_ && i == publishing);
+    netstack::Joining what = joining(spec, spec.attachments[i], before, !own_ && i == publishing);
+    what.asks_elsewhere = own_ || i != publishing;  // see name_servers()
     netstack::Membership membership(networks_directory(places), served(networks[i]), what);
     all_.push_back({std::move(networks[i]), std::move(membership), fmt::format("eth{}", own_ ? i + 1 : i)});
   }
@@ -83,6 +84,22 @@ const Memberships::One* Memberships::way_out() const {
   if (own_) return nullptr;
   const auto found = std::ranges::find_if(all_, [](const One& one) { return !one.network.internal; });
   return found == all_.end() ? nullptr : &*found;
+}
+
+/// Whom it asks in turn (resolv.conf(5)): first those networks that answer for the names of their members alone, last
+/// the one that knows of everything else, or in its place whom the user has named.
+std::vector<std::string> Memberships::name_servers(const NameService& names) const {
+  const One* const last = own_ ? nullptr : way_out() != nullptr ? way_out() : &all_.front();
+  std::vector<std::string> servers;
+  for (const One& one : all_) {
+    if (&one != last) servers.push_back(dns_address(one.network));
+  }
+  if (names.servers.empty()) {
+    servers.push_back(last != nullptr ? dns_address(last->network) : netstack::Config().dns);
+  } else {
+    servers.insert(servers.end(), names.servers.begin(), names.servers.end());
+  }
+  return servers;
 }
 
 std::vector<userns::NetworkInterface> Memberships::interfaces() const {
@@ -123,14 +140,12 @@ void Memberships::write_files(const std::string& directory, const Spec& spec) co
     hosts.gateway = own_->gateway;
     hosts.own_addresses.push_back(own_->address);
   }
-  std::vector<std::string> servers;
-  for (const One& one : all_) {
-    hosts.own_addresses.push_back(one.membership.lease().address);
-    servers.push_back(dns_address(one.network));
-  }
+  for (const One& one : all_) hosts.own_addresses.push_back(one.membership.lease().address);
   const std::string host_text = path_exists("/etc/resolv.conf") ? read_file("/etc/resolv.conf") : std::string();
   write_file_atomic(directory + "/hosts", render_hosts(hosts, spec.name_service), false, 0644);
-  write_file_atomic(directory + "/resolv.conf", render_resolv_conf(host_text, servers, spec.name_service), false, 0644);
+  NameService names = spec.name_service;
+  names.servers = name_servers(names);
+  write_file_atomic(directory + "/resolv.conf", render_resolv_conf(host_text, {}, names), false, 0644);
 }
 
 std::vector<std::uint16_t> Memberships::connect(std::vector<Fd> nics) {

@@ -45,6 +45,7 @@ class Memberships {
     std::string interface;
   };
   const One* way_out() const;
+  std::vector<std::string> name_servers(const NameService& names) const;
 
   std::optional<userns::NetworkInterface> own_;
   std::vector<One> all_;

@@ -35,6 +35,9 @@ class Networks(SandboxCase):
     def names(self, *words):
         return self.ok("network", "ls", "--format", "{{.Name}}", *words).split()
 
+    def name_server(self, name):
+        return str(ipaddress.ip_network(self.inspect(name)["IPAM"]["Config"][0]["Subnet"])[-2])
+
     def networks_of(self, name):
         return self.ok("ps", "-a", "--filter", f"name=^{name}$", "--format", "{{.Networks}}").strip()
 
@@ -226,6 +229,23 @@ class Networks(SandboxCase):
         self.ok("network", "connect", "bridge", "box")
         self.assertEqual(self.networks_of("box"), "bridge")
         self.assertEqual(self.addresses_in("box"), ["eth0 10.0.2.100/24"])
+
+    def test_names_of_several_networks(self):
+        self.create("front")
+        self.create("back", "--internal")
+        for network in ("front", "back"):
+            self.ok("run", "-d", "--name", f"on-{network}", "--network", network, "busybox", "sleep", "1000")
+        look = "ping -c 1 on-front >/dev/null && ping -c 1 on-back >/dev/null && cat /etc/resolv.conf"
+        for first, second in (("front", "back"), ("back", "front")):
+            self.ok("create", "--name", "both", "--network", first, "--network", second, "busybox", "sh", "-c", look)
+            servers = re.findall(r"nameserver (\S+)", self.ok("start", "-a", "both"))
+            self.assertEqual(servers, [self.name_server("back"), self.name_server("front")])
+            self.ok("rm", "both")
+        self.ok("create", "--name", "own", "busybox", "sh", "-c", look)
+        for network in ("back", "front"):
+            self.ok("network", "connect", network, "own")
+        self.assertEqual(re.findall(r"nameserver (\S+)", self.ok("start", "-a", "own")),
+                         [self.name_server("back"), self.name_server("front"), "10.0.2.3"])
 
     def test_a_network_goes_though_containers_that_do_not_run_name_it(self):
         self.create("mynetwork")

@@ -86,6 +86,7 @@ TEST_CASE("an answer repeats the question, and has a record for each address tha
   CHECK(many[7] == (many.size() - asked.size()) / 16);
   const Bytes none = answer_message(asked, *question, {.result = DnsResult::no_such_name, .addresses = {}, .name = {}});
   CHECK(none[3] == 0x83);
+  CHECK(answer_message(asked, *question, {.result = DnsResult::refused, .addresses = {}, .name = {}})[3] == 0x85);
   CHECK(none[7] == 0);
 }
 
