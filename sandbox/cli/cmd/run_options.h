@@ -68,7 +68,7 @@ inline constexpr Option kRunOptions[] = {
     {"memory-swap", '\0', "bytes", "Swap limit equal to memory plus swap: '-1' to enable unlimited swap"},
     {"mount", '\0', "mount", "Attach a filesystem mount to the container"},
     {"name", '\0', "string", "Assign a name to the container"},
-    {"network", '\0', "network", "Connect a container to a network (none|private|host, or one's name; repeatable)"},
+    {"network", '\0', "network", "Connect a container to a network (none|private|host) or to those that are named (list)"},
     {"net", '\0', "network", "The same as --network"},
     {"network-alias", '\0', "list", "Add network-scoped alias for the container"},
     {"no-healthcheck", '\0', nullptr, "Disable any container-specified HEALTHCHECK"},
