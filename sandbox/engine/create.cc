@@ -211,7 +211,7 @@ std::map<std::string, std::vector<std::string>> unpack_mounted(const Places& pla
 /// What is to be run: of an image, or of a directory (--rootfs).
 Decision decide_on(const Places& places, const RunRequest& request,
                    const std::function<image::Image(const userns::KeptNamespace* range)>& find, const std::string& id,
-                   const Notice& notice, Stopwatch& watch) {
+                   std::vector<ChosenSecret> secrets, const Notice& notice, Stopwatch& watch) {
   check_words(request);
   require_log(parse_log(request.log_driver, request.log_options));
   const GrantedLimits granted = decide_limits(request);
@@ -258,7 +258,7 @@ Decision decide_on(const Places& places, const RunRequest& request,
   warn_of_devices(mounts, notice);
   choose_user(input, mounts);
   if (!request.time_zone.empty()) input.files["localtime"] = read_time_zone(request.time_zone);
-  input.secrets = choose_secrets(places, request.secrets);
+  input.secrets = std::move(secrets);
   input.attachments = choose_attachments(places, request);
   watch.lap("user");
   input.seccomp =
@@ -277,13 +277,14 @@ Decision decide(const Places& places, const RunRequest& request, const Notice& n
   const auto find = [&](const userns::KeptNamespace* range) {
     return find_image(places, request, range, notice);
   };
-  return decide_on(places, request, find, random_hex(64), notice, watch);
+  return decide_on(places, request, find, random_hex(64), choose_secrets(places, request.secrets), notice, watch);
 }
 
 Decision decide_for(const Places& places, const RunRequest& request, const image::Image& image,
-                    const std::string& id, const Notice& notice) {
+                    const std::string& id, std::vector<ChosenSecret> secrets, const Notice& notice) {
   Stopwatch watch;
-  return decide_on(places, request, [&](const userns::KeptNamespace*) { return image; }, id, notice, watch);
+  const auto find = [&](const userns::KeptNamespace*) { return image; };
+  return decide_on(places, request, find, id, std::move(secrets), notice, watch);
 }
 
 namespace {

@@ -31,9 +31,10 @@ struct Decision {
 /// NotFound, Unsupported. `watch` gets a lap per step.
 Decision decide(const Places& places, const RunRequest& request, const Notice& notice, Stopwatch& watch);
 
-/// The same for files that have no name: `image` takes the place of the request's. `id`: the container's.
+/// The same for files that have no name: `image` takes the place of the request's, as `secrets` do. `id`: the
+/// container's.
 Decision decide_for(const Places& places, const RunRequest& request, const image::Image& image,
-                    const std::string& id, const Notice& notice);
+                    const std::string& id, std::vector<ChosenSecret> secrets, const Notice& notice);
 
 /// The container that was decided on, with its generated files; see ContainerStore::create for `starts_at_once`. Throws
 /// Conflict when the name is taken, NotFound when the image's layers were removed meanwhile.

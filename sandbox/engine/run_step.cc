@@ -27,12 +27,6 @@ using build::StepMountType;
 using userns::MountKind;
 using userns::MountOp;
 
-/// A file that only this step sees, in its container's directory.
-struct OwnFile {
-  std::string path, content;
-  unsigned mode = 0400;
-};
-
 /// What the container gets beside its files, and what has to be there before it starts.
 class StepMounts {
  public:
@@ -40,7 +34,7 @@ class StepMounts {
       : places_(places),
         files_(files),
         step_(step),
-        own_(fmt::format("{}/containers/{}/step", places.data, step.container_id)) {
+        script_(fmt::format("{}/containers/{}/script", places.data, step.container_id)) {
     std::size_t input = 0;
     for (const StepMount& mount : step.op.mounts) {
       const build::Files* const from = mount.input < 0 ? nullptr : step.inputs.at(input++);
@@ -62,17 +56,16 @@ class StepMounts {
           break;
       }
     }
-    if (!step.op.script.empty()) add_file(step.op.argv.at(0), step.op.script, 0755);
-    std::ranges::stable_sort(ops, {}, [](const MountOp& op) { return std::ranges::count(op.target, '/'); });
+    if (!step.op.script.empty()) add_bind(script_, step.op.argv.at(0)).read_only = true;
   }
 
   std::vector<MountOp> ops;
   std::vector<std::string> env;
+  std::vector<ChosenSecret> secrets;
 
   /// Precondition: the container's directory is there.
-  void write_files() const {
-    if (!written_.empty()) make_directories(own_);
-    for (const OwnFile& file : written_) write_file_atomic(file.path, file.content, false, file.mode);
+  void write_script() const {
+    if (!step_.op.script.empty()) write_file_atomic(script_, step_.op.script, false, 0755);
   }
 
  private:
@@ -87,10 +80,6 @@ class StepMounts {
     op.source = source;
     op.recursive = false;
     return op;
-  }
-  void add_file(const std::string& target, const std::string& content, unsigned mode) {
-    written_.push_back({fmt::format("{}/{}", own_, written_.size()), content, mode});
-    add_bind(written_.back().path, target).read_only = true;
   }
 
   /// Of the context, which is the caller's own directory; or of layers, which nothing changes.
@@ -219,11 +208,13 @@ class StepMounts {
       if (mount.required) throw NotFound(fmt::format("secret {}: not found", mount.id), "--secret id=…,src=… gives it");
       return;
     }
-    if (mount.uid != 0 || mount.gid != 0) {
-      throw Unsupported(fmt::format("secret {} can't be of user {}:{}", mount.id, mount.uid, mount.gid));
-    }
-    if (!mount.environment.empty()) env.push_back(mount.environment + "=" + found->second);
-    if (!mount.target.empty()) add_file(mount.target, found->second, mount.mode.value_or(0400));
+    if (!mount.environment.empty())
+      secrets.push_back({.name = mount.id, .target = mount.environment, .variable = true, .data = found->second});
+    if (mount.target.empty()) return;
+    ChosenSecret& file = secrets.emplace_back();
+    file = {.name = mount.id, .target = mount.target, .mode = mount.mode.value_or(0400), .data = found->second};
+    if (mount.uid != 0) file.uid = mount.uid;
+    if (mount.gid != 0) file.gid = mount.gid;
   }
 
   /// The agent asks for the caller's user id: that of root in the container.
@@ -240,8 +231,7 @@ class StepMounts {
   const Places& places_;
   StepFiles& files_;
   const RunStep& step_;
-  std::string own_;
-  std::vector<OwnFile> written_;
+  std::string script_;  ///< A file that only this step sees.
   std::vector<FileLock> locks_;  ///< Of caches that one step has at a time.
   std::vector<std::unique_ptr<image::Staged>> picked_;
 };
@@ -303,14 +293,17 @@ build::Layer run_step(const Places& places, StepFiles& files, const RunStep& ste
   RunRequest request = run_request(step);
   request.env.insert(request.env.end(), mounts.env.begin(), mounts.env.end());
   const auto warn = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
-  Decision decision = decide_for(places, request, files.image_of(step.base), step.container_id, warn);
+  Decision decision =
+      decide_for(places, request, files.image_of(step.base), step.container_id, mounts.secrets, warn);
   container::Spec& spec = decision.spec;
   spec.owner = {::getpid(), process_start_time(::getpid())};
   spec.plan.root.upper_is_volatile = true;  // it becomes a layer, which is synced
-  spec.plan.mounts.insert(spec.plan.mounts.end(), mounts.ops.begin(), mounts.ops.end());
+  std::vector<MountOp>& planned = spec.plan.mounts;  // with secrets, which may lie in mounts of the step
+  planned.insert(planned.end(), mounts.ops.begin(), mounts.ops.end());
+  std::ranges::stable_sort(planned, {}, [](const MountOp& op) { return std::ranges::count(op.target, '/'); });
   Stopwatch watch;
   const OwnContainer own(places, create_container(places, request, decision, watch, true));
-  mounts.write_files();
+  mounts.write_script();
   run_to_the_end(places, step, own.container);
   const build::Layer layer =
       files.make_layer([&](int file) { return write_changes(places, own.container, file, overlay::Compression::gzip); },

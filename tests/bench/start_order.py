@@ -10,7 +10,9 @@ Needs no privilege, only a cgroup of one's own as for ./bench, and some minutes:
 
 import argparse
 import bisect
+import json
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -47,9 +49,24 @@ def executed(tracer, program, command, env):
         return [int(line, 16) for line in output if re.fullmatch("[0-9a-f]{1,8}\n", line)]
 
 
+def shorten(bundle):
+    """A filter of two rules: to read hundreds takes no other functions, but minutes."""
+    path = pathlib.Path(bundle, "config.json")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    profile = document["linux"]["seccomp"]
+    del profile["defaultErrnoRet"]
+    profile["defaultAction"] = "SCMP_ACT_ALLOW"
+    profile["syscalls"] = [
+        {"names": ["swapon", "swapoff"], "action": "SCMP_ACT_ERRNO", "args": [], "errnoRet": 1},
+        {"names": ["personality"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "value": 8, "op": "SCMP_CMP_EQ"}]}]
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
 def commands_of_engines(place):
     mine = place.runtimes[0]
     mine.prepare()
+    shorten(mine.once)
+    measuring.run(mine.run_words())  # which keeps the filter
     yield mine.exec_words()
     yield mine.run_words()
     create = [*mine.words, "create", "--bundle", mine.once]

@@ -7,6 +7,7 @@ import sys
 import unittest
 
 from build_case import BuildCase
+from sandbox_case import has_range
 
 
 # Makes the first name a directory and a link to the second's target by turns (renameat2(2), RENAME_EXCHANGE).
@@ -48,6 +49,20 @@ class Mounts(BuildCase):
                     self.assertNotIn(b"abracadabra", path.read_bytes(), path)
         missing = self.build(dockerfile.replace("id=key ", "id=key,required "), "--no-cache")
         self.assertIn("secret key: not found", missing.stderr)
+
+    def test_a_secret_has_its_owner_and_mode_and_lies_in_what_the_step_mounts(self):
+        self.put("secret.txt", "abracadabra")
+        secret = ("--secret", f"id=key,src={self.context}/secret.txt")
+        plain = self.build_ok("FROM busybox\nRUN --mount=type=secret,id=key --mount=type=tmpfs,target=/run \\\n"
+                              "  stat -c 'it is %u:%g %a' /run/secrets/key; cat /run/secrets/key | wc -c\n", *secret)
+        self.assertIn("it is 0:0 400\n", plain)
+        self.assertIn(" 11\n", plain)
+        given = self.build("FROM busybox\nRUN --mount=type=secret,id=key,target=/own,uid=3,gid=4,mode=0440 "
+                           "stat -c 'it is %u:%g %a' /own\n", *secret)
+        if has_range():
+            self.assertIn("it is 3:4 440\n", given.stderr)
+        else:
+            self.assertIn("secret key can't be of user 3:4, which has no id here", given.stderr)
 
     def test_a_mounted_context_is_without_what_is_ignored(self):
         self.write(in__file="context", in__key="abracadabra", top="x")
