@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "sandbox/base/places.h"
 
@@ -15,11 +16,16 @@ std::string cache_mount_directory(const Places& places, const std::string& id);
 /// The directory of what is known of files in contexts (build::ContentCache).
 std::string content_caches(const Places& places);
 
-struct CacheMounts {
-  std::size_t count = 0;
-  std::uint64_t bytes = 0;  ///< Of their files.
+/// Notes that a step has the cache mount in that directory.
+void note_cache_mount(const std::string& directory);
+
+struct CacheMount {
+  std::string id;           ///< 64 hexadecimal digits: the name of its directory.
+  std::uint64_t bytes = 0;  ///< Of its files.
+  std::int64_t created = 0, used = 0;  ///< Seconds since the epoch.
+  std::size_t uses = 0;
 };
-CacheMounts cache_mounts(const Places& places);
+std::vector<CacheMount> cache_mounts(const Places& places);
 
 struct PrunedBuildCache {
   std::size_t steps = 0, mounts = 0;

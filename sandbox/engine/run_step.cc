@@ -159,6 +159,7 @@ class StepMounts {
     const std::string directory = cache_mount_directory(places_, mount.id);
     if (!path_exists(directory + "/data")) make_cache(directory, mount, from);
     if (mount.sharing != build::CacheSharing::shared) locks_.emplace_back(directory + "/lock");
+    note_cache_mount(directory);
     add_bind(directory + "/data", mount.target).read_only = mount.read_only;
   }
 

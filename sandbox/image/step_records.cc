@@ -9,12 +9,18 @@
 
 namespace sandbox::image {
 
+void note_use(const std::string& path, int flags) {
+  const auto file = sys::openat(AT_FDCWD, path.c_str(), O_WRONLY | O_APPEND | O_NOFOLLOW | flags, 0600);
+  if (file) (void)sys::write(file->get(), "\n", 1);
+}
+
 std::optional<StepRecord> StepRecords::read(const std::string& key) const {
   const auto status = sys::fstatat(AT_FDCWD, path_of(key).c_str(), AT_SYMLINK_NOFOLLOW);
   if (!status) return {};
   try {
     return reading_document("a record of a build", [&] {
-      const Json json = parse_json(read_file(path_of(key)), "a record of a build");
+      const std::string text = read_file(path_of(key));
+      const Json json = parse_json(text, "a record of a build");
       StepRecord record{key,
                         json.at("title"),
                         json.at("created"),
@@ -23,7 +29,8 @@ std::optional<StepRecord> StepRecords::read(const std::string& key) const {
                         json.at("own_layer"),
                         json.value("place", ""),
                         json.value("inputs", Json::object()),
-                        status->st_mtim.tv_sec};
+                        status->st_mtim.tv_sec,
+                        text.size() - 1 - text.find_last_not_of('\n')};
       for (const Json& layer : json.at("layers")) record.layers.push_back(parse_descriptor(layer, "a layer"));
       if (record.layers.size() != record.diff_ids.size()) throw InvalidInput("as many layers as digests");
       for (const std::string& digest : record.diff_ids) {
@@ -38,8 +45,7 @@ std::optional<StepRecord> StepRecords::read(const std::string& key) const {
 
 std::optional<StepRecord> StepRecords::find(const std::string& key) const {
   auto record = read(key);
-  const timespec now[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
-  if (record) (void)sys::utimensat(AT_FDCWD, path_of(key).c_str(), now, AT_SYMLINK_NOFOLLOW);
+  if (record) note_use(path_of(key));
   return record;
 }
 

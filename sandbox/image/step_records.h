@@ -2,6 +2,7 @@
 // The layers of all records are no garbage. Runs in the process that builds, or collects garbage.
 //
 // A record is written when its blobs are there; one that a power cut has emptied, or that names what is gone, is none.
+// Behind the document stands a line end for each time that it was found.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +25,7 @@ struct StepRecord {
   std::string place = {};             ///< Which step of which Dockerfile it was.
   Json inputs = {};                   ///< What went in; see build::StepInputs.
   std::int64_t used = 0;              ///< Seconds since the epoch.
+  std::size_t uses = 0;               ///< How often later builds have found it.
 };
 
 class StepRecords {
@@ -45,5 +47,17 @@ class StepRecords {
 
   std::string directory_;
 };
+
+/// Appends a line end to the file, which so counts its uses and tells by its time when the last one was. Where the disk is
+/// full nothing is noted. `flags`: further ones of open(2).
+void note_use(const std::string& path, int flags = 0);
+
+/// What the result of one step takes.
+struct StepUsage {
+  StepRecord record;
+  std::uint64_t bytes = 0;  ///< On the disk, of the step's own layer.
+  bool shared = false;      ///< An image has that layer, too.
+};
+std::vector<StepUsage> step_usage(const Places& places);
 
 }  // namespace sandbox::image

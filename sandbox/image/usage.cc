@@ -44,7 +44,33 @@ std::set<std::string> parts_of(const Places& places, const Image& image, const P
   return parts;
 }
 
+/// Of the step's own layer.
+std::set<std::string> own_parts_of(const Places& places, const StepRecord& record, const Parts& all) {
+  if (!record.own_layer || record.layers.empty()) return {};
+  std::set<std::string> own = parts_of(places, record.layers, record.diff_ids, all);
+  const std::vector<Descriptor> layers(record.layers.begin(), record.layers.end() - 1);
+  const std::vector<std::string> diff_ids(record.diff_ids.begin(), record.diff_ids.end() - 1);
+  for (const std::string& below : parts_of(places, layers, diff_ids, all)) own.erase(below);
+  return own;
+}
+
 }  // namespace
+
+std::vector<StepUsage> step_usage(const Places& places) {
+  const Parts all = all_parts(places);
+  std::set<std::string> of_images;
+  for (const Image& image : ImageStore(places).list()) of_images.merge(parts_of(places, image, all));
+  std::vector<StepUsage> usage;
+  for (StepRecord& record : StepRecords(places).list()) {
+    StepUsage& one = usage.emplace_back();
+    for (const std::string& part : own_parts_of(places, record, all)) {
+      one.bytes += all.at(part);
+      one.shared |= of_images.contains(part);
+    }
+    one.record = std::move(record);
+  }
+  return usage;
+}
 
 std::vector<std::uint64_t> ImageStore::sizes(const std::vector<Image>& images) const {
   Parts counted;

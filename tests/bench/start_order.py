@@ -5,7 +5,8 @@
 
 SANDBOX: a release build, with its symbols. What one page holds besides what is needed is read and mapped all the same,
 64 KiB around each first access, so that 150 KB of functions that lie everywhere cost 1.6 MiB of resident memory.
-Needs no privilege, only a cgroup of one's own as for ./bench, and some minutes: every instruction is a stop.
+Needs no privilege, only a cgroup of one's own as for ./bench, a user without subordinate ids (a traced newuidmap(1) has
+no privilege either), and some minutes of a machine that does nothing else: every instruction is a stop.
 """
 
 import argparse

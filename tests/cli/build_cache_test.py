@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import unittest
 
@@ -47,6 +48,28 @@ class Travelling(BuildCase):
         steps, told = self.again(*words)
         self.assertEqual(set(steps.values()), {"CACHED"}, told)
         self.assertEqual(self.manifest("made")["digest"], before)
+
+    def test_what_builds_keep_is_shown(self):
+        dockerfile = ("FROM busybox\nRUN echo 1 > /one\n"
+                      "RUN --mount=type=cache,target=/c echo x > /c/x; cp /c/x /two\n")
+
+        def kept():
+            told = self.ok("system", "df", "-v").split("\nBuild cache usage: ")[1]
+            size, nothing, head, *rows = told.splitlines()
+            self.assertRegex(size, r"^\d.*B$")
+            self.assertEqual((nothing, re.split(" {2,}", head)), ("", ["CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED",
+                                                                       "USAGE", "SHARED"]))
+            rows = [re.split(" {2,}", row) for row in rows]
+            self.assertTrue(all(row[3].endswith(" ago") and row[4].endswith(" ago") for row in rows), rows)
+            return sorted((row[1], row[5], row[6]) for row in rows)
+        self.build_ok(dockerfile)
+        self.assertEqual(kept(), [("exec.cachemount", "1", "false"), ("regular", "0", "true"), ("regular", "0", "true")])
+        self.build_ok(dockerfile)
+        self.ok("rmi", "-f", "made")
+        self.assertEqual(kept(), [("exec.cachemount", "1", "false"), ("regular", "1", "false"), ("regular", "1", "false")])
+        self.assertRegex(self.ok("system", "df"), r"\nBuild Cache +3 +0 +\d[\d.]*k?B +\d[\d.]*k?B\n\Z")
+        self.ok("builder", "prune", "-a", "-f")
+        self.assertEqual(kept(), [])
 
     def test_a_directory_brings_all_steps_to_another_store(self):
         place = f"type=local,dest={self.cache},mode=max"

@@ -90,7 +90,8 @@ class Golden(SandboxCase):
                    'id | busybox | "sleep 1000" | 0 | SIZE | AGE ago | Up AGE | third',
                    'id | busybox | "sh -c \'echo a line …" | 0 | SIZE | AGE ago | Exited (3) AGE ago | second',
                    'id | busybox | "true" | 1 | SIZE | AGE ago | Created | first', "", "Local Volumes space usage:", "",
-                   "VOLUME NAME | LINKS | SIZE", "data | 1 | SIZE")
+                   "VOLUME NAME | LINKS | SIZE", "data | 1 | SIZE", "", "Build cache usage: SIZE", "",
+                   "CACHE ID | CACHE TYPE | SIZE | CREATED | LAST USED | USAGE | SHARED")
         self.shows("events --since 1h --until 0s --filter container=second",
                    *[f"TIME container {what} ID ({more}image=busybox, name=second)" for what, more in (
                        ("create", ""), ("start", ""), ("die", "execDuration=N, exitCode=3, "))])

@@ -3,14 +3,17 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/cli/container_listing.h"
 #include "sandbox/cli/image_listing.h"
+#include "sandbox/cli/table.h"
 #include "sandbox/engine/build_cache.h"
 #include "sandbox/engine/disk_usage.h"
 #include "sandbox/engine/units.h"
+#include "sandbox/image/step_records.h"
 
 namespace sandbox::cli {
 namespace {
@@ -27,9 +30,12 @@ struct Row {
   std::uint64_t size = 0, reclaimable = 0;
 };
 
+constexpr std::string_view kBuildCache = "Build Cache";
+
 std::string reclaimable_cell(const Row& row) {
   const std::string size = engine::human_size(row.reclaimable);
-  return row.size == 0 ? size : fmt::format("{} ({}%)", size, row.reclaimable * 100 / row.size);
+  const bool has_part = row.size != 0 && row.type != kBuildCache;
+  return has_part ? fmt::format("{} ({}%)", size, row.reclaimable * 100 / row.size) : size;
 }
 
 constexpr Column<Row> kColumns[] = {
@@ -48,6 +54,47 @@ constexpr Column<engine::VolumeUsage> kVolumeColumns[] = {
     {"Size", "SIZE", [](const engine::VolumeUsage& one) { return engine::human_size(one.bytes); }},
 };
 constexpr Listing<engine::VolumeUsage> kVolumeListing{"*formatter.volumeContext", kVolumeColumns};
+
+/// What a step came to, or a cache mount.
+struct CacheRow {
+  std::string id;
+  std::string_view type;  ///< BuildKit's word.
+  std::uint64_t bytes = 0;
+  std::int64_t created = 0, used = 0;  ///< Seconds since the epoch; 0: never.
+  std::size_t uses = 0;
+  bool shared = false;
+  std::int64_t now = 0;
+};
+
+std::string since(std::int64_t then, std::int64_t now) {
+  return then == 0 ? "" : engine::human_duration(now - then) + " ago";
+}
+
+constexpr Column<CacheRow> kCacheColumns[] = {
+    {"ID", "CACHE ID", [](const CacheRow& one) { return short_id(one.id); }},
+    {"CacheType", "CACHE TYPE", [](const CacheRow& one) { return std::string(one.type); }},
+    {"Size", "SIZE", [](const CacheRow& one) { return engine::human_size(one.bytes); }},
+    {"CreatedSince", "CREATED", [](const CacheRow& one) { return since(one.created, one.now); }},
+    {"LastUsedSince", "LAST USED", [](const CacheRow& one) { return since(one.used, one.now); }},
+    {"UsageCount", "USAGE", [](const CacheRow& one) { return fmt::format("{}", one.uses); }},
+    {"Shared", "SHARED", [](const CacheRow& one) { return std::string(one.shared ? "true" : "false"); }},
+};
+constexpr Listing<CacheRow> kCacheListing{"*formatter.buildCacheContext", kCacheColumns};
+
+/// As Docker: what was used last comes last.
+std::string cache_table(const Places& places, const std::vector<engine::CacheMount>& mounts) {
+  const std::int64_t now = ::time(nullptr);
+  std::vector<CacheRow> rows;
+  for (const auto& [record, bytes, shared] : image::step_usage(places)) {
+    rows.push_back({record.key, "regular", bytes, engine::parse_time(record.created), record.used, record.uses, shared,
+                    now});
+  }
+  for (const engine::CacheMount& one : mounts)
+    rows.push_back({one.id, "exec.cachemount", one.bytes, one.created, one.used, one.uses, false, now});
+  std::ranges::sort(rows, {}, [](const CacheRow& row) { return std::tie(row.used, row.id); });
+  return render_listing(kCacheListing, "table {{.ID}}\t{{.CacheType}}\t{{.Size}}\t{{.CreatedSince}}\t"
+                        "{{.LastUsedSince}}\t{{.UsageCount}}\t{{.Shared}}", rows);
+}
 
 Row images_row(const image::StoreUsage& usage) {
   std::set<std::string> total, active;
@@ -81,10 +128,10 @@ Row volumes_row(const std::vector<engine::VolumeUsage>& volumes) {
   return {"Local Volumes", volumes.size(), active, size, reclaimable};
 }
 
-Row build_cache_row(const Places& places, const image::StoreUsage& usage) {
-  const engine::CacheMounts mounts = engine::cache_mounts(places);
-  const std::uint64_t size = usage.cached + mounts.bytes;
-  return {"Build Cache", usage.steps + mounts.count, 0, size, size};
+Row build_cache_row(const image::StoreUsage& usage, const std::vector<engine::CacheMount>& mounts) {
+  std::uint64_t size = usage.cached;
+  for (const engine::CacheMount& one : mounts) size += one.bytes;
+  return {std::string(kBuildCache), usage.steps + mounts.size(), 0, size, size};
 }
 
 std::string image_table(const image::StoreUsage& usage) {
@@ -109,15 +156,18 @@ int run(const Arguments& arguments) {
   const bool verbose = arguments.flag("verbose");
   if (verbose && !format.empty()) throw UsageError("--verbose has tables of its own: it can't be used with --format");
   const engine::DiskUsage usage = engine::disk_usage(places);
+  const std::vector<engine::CacheMount> mounts = engine::cache_mounts(places);
+  const Row cache = build_cache_row(usage.images, mounts);
   if (!verbose) {
     print(render_listing(kListing, chosen_format({format, false, kTable}),
                          {images_row(usage.images), containers_row(usage.containers), volumes_row(usage.volumes),
-                          build_cache_row(places, usage.images)}));
+                          cache}));
     return 0;
   }
   print("Images space usage:\n\n" + image_table(usage.images) + "\nContainers space usage:\n\n" +
         container_table(places, usage.containers) + "\nLocal Volumes space usage:\n\n" +
-        render_listing(kVolumeListing, "table {{.Name}}\t{{.Links}}\t{{.Size}}", usage.volumes));
+        render_listing(kVolumeListing, "table {{.Name}}\t{{.Links}}\t{{.Size}}", usage.volumes) +
+        fmt::format("\nBuild cache usage: {}\n\n", engine::human_size(cache.size)) + cache_table(places, mounts));
   return 0;
 }
 
