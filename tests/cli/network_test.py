@@ -247,6 +247,21 @@ class Networks(SandboxCase):
         self.assertEqual(re.findall(r"nameserver (\S+)", self.ok("start", "-a", "own")),
                          [self.name_server("back"), self.name_server("front"), "10.0.2.3"])
 
+    def test_either_the_network_goes_or_a_container_joins_it(self):
+        for _ in range(8):
+            self.create("race")
+            start = self.client("run", "-d", "--name", "box", "--network", "race", "busybox", "sleep", "1000", **PIPES)
+            end = self.client("network", "rm", "race", **PIPES)
+            started, ended = start.communicate(timeout=60)[1], end.communicate(timeout=60)[1]
+            if end.returncode == 0:
+                self.assertIn("network race not found", started)
+            else:
+                self.assertIn('has active endpoints (name:"box"', ended)
+                self.assertEqual((start.returncode, started), (0, ""))
+                self.assertEqual(self.ok("exec", "box", "hostname", "-i").count("."), 3)
+            self.ok("rm", "-f", "box")
+            self.ok("network", "rm", "-f", "race")
+
     def test_a_network_goes_though_containers_that_do_not_run_name_it(self):
         self.create("mynetwork")
         self.ok("create", "--name", "box", "--network", "none", "busybox", "true")
