@@ -83,7 +83,7 @@ bool names_network(const SpecHead& spec, const Network& network) {
 
 bool is_on_network(const Entry& container, const Network& network) {
   const State& state = container.state;
-  if (!is_up(state) && !is_answered_for(state)) return false;
+  if (!is_up(state)) return false;
   return names_network(container.spec, network) ||
          std::ranges::any_of(state.endpoints, [&](const Endpoint& one) { return one.network == network.id; });
 }

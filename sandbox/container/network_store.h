@@ -17,7 +17,7 @@ namespace sandbox::container {
 
 /// The container counts on the network, whatever it does at the moment.
 bool names_network(const SpecHead& spec, const Network& network);
-/// It is on the network now, or is about to be.
+/// It is on the network now.
 bool is_on_network(const Entry& container, const Network& network);
 
 class NetworkStore {

@@ -4,9 +4,9 @@
 namespace sandbox::container {
 
 void Supervisor::join_networks() {
-  networks_.emplace(places_, container_.spec, state_.endpoints);
+  networks_.emplace(places_, container_.spec, container_.state.endpoints);
   container_.spec.plan.interfaces = networks_->interfaces();
-  state_.endpoints = networks_->endpoints();
+  state_.endpoints = container_.state.endpoints = networks_->endpoints();
   networks_->write_files(container_.directory, container_.spec);
 }
 
