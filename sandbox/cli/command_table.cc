@@ -98,6 +98,8 @@ constexpr const Command* kCommands[] = {
 
 constexpr Alias kAliases[] = {
     {"builder build", &kBuild},
+    {"buildx build", &kBuild},
+    {"buildx prune", &kBuilderPrune},
     {"container attach", &kAttach},
     {"container commit", &kCommit},
     {"container cp", &kCp},
@@ -150,6 +152,7 @@ constexpr Alias kAliases[] = {
 
 constexpr Group kGroups[] = {
     {"builder", "Manage builds"},
+    {"buildx", "Manage builds, for who is used to that name"},
     {"container", "Manage containers"},
     {"image", "Manage images"},
     {"manifest", "Manage indexes of images for several platforms"},

@@ -185,6 +185,16 @@ class Build(BuildCase):
                       "FROM scratch\nCOPY --from=a /a /\nCOPY --from=b /b /\n", "--parallel", "2", timeout=100)
         self.assertEqual(sorted(self.layers_of("made")), ["a", "b"])
 
+    def test_what_scripts_say_for_other_builders_is_accepted_where_nothing_is_lost(self):
+        dockerfile = "FROM busybox\nRUN true\n"
+        self.build_ok(dockerfile, "--provenance=false", "--sbom", "false", "--attest", "type=sbom,disabled=true", "--compress",
+                      "--allow", "network.host")
+        for words in (("--provenance=mode=max",), ("--sbom=true",), ("--attest", "type=provenance")):
+            self.assertIn("is not possible: no attestations are made", self.build(dockerfile, *words).stderr)
+        self.assertIn("--allow security.insecure is not possible", self.build(dockerfile, "--allow", "security.insecure").stderr)
+        self.ok("buildx", "build", "-t", "other", self.context)
+        self.ok("rmi", "--no-prune", "other")
+
     def test_triggers_of_the_base_image(self):
         self.put("src", "source")
         self.build_ok("FROM busybox\nONBUILD COPY src /src\nONBUILD RUN cat /src > /built\n")

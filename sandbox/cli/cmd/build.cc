@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <algorithm>
+
 #include "sandbox/base/assignments.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
@@ -21,13 +23,16 @@ namespace {
 
 constexpr Option kOptions[] = {
     {"add-host", '\0', "list", "Add a custom host-to-IP mapping (host:ip)"},
+    {"allow", '\0', "list", "Allow what a step asks for beyond the usual: network.host"},
     {"annotation", '\0', "list", "Add annotation to the image"},
+    {"attest", '\0', "list", "Attestations, of which none are made (\"type=sbom,disabled=true\")"},
     {"build-arg", '\0', "list", "Set build-time variables"},
     {"build-context", '\0', "list", "Additional build contexts (name=path)"},
     {"cache-from", '\0', "list", "Take results of steps from there (\"user/app:cache\", \"type=local,src=path\")"},
     {"cache-to", '\0', "list", "Put results of steps there (\"type=registry,ref=…,mode=max\", \"type=inline\")"},
     {"call", '\0', "string", "What to do: build, check (lint), outline, targets; \",format=json\""},
     {"check", '\0', nullptr, "Shorthand for \"--call=check\": say what is dubious about the Dockerfile"},
+    {"compress", '\0', nullptr, "Compress the build context (it is sent nowhere)"},
     {"cpu-shares", 'c', "number", "CPU shares (relative weight)"},
     {"cpuset-cpus", '\0', "string", "CPUs in which to allow execution (0-3, 0,1)"},
     {"cpuset-mems", '\0', "string", "MEMs in which to allow execution (0-3, 0,1)"},
@@ -48,10 +53,12 @@ constexpr Option kOptions[] = {
     {"platform", '\0', "string", "Set target platform for base images"},
     {"profile", '\0', "string", "Take the options of a named profile, under those that are given here"},
     {"progress", '\0', "string", "Kind of output: auto, plain, tty, quiet or rawjson"},
+    {"provenance", '\0', "string", "Shorthand for \"--attest=type=provenance\": false"},
     {"pull", '\0', nullptr, "Always pull base images"},
     {"push", '\0', nullptr, "Shorthand for \"--output=type=registry\""},
     {"quiet", 'q', nullptr, "Print the image ID on success, and nothing else"},
     {"rm", '\0', nullptr, "Remove intermediate containers after a successful build (always so)"},
+    {"sbom", '\0', "string", "Shorthand for \"--attest=type=sbom\": false"},
     {"secret", '\0', "list", "Secret for RUN --mount=type=secret (id=mysecret[,src=/local/secret|,env=VAR])"},
     {"shm-size", '\0', "bytes", "Shared memory size for build containers"},
     {"squash", '\0', nullptr, "Squash newly built layers into a single new layer"},
@@ -154,7 +161,27 @@ std::vector<engine::BuildOutput> outputs_of(const Arguments& arguments) {
   return outputs;
 }
 
+/// What scripts say to have none of is no matter; what can't be had is an error.
+void check_extras(const Arguments& arguments) {
+  const auto refuse = [](std::string_view flag, std::string_view words) {
+    throw Unsupported(fmt::format("--{} {} is not possible: no attestations are made", flag, words));
+  };
+  for (const char* flag : {"provenance", "sbom"}) {
+    const auto words = arguments.last(flag);
+    if (words && *words != "false" && *words != "0") refuse(flag, *words);
+  }
+  for (const std::string& words : arguments.all("attest")) {
+    const auto disables = [](const OptionField& field) { return field.key == "disabled" && field.value == "true"; };
+    if (std::ranges::none_of(split_options(words), disables)) refuse("attest", words);
+  }
+  for (const std::string& words : arguments.all("allow")) {
+    if (words != "network.host")
+      throw Unsupported(fmt::format("--allow {} is not possible: a step has no more power than its user", words));
+  }
+}
+
 engine::BuildRequest request_of(const Arguments& arguments) {
+  check_extras(arguments);
   engine::BuildRequest request;
   request.context = arguments.positional[0];
   request.dockerfile = arguments.text("file");

@@ -7,7 +7,10 @@
 namespace sandbox::cli {
 namespace {
 
-constexpr Option kOptions[] = {{"force", 'f', nullptr, "Force removal of the image"}};
+constexpr Option kOptions[] = {
+    {"force", 'f', nullptr, "Force removal of the image"},
+    {"no-prune", '\0', nullptr, "Do not delete untagged parents (there are none)"},
+};
 
 int run(const Arguments& arguments) {
   const Places places = find_places();

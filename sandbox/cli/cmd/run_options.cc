@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "sandbox/base/error.h"
 #include "sandbox/cli/command_table.h"
 #include "sandbox/engine/attachments.h"
@@ -47,6 +50,17 @@ void read_limits(const Arguments& arguments, engine::RunRequest& request) {
   request.device_write_iops = arguments.all("device-write-iops");
 }
 
+namespace {
+
+/// Of a list that has a shorter name, too.
+std::vector<std::string> all_of(const Arguments& arguments, const char* name, const char* shorter) {
+  std::vector<std::string> words = arguments.all(name);
+  std::ranges::move(arguments.all(shorter), std::back_inserter(words));
+  return words;
+}
+
+}  // namespace
+
 engine::RunRequest run_request(const Arguments& arguments, const char* command) {
   (void)attached_streams(arguments);
   engine::RunRequest request;
@@ -89,7 +103,7 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
     if (option->name == std::string_view("network") || option->name == std::string_view("net")) networks.push_back(word);
   }
   request.ip = arguments.text("ip");
-  request.network_aliases = arguments.all("network-alias");
+  request.network_aliases = all_of(arguments, "network-alias", "net-alias");
   request.links = arguments.all("link");
   request.mac_address = arguments.text("mac-address");
   engine::set_networks(request, networks);
@@ -97,7 +111,7 @@ engine::RunRequest run_request(const Arguments& arguments, const char* command) 
   request.publish_all = arguments.flag("publish-all");
   request.dns = arguments.all("dns");
   request.dns_search = arguments.all("dns-search");
-  request.dns_options = arguments.all("dns-option");
+  request.dns_options = all_of(arguments, "dns-option", "dns-opt");
   request.add_hosts = arguments.all("add-host");
   request.userns = arguments.text("userns");
   request.ipc = arguments.text("ipc");
