@@ -64,6 +64,22 @@ std::string usual_gateway(const std::string& subnet) {
   return range ? ipv4_text(range->first + 1) : "";  // check_network() says what is wrong
 }
 
+std::string free_subnet(const std::vector<Network>& others) {
+  std::vector<Ipv4Range> taken = ranges_of_host();
+  for (const Network& other : others) taken.push_back(subnet_of(other));
+  if (const auto subnet = choose_subnet(taken)) return subnet->text();
+  throw Conflict("all predefined address pools have been fully subnetted",
+                 "unused networks go with 'network prune'; another subnet is chosen with --subnet");
+}
+
+void refuse_overlap(const Network& wanted, const std::vector<Network>& others) {
+  for (const Network& other : others) {
+    if (!subnet_of(other).overlaps(subnet_of(wanted))) continue;
+    throw Conflict("invalid pool request: Pool overlaps with other one on this address space",
+                   fmt::format("network {} has {}", other.name, other.subnet));
+  }
+}
+
 /// Of processes that were killed while they had the lock.
 void sweep(const std::string& root) {
   for (const std::string& file : list_directory(root)) {
@@ -138,23 +154,10 @@ Network NetworkStore::create(Network wanted) const {
     throw Conflict(fmt::format("network with name {} already exists", wanted.name));
   }
   const std::vector<Network> others = list();
-  if (wanted.subnet.empty()) {
-    std::vector<Ipv4Range> taken = ranges_of_host();
-    for (const Network& other : others) taken.push_back(subnet_of(other));
-    const auto subnet = choose_subnet(taken);
-    if (!subnet) {
-      throw Conflict("all predefined address pools have been fully subnetted",
-                     "unused networks go with 'network prune'; another subnet is chosen with --subnet");
-    }
-    wanted.subnet = subnet->text();
-  }
+  if (wanted.subnet.empty()) wanted.subnet = free_subnet(others);
   if (wanted.gateway.empty()) wanted.gateway = usual_gateway(wanted.subnet);
   check_network(wanted);
-  for (const Network& other : others) {
-    if (!subnet_of(other).overlaps(subnet_of(wanted))) continue;
-    throw Conflict("invalid pool request: Pool overlaps with other one on this address space",
-                   fmt::format("network {} has {}", other.name, other.subnet));
-  }
+  refuse_overlap(wanted, others);
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
   wanted.id = random_hex(kIdDigits);
@@ -177,11 +180,12 @@ void NetworkStore::remove(const Network& network) const {
   if (!find_by_id(network.id)) throw NotFound(fmt::format("network {} not found", network.name));
   std::string members;
   for (const Entry& one : ContainerStore(places_).entries()) {
-    if (is_on_network(one, network)) members += fmt::format(" name:\"{}\" id:\"{:.12}\"", one.spec.name, one.spec.id);
+    if (!is_on_network(one, network)) continue;
+    members += fmt::format("{}name:\"{}\" id:\"{:.12}\"", members.empty() ? "" : ", ", one.spec.name, one.spec.id);
   }
   if (!members.empty()) {
     throw Conflict(fmt::format("error while removing network: network {} has active endpoints ({})", network.name,
-                               members.substr(1)));
+                               members));
   }
   unlink(network.name);
   record_event(places_.data, event_of("destroy", network));

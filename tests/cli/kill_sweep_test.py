@@ -204,6 +204,11 @@ class Killed(Traced):
     def test_rm_force(self):
         self.sweep(("rm", "-f", "-v", "box"), [("run", "-d", *self.ON, "-v", "/anonymous", "busybox", "sleep", "1000")])
 
+    def test_run_on_a_network(self):
+        self.ok("network", "create", "net")
+        self.sweep(("run", "--name", "box", "--network", "net", "busybox", "echo", "hello"))
+        self.ok("network", "rm", "net")
+
     def networks_are(self, *files):
         return lambda: self.assertEqual(sorted(os.listdir(self.data + "/networks")), [".lock", *files])
 
