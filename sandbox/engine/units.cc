@@ -93,9 +93,9 @@ std::string sized(std::uint64_t bytes, double base, int digits, std::span<const 
 
 }  // namespace
 
-std::string human_size(std::uint64_t bytes) {
+std::string human_size(std::uint64_t bytes, int digits) {
   static constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
-  return sized(bytes, 1000, 3, kUnits);
+  return sized(bytes, 1000, digits, kUnits);
 }
 
 std::string binary_size(std::uint64_t bytes) {

@@ -13,8 +13,8 @@ namespace sandbox::engine {
 std::uint64_t parse_size(std::string_view text);
 /// go-units HumanDuration: "Less than a second", "About a minute", "3 hours".
 std::string human_duration(std::int64_t seconds);
-/// go-units HumanSizeWithPrecision(size, 3), base 1000: "12.3MB".
-std::string human_size(std::uint64_t bytes);
+/// go-units HumanSizeWithPrecision, base 1000: "12.3MB".
+std::string human_size(std::uint64_t bytes, int digits = 3);
 /// go-units BytesSize, base 1024, four digits: "12.34MiB".
 std::string binary_size(std::uint64_t bytes);
 /// "nofile=1024:2048". Throws UsageError.

@@ -33,6 +33,8 @@ constexpr Option kOptions[] = {
     {"call", '\0', "string", "What to do: build, check (lint), outline, targets; \",format=json\""},
     {"check", '\0', nullptr, "Shorthand for \"--call=check\": say what is dubious about the Dockerfile"},
     {"compress", '\0', nullptr, "Compress the build context (it is sent nowhere)"},
+    {"cpu-period", '\0', "number", "Limit the CPU CFS (Completely Fair Scheduler) period"},
+    {"cpu-quota", '\0', "number", "Limit the CPU CFS (Completely Fair Scheduler) quota"},
     {"cpu-shares", 'c', "number", "CPU shares (relative weight)"},
     {"cpuset-cpus", '\0', "string", "CPUs in which to allow execution (0-3, 0,1)"},
     {"cpuset-mems", '\0', "string", "MEMs in which to allow execution (0-3, 0,1)"},
@@ -67,6 +69,13 @@ constexpr Option kOptions[] = {
     {"target", '\0', "string", "Set the target build stage"},
     {"timings", '\0', nullptr, "Say at the end how long each step has taken"},
     {"ulimit", '\0', "ulimit", "Ulimit options"},
+};
+
+constexpr RefusedOption kRefusedOptions[] = {
+    {"builder", "builds are made by this program itself"},
+    {"cgroup-parent", kNoCgroupParent},
+    {"isolation", kOfWindows},
+    {"security-opt", "all steps have the default profile, so that they come to the same with everybody"},
 };
 
 /// NAME=value; a bare NAME takes this process's value, and is left out when there is none.
@@ -271,6 +280,6 @@ int run(const Arguments& given) {
 }  // namespace
 
 const Command kBuild{"build", "build [OPTIONS] PATH | URL | -", "Build an image from a Dockerfile", kOptions, run, 1,
-                     1};
+                     1, true, 1, kRefusedOptions};
 
 }  // namespace sandbox::cli

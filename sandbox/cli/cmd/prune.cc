@@ -134,7 +134,7 @@ void report_volumes(const engine::PrunedVolumes& pruned) {
 }
 
 int report_total(std::uint64_t bytes) {
-  print(fmt::format("Total reclaimed space: {}\n", engine::human_size(bytes)));
+  print(fmt::format("Total reclaimed space: {}\n", engine::human_size(bytes, 4)));
   return 0;
 }
 

@@ -8,6 +8,7 @@
 namespace sandbox::cli {
 namespace {
 
+constexpr RefusedOption kRefusedOptions[] = {{"link", "a link goes with its container"}};
 constexpr Option kOptions[] = {
     {"force", 'f', nullptr, "Force the removal of a running container (uses SIGKILL)"},
     {"volumes", 'v', nullptr, "Remove anonymous volumes associated with the container"},
@@ -72,6 +73,7 @@ int run(const Arguments& arguments) {
 
 }  // namespace
 
-const Command kRm{"rm", "rm [OPTIONS] CONTAINER [CONTAINER...]", "Remove containers", kOptions, run, 1};
+const Command kRm{"rm", "rm [OPTIONS] CONTAINER [CONTAINER...]", "Remove containers", kOptions, run, 1,
+                  -1, true, 1, kRefusedOptions};
 
 }  // namespace sandbox::cli

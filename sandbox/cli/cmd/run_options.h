@@ -116,21 +116,24 @@ inline constexpr Option kRunOptions[] = {
     {"workdir", 'w', "string", "Working directory inside the container"},
 };
 
+inline constexpr const char* kNoCgroupParent = "a user's containers are in the cgroup that was delegated to the user";
+inline constexpr const char* kNoKernelLimit = "cgroups of version 2 have no such limit";
+inline constexpr const char* kRealtime = "realtime scheduling is root's";
 inline constexpr const char* kOfWindows = "it is for containers of Windows";
 inline constexpr const char* kIpv4 = "networks in user space are IPv4 here, and each container has one address in each";
 /// What Docker has and an ordinary user can't have, or can't have yet.
 inline constexpr RefusedOption kRefusedRunOptions[] = {
-    {"cgroup-parent", "a user's containers are in the cgroup that was delegated to the user"},
+    {"cgroup-parent", kNoCgroupParent},
     {"cpu-count", kOfWindows},
     {"cpu-percent", kOfWindows},
-    {"cpu-rt-period", "realtime scheduling is root's"},
-    {"cpu-rt-runtime", "realtime scheduling is root's"},
+    {"cpu-rt-period", kRealtime},
+    {"cpu-rt-runtime", kRealtime},
     {"device-cgroup-rule", "rules for devices are root's; a container opens what its user may open, see --device"},
     {"io-maxbandwidth", kOfWindows},
     {"io-maxiops", kOfWindows},
     {"ip6", kIpv4},
     {"isolation", kOfWindows},
-    {"kernel-memory", "cgroups of version 2 have no such limit"},
+    {"kernel-memory", kNoKernelLimit},
     {"link-local-ip", kIpv4},
     {"memory-swappiness", "cgroups of version 2 have no such setting"},
     {"oom-kill-disable", "cgroups of version 2 have no such setting"},

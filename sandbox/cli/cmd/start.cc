@@ -10,6 +10,8 @@
 namespace sandbox::cli {
 namespace {
 
+constexpr const char* kNoCheckpoints = "to restore a process from a checkpoint takes root's capabilities";
+constexpr RefusedOption kRefusedOptions[] = {{"checkpoint", kNoCheckpoints}, {"checkpoint-dir", kNoCheckpoints}};
 constexpr Option kOptions[] = {
     {"all", '\0', nullptr, "Start all containers, or those that the filters choose"},
     {"attach", 'a', nullptr, "Attach STDOUT/STDERR and forward signals"},
@@ -63,6 +65,6 @@ int run(const Arguments& given) {
 }  // namespace
 
 const Command kStart{"start", "start [OPTIONS] CONTAINER [CONTAINER...]", "Start one or more stopped containers",
-                     kOptions, run};
+                     kOptions, run, 0, -1, true, 1, kRefusedOptions};
 
 }  // namespace sandbox::cli

@@ -31,9 +31,10 @@ struct Row {
 };
 
 constexpr std::string_view kBuildCache = "Build Cache";
+constexpr int kDigits = 4;  // of sums and of volumes, as with Docker
 
 std::string reclaimable_cell(const Row& row) {
-  const std::string size = engine::human_size(row.reclaimable);
+  const std::string size = engine::human_size(row.reclaimable, kDigits);
   const bool has_part = row.size != 0 && row.type != kBuildCache;
   return has_part ? fmt::format("{} ({}%)", size, row.reclaimable * 100 / row.size) : size;
 }
@@ -42,7 +43,7 @@ constexpr Column<Row> kColumns[] = {
     {"Type", "TYPE", [](const Row& row) { return row.type; }},
     {"TotalCount", "TOTAL", [](const Row& row) { return fmt::format("{}", row.total); }},
     {"Active", "ACTIVE", [](const Row& row) { return fmt::format("{}", row.active); }},
-    {"Size", "SIZE", [](const Row& row) { return engine::human_size(row.size); }},
+    {"Size", "SIZE", [](const Row& row) { return engine::human_size(row.size, kDigits); }},
     {"Reclaimable", "RECLAIMABLE", reclaimable_cell},
 };
 constexpr Listing<Row> kListing{"*formatter.diskUsageContext", kColumns};
@@ -51,7 +52,7 @@ constexpr std::string_view kTable = "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{
 constexpr Column<engine::VolumeUsage> kVolumeColumns[] = {
     {"Name", "VOLUME NAME", [](const engine::VolumeUsage& one) { return one.name; }},
     {"Links", "LINKS", [](const engine::VolumeUsage& one) { return fmt::format("{}", one.containers); }},
-    {"Size", "SIZE", [](const engine::VolumeUsage& one) { return engine::human_size(one.bytes); }},
+    {"Size", "SIZE", [](const engine::VolumeUsage& one) { return engine::human_size(one.bytes, kDigits); }},
 };
 constexpr Listing<engine::VolumeUsage> kVolumeListing{"*formatter.volumeContext", kVolumeColumns};
 
@@ -167,7 +168,7 @@ int run(const Arguments& arguments) {
   print("Images space usage:\n\n" + image_table(usage.images) + "\nContainers space usage:\n\n" +
         container_table(places, usage.containers) + "\nLocal Volumes space usage:\n\n" +
         render_listing(kVolumeListing, "table {{.Name}}\t{{.Links}}\t{{.Size}}", usage.volumes) +
-        fmt::format("\nBuild cache usage: {}\n\n", engine::human_size(cache.size)) + cache_table(places, mounts));
+        fmt::format("\nBuild cache usage: {}\n\n", engine::human_size(cache.size, kDigits)) + cache_table(places, mounts));
   return 0;
 }
 

@@ -7,6 +7,11 @@
 namespace sandbox::cli {
 namespace {
 
+constexpr RefusedOption kRefusedOptions[] = {
+    {"cpu-rt-period", kRealtime},
+    {"cpu-rt-runtime", kRealtime},
+    {"kernel-memory", kNoKernelLimit},
+};
 constexpr Option kOptions[] = {
     {"blkio-weight", '\0', "uint16", "Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)"},
     {"cpu-period", '\0', "int", "Limit CPU CFS (Completely Fair Scheduler) period"},
@@ -43,6 +48,6 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 const Command kUpdate{"update", "update [OPTIONS] CONTAINER [CONTAINER...]",
-                      "Update configuration of one or more containers", kOptions, run, 1};
+                      "Update configuration of one or more containers", kOptions, run, 1, -1, true, 1, kRefusedOptions};
 
 }  // namespace sandbox::cli

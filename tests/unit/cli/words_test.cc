@@ -174,6 +174,7 @@ TEST_CASE("durations are rounded as Docker rounds them") {
 TEST_CASE("sizes and signals have Docker's names") {
   CHECK(human_size(0) == "0B");
   CHECK(human_size(4261550) == "4.26MB");
+  CHECK(human_size(4261550, 4) == "4.262MB");
   CHECK(parse_size("64m") == 64U << 20);
   CHECK(parse_size("1GiB") == 1U << 30);
   CHECK(parse_size("10") == 10);
