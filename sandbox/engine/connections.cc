@@ -7,6 +7,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/container/container_store.h"
 #include "sandbox/container/network_store.h"
+#include "sandbox/engine/network_files.h"
 
 namespace sandbox::engine {
 namespace {
@@ -17,6 +18,17 @@ using container::Spec;
 
 constexpr std::string_view kOwnNetwork = "bridge";
 
+/// The hosts and resolv.conf files of one that is on no network with others, where they are written at every start.
+void write_own_files(const std::string& directory, const Spec& spec) {
+  RunRequest request;
+  request.network = spec.plan.network ? "private" : "none";
+  request.dns = spec.name_service.servers;
+  request.dns_search = spec.name_service.search;
+  request.dns_options = spec.name_service.options;
+  request.add_hosts = spec.name_service.hosts;
+  write_network_files(directory, spec, request);
+}
+
 void change_idle(const Places& places, const std::string& reference, const std::function<void(Spec&)>& apply) {
   const container::ContainerStore store(places);
   (void)store.change(store.find(reference), [&](Spec& spec) {
@@ -26,6 +38,7 @@ void change_idle(const Places& places, const std::string& reference, const std::
                      fmt::format("'sandbox stop {}' first", spec.name));
     }
     apply(spec);
+    if (spec.attachments.empty()) write_own_files(store.directory_of(spec.id), spec);
   });
 }
 

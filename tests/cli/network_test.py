@@ -273,6 +273,27 @@ class Networks(SandboxCase):
         self.ok("network", "disconnect", "mynetwork", "box")
         self.assertEqual(self.networks_of("box"), "none")
 
+    def test_name_servers_are_those_of_the_networks_that_it_is_on(self):
+        self.create("mynetwork")
+        of_network, of_its_own = self.name_server("mynetwork"), "10.0.2.3"
+        look = ("sh", "-c", "cat /etc/resolv.conf /etc/hosts")
+        self.ok("create", "--name", "box", "--network", "mynetwork", "--add-host", "there:10.1.2.3", "busybox", *look)
+
+        def servers():
+            told = self.ok("start", "-a", "box")
+            self.assertIn("10.1.2.3\tthere\n", told)
+            return re.findall(r"nameserver (\S+)", told)
+
+        self.assertEqual(servers(), [of_network])
+        self.ok("network", "connect", "bridge", "box")
+        self.assertEqual(servers(), [of_network, of_its_own])
+        self.ok("network", "disconnect", "mynetwork", "box")
+        self.assertEqual(servers(), [of_its_own])
+        self.ok("network", "disconnect", "bridge", "box")
+        self.assertEqual(servers(), [])
+        self.ok("network", "connect", "mynetwork", "box")
+        self.assertEqual(servers(), [of_network])
+
     def test_errors_of_connecting(self):
         self.create("mynetwork", "--subnet", "172.50.0.0/16")
         self.ok("create", "--name", "box", "busybox", "true")
