@@ -129,16 +129,23 @@ std::optional<Network> NetworkStore::find_by_id(const std::string& id) const {
   return {};
 }
 
+std::vector<std::string> NetworkStore::names() const {
+  std::vector<std::string> names;
+  for (const std::string& file : list_directory(root())) {
+    if (file.ends_with(kSuffix)) names.push_back(file.substr(0, file.size() - kSuffix.size()));
+  }
+  return names;
+}
+
 std::vector<Network> NetworkStore::list() const {
   std::vector<Network> networks;
-  for (const std::string& file : list_directory(root())) {
-    if (!file.ends_with(kSuffix)) continue;
+  for (const std::string& name : names()) {
     try {
-      networks.push_back(load(file.substr(0, file.size() - kSuffix.size())));
+      networks.push_back(load(name));
     } catch (const SysError&) {
       // removed while we looked
     } catch (const Error& error) {
-      fmt::print(stderr, "warning: leaving out network {}: {}\n", file, error.what());
+      fmt::print(stderr, "warning: leaving out network {}: {}\n", name, error.what());
     }
   }
   std::ranges::sort(networks, {}, &Network::name);

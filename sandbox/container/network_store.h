@@ -27,7 +27,8 @@ class NetworkStore {
   /// By name, ID or unique prefix of an ID. Throws NotFound "network X not found", Conflict for an ambiguous prefix.
   Network find(const std::string& word) const;
   std::optional<Network> find_by_id(const std::string& id) const;
-  std::vector<Network> list() const;  ///< By name; unreadable ones are left out with a warning.
+  std::vector<Network> list() const;      ///< By name; unreadable ones are left out with a warning.
+  std::vector<std::string> names() const;  ///< Of all, the unreadable ones among them.
   /// Fills in id and time, and subnet and gateway where they are empty. On the disk when it returns. Throws Conflict
   /// when there is one of this name, or when the subnet overlaps another one's; InvalidInput for what no network can
   /// have.

@@ -7,6 +7,7 @@
 #include "sandbox/base/identifier.h"
 #include "sandbox/base/json.h"
 #include "sandbox/base/sys.h"
+#include "sandbox/container/network_store.h"
 #include "sandbox/container/supervisor_lock.h"
 #include "sandbox/engine/id_range.h"
 
@@ -14,6 +15,15 @@ namespace sandbox::engine {
 namespace {
 
 constexpr std::size_t kLargestDescription = 16U << 20;
+
+/// Out of the way of everything that looks for it. Returns where it is now.
+std::string moved_away(const Places& places, const std::string& path) {
+  make_directories(places.data + "/quarantine");
+  const std::string name = path.substr(path.rfind('/') + 1);
+  std::string target = fmt::format("{}/quarantine/{}.{}", places.data, name, random_hex(8));
+  sys::renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, target.c_str()) | or_throw("moving '{}' away", path);
+  return target;
+}
 
 class ContainerCheck {
  public:
@@ -62,10 +72,7 @@ class ContainerCheck {
       unreadable.directory = directory;
       unreadable.spec.name = id.substr(0, 12);
       const container::SupervisorLock idle(unreadable);
-      make_directories(places_.data + "/quarantine");
-      const std::string target = fmt::format("{}/quarantine/{}.{}", places_.data, id, random_hex(8));
-      sys::renameat2(AT_FDCWD, directory.c_str(), AT_FDCWD, target.c_str()) | or_throw("moving '{}' away", directory);
-      return fmt::format("moved to '{}'; its changed files are in upper/", target);
+      return fmt::format("moved to '{}'; its changed files are in upper/", moved_away(places_, directory));
     } catch (const Error&) {
       return {};  // it runs
     }
@@ -101,12 +108,47 @@ class ContainerCheck {
   std::vector<image::Finding>& findings_;
 };
 
+class NetworkCheck {
+ public:
+  NetworkCheck(const Places& places, bool repair, std::vector<image::Finding>& findings)
+      : places_(places), repair_(repair), findings_(findings) {}
+
+  void run() {
+    const container::NetworkStore store(places_);
+    for (const std::string& name : store.names()) {
+      const std::string path = fmt::format("{}/networks/{}.json", places_.data, name);
+      try {
+        (void)store.find(name);
+      } catch (const Error& error) {
+        if (path_exists(path)) findings_.push_back({"network " + name, error.what(), repair_ ? set_aside(path) : ""});
+      }
+    }
+  }
+
+ private:
+  /// A document that parses may be a newer version's: it is left alone.
+  std::string set_aside(const std::string& path) const {
+    try {
+      (void)parse_json(read_file(path), path);
+      return {};
+    } catch (const InvalidInput&) {
+      const FileLock lock(places_.data + "/networks/.lock");
+      return fmt::format("moved to '{}'", moved_away(places_, path));
+    }
+  }
+
+  const Places& places_;
+  bool repair_;
+  std::vector<image::Finding>& findings_;
+};
+
 }  // namespace
 
 std::vector<image::Finding> check_store(const Places& places, bool full, bool repair) {
   const FoundRange range = find_id_range(places);
   auto findings = image::ImageStore(places).check({full, repair, range.kept ? &*range.kept : nullptr});
   ContainerCheck(places, range, repair, findings).run();
+  NetworkCheck(places, repair, findings).run();
   return findings;
 }
 

@@ -9,8 +9,8 @@
 namespace sandbox::engine {
 
 /// Images and layers (image::ImageStore::check), then containers: their descriptions parse, and what they name is
-/// there. With `repair` a container that nobody can read is moved to quarantine/ with all its files, and lost layers
-/// are unpacked again.
+/// there; then networks' descriptions. With `repair` what nobody can read is moved to quarantine/, a container with all
+/// its files, and lost layers are unpacked again.
 std::vector<image::Finding> check_store(const Places& places, bool full, bool repair);
 
 }  // namespace sandbox::engine

@@ -353,10 +353,20 @@ class Networks(SandboxCase):
         listed = self.sandbox("network", "ls", "--format", "{{.Name}}")
         self.assertEqual(listed.stdout.split(), ["bridge", "good", "host", "none"])
         self.assertIn("warning: leaving out network bad", listed.stderr)
+        for words in (("system", "fsck"), ("system", "fsck", "--repair")):  # of a newer version, it may be
+            done = self.sandbox(*words)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("network bad: network description: field 'id' is missing", done.stdout)
         self.assertIn("already exists", self.fails("network", "create", "bad"))
         self.assertIn("network description", self.fails("network", "rm", "bad"))
         self.assertEqual(self.ok("network", "rm", "-f", "bad"), "bad\n")
         self.assertFalse(os.path.exists(path))
+        with open(path, "w", encoding="ascii") as file:
+            file.write("{")
+        self.assertIn("network bad: ", self.sandbox("system", "fsck").stdout)
+        self.assertRegex(self.ok("system", "fsck", "--repair"), r"network bad: .* \(moved to '.*/quarantine/bad.json.*'\)")
+        self.assertEqual(self.ok("system", "fsck"), "")
+        self.create("bad")
 
 
 if __name__ == "__main__":
