@@ -83,6 +83,17 @@ class Course(SandboxCase):
         self.assertEqual(run("name:/elsewhere", "cat /elsewhere/file"), "named\n", "two containers have it")
         self.assertIn("local     name\n", self.ok("volume", "ls"))
 
+    def test_a_network(self):
+        self.assertRegex(self.ok("network", "create", "mynetwork", "--subnet", "172.50.0.0/16"), r"\A[0-9a-f]{64}\n\Z")
+        self.ok("run", "-tid", "--name", "toto", "--network", "mynetwork", "busybox", "sh")
+        self.sees(("network", "ls"), ("NETWORK ID  NAME  DRIVER  SCOPE", "[0-9a-f]{12}  bridge  bridge  local",
+                                      "[0-9a-f]{12}  host  host  local", "[0-9a-f]{12}  mynetwork  bridge  local",
+                                      "[0-9a-f]{12}  none  null  local"))
+        self.assertEqual(self.ok("inspect", "-f", "{{.NetworkSettings.Networks.mynetwork.IPAddress}}", "toto"), "172.50.0.2\n")
+        self.assertIn("1 packets received", self.ok("run", "--rm", "--network", "mynetwork", "busybox", "ping", "-c", "1", "toto"))
+        self.ok("rm", "-f", "toto")
+        self.assertEqual(self.ok("network", "rm", "mynetwork"), "mynetwork\n")
+
     def test_a_server(self):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

@@ -27,18 +27,20 @@ class Crowd(SandboxCase):
     def setUp(self):
         super().setUp()
         self.ok("run", "--rm", "busybox", "true")
+        self.ok("network", "create", "crowd")
         self.counts, self.wrong = collections.Counter(), []
 
     def commands(self, name, dice):
         program = dice.choice((("true",), ("sleep", "1000"), ("sh", "-c", "echo line; exit 3")))
+        network = dice.choice(("none", "none", "crowd"))
         return dice.choice((
-            ("create", "--name", name, "--network", "none", "busybox", *program),
+            ("create", "--name", name, "--network", network, "busybox", *program),
             ("start", name),
             ("exec", name, "true"),
             ("stop", "-t", "0", name),
             ("rm", name),
             ("rm", "-f", name),
-            ("run", "-d", "--rm", "--name", name, "--network", "none", "busybox", *program),
+            ("run", "-d", "--rm", "--name", name, "--network", network, "busybox", *program),
             ("ps", "-a"),
             ("inspect", name),
             ("logs", name)))
@@ -73,6 +75,7 @@ class Crowd(SandboxCase):
             if status == "running":
                 self.assertIn(self.sandbox("exec", name, "true").returncode, (0, 1))
             self.ok("rm", "-f", name)
+        self.ok("network", "rm", "crowd")
         self.assertTrue(eventually(lambda: not self.descendants()), self.descendants())
         self.assertEqual(self.ok("system", "fsck"), "")
 

@@ -162,6 +162,9 @@ std::string ask(int type, const char* ip, std::uint16_t port) {
   const sockaddr_in address = address_of(ip, port);
   if (::connect(socket.get(), generic(address), sizeof address) < 0) return {};
   if (::send(socket.get(), "ping", 4, MSG_NOSIGNAL) != 4) return {};
+  // libslirp drops a datagram whose receiver has not answered an ARP question within a second.
+  for (int i = 0; type == SOCK_DGRAM && i < 3 && !arrives(socket, 2000); ++i)
+    (void)::send(socket.get(), "ping", 4, MSG_NOSIGNAL);
   char buffer[64];
   const ssize_t size = ::recv(socket.get(), buffer, sizeof buffer, 0);
   return size > 0 ? std::string(buffer, static_cast<std::size_t>(size)) : std::string{};
