@@ -19,7 +19,7 @@ SECONDS = float(os.environ.get("SANDBOX_CROWD", "6"))
 LIMIT = 120  # for a command, when fifty of them share two processors
 
 # What a command may be told when others work on the same container.
-EXPECTED = ("No such container", "no such object", "is already in use by container", "is not running", "is running", "already running",
+EXPECTED = ("no such container", "no such object", "is already in use by container", "is not running", "is running", "already running",
             "has ended", "has just ended", "is being removed", "container ended")
 
 
