@@ -59,7 +59,9 @@ void mount_volume(UserMount& mount, std::string_view name, const std::string& da
 /// As Docker's client: what a path that begins with "." leads to need not be there yet (-v makes it).
 std::string absolute_if_missing(const std::string& path) {
   std::error_code error;
-  std::string whole = std::filesystem::weakly_canonical(std::filesystem::current_path() / path, error);
+  const std::filesystem::path here = std::filesystem::current_path(error);
+  std::string whole;
+  if (!error) whole = std::filesystem::weakly_canonical(here / path, error);
   if (error) throw SysError(Errno{error.value()}, fmt::format("bind source path '{}'", path));
   if (whole.size() > 1 && whole.ends_with('/')) whole.pop_back();
   return whole;
