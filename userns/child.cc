@@ -198,6 +198,7 @@ void forward_signal(int number) {
 
 /// Tiny init: pid 1 forwards signals, reaps everything, ends with the program's status.
 [[noreturn]] void run_init(const FinalExec& prepared, int channel) {
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // where another is pid 1, in a shared namespace
   const pid_t child = ::fork();
   if (child < 0) throw SysError(Errno{errno}, "forking below init");
   if (child == 0) run_final_exec(prepared, channel);

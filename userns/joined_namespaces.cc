@@ -4,6 +4,7 @@
 #include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -105,6 +106,12 @@ void enter_namespaces(const std::vector<OpenedNamespace>& namespaces) {
     sys::setns(each->file.get(), describe_kind(each->kind).flag) |
         or_throw("joining a {} namespace", describe_kind(each->kind).words);
   }
+}
+
+void enter_unseen(const std::vector<OpenedNamespace>& namespaces) {
+  ::prctl(PR_SET_DUMPABLE, 0);
+  enter_namespaces(namespaces);
+  ::prctl(PR_SET_DUMPABLE, 0);  // a change of ids may have set it (prctl(2))
 }
 
 }  // namespace sandbox::userns

@@ -25,5 +25,7 @@ std::vector<OpenedNamespace> recognize_namespaces(std::vector<Fd> files);
 /// Enters them all (setns(2)) and becomes root of a user namespace among them. A pid namespace is that of children
 /// only. Precondition: one thread.
 void enter_namespaces(const std::vector<OpenedNamespace>& namespaces);
+/// The same for who is still more than a member: it stops being dumpable (proc(5)), lest those in there trace it.
+void enter_unseen(const std::vector<OpenedNamespace>& namespaces);
 
 }  // namespace sandbox::userns

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "sandbox/base/sys.h"
@@ -76,6 +77,20 @@ int namespaces_to_join(pid_t target) {
     if (a.st_ino != b.st_ino || a.st_dev != b.st_dev) flags |= kind.flag;
   }
   return flags;
+}
+
+bool joins(const NamespacePlan& plan, NamespaceKind kind) {
+  return std::ranges::find(plan.joined, kind, &JoinedNamespace::kind) != plan.joined.end();
+}
+
+/// Whether nobody in the joined user namespace can trace the new process before it is a program of theirs. While clocks
+/// are set its files must be ours.
+bool is_unseen(const NamespacePlan& plan) { return joins(plan, NamespaceKind::user) && !plan.time; }
+
+void prepare_joining(const LaunchPlan& plan, const std::vector<OpenedNamespace>& joined) {
+  if (!is_unseen(plan.namespaces)) return enter_namespaces(joined);
+  if (plan.process.oom_score_adj) set_oom_score_adj(0, *plan.process.oom_score_adj);  // only now the file is ours
+  enter_unseen(joined);
 }
 
 /// A process between us and the new one, which has to be in other namespaces before it is made: `enter` moves, `run` is
@@ -211,7 +226,7 @@ Launched Launched::begin(const LaunchPlan& plan, const StdioFds& stdio, const La
   const std::string what =
       cgroup.directory >= 0 ? "creating the container's namespaces in its cgroup" : "creating the container's namespaces";
   const std::vector<OpenedNamespace> joined = open_namespaces(plan.namespaces.joined);
-  const std::vector<Fd> beforehand = clone_beforehand(plan);
+  const std::vector<Fd> beforehand = clone_beforehand(plan, joined);
   Launched launched;
   sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("socketpair");
   const auto run = [&](int own_channel) { run_container_child(plan, beforehand, stdio, hooks, own_channel); };
@@ -227,14 +242,16 @@ Launched Launched::begin(const LaunchPlan& plan, const StdioFds& stdio, const La
     launched.pid_ = cloned.pid;
     launched.pidfd_ = std::move(cloned.pidfd);
   } else {
-    clone_through_middle(channel, cgroup, [&] { enter_namespaces(joined); }, clone_flags(plan.namespaces), run);
+    clone_through_middle(channel, cgroup, [&] { prepare_joining(plan, joined); }, clone_flags(plan.namespaces), run);
+    launched.among_others_ = joins(plan.namespaces, NamespaceKind::pid);
   }
   launched.channel_ = std::move(channel.first);
   channel.second.reset();
   launched.receive(what, hooks, Until::named);
   if (hooks.in_parent) hooks.in_parent(launched.pid_);
   if (plan.namespaces.user) write_id_maps(launched.pid_, plan.identity);
-  if (plan.process.oom_score_adj) set_oom_score_adj(launched.pid_, *plan.process.oom_score_adj);
+  const bool sets_oom_score = plan.process.oom_score_adj && !is_unseen(plan.namespaces);
+  if (sets_oom_score) set_oom_score_adj(launched.pid_, *plan.process.oom_score_adj);
   send_word(launched.channel_.get(), Word::prepared);
   launched.receive("setting up the container", hooks, Until::ready);
   return launched;

@@ -105,6 +105,9 @@ struct MountOp {
                         ///< whose links lead nowhere else; empty: all of it.
   std::string below;    ///< bind: a directory that `source` is relative to; no link is followed from there,
   bool follows = false; ///< or links are, as if that were the root.
+  /// bind: the file of the mount namespace that `source` is looked up in, by a member of the joined user namespace.
+  /// Empty: the launching process's. Found at each start, and not kept.
+  std::string mounts_of;
   std::string target;
   std::string data;     ///< tmpfs: "size=65536k,mode=1777" as mount(8) options.
   bool read_only = false, no_suid = true, no_dev = true, no_exec = false;

@@ -12,6 +12,7 @@
 #include "userns/copy_up.h"
 #include "userns/devices.h"
 #include "userns/id_mapping.h"
+#include "userns/others_mounts.h"
 #include "userns/root.h"
 
 namespace sandbox::userns {
@@ -168,7 +169,7 @@ Fd clone_source(const MountOp& op) { return try_to_clone_source(op) | or_throw("
 Fd source_copy(const MountOp& op, const Fd& made, const Fd& beforehand) {
   const auto duplicate = [&](const Fd& copy) { return sys::dup(copy.get()) | or_throw("bind source '{}'", op.source); };
   if (made) return duplicate(made);
-  if (op.ids) return duplicate(beforehand);
+  if (op.ids || !op.mounts_of.empty()) return duplicate(beforehand);
   auto copy = try_to_clone_source(op);
   const bool is_unreachable = !copy && copy.error().value == EACCES;
   if (is_unreachable && beforehand) return duplicate(beforehand);
@@ -365,14 +366,18 @@ std::vector<Fd> clone_sources(const std::vector<MountOp>& mounts) {
   return copies;
 }
 
-std::vector<Fd> clone_beforehand(const LaunchPlan& plan) {
+std::vector<Fd> clone_beforehand(const LaunchPlan& plan, const std::vector<OpenedNamespace>& joined) {
   std::vector<Fd> copies(plan.mounts.size());
+  const auto user = std::ranges::find(joined, NamespaceKind::user, &OpenedNamespace::kind);
+  const bool changes_user = plan.namespaces.user || user != joined.end();
   for (std::size_t i = 0; i < copies.size(); ++i) {
     const MountOp& op = plan.mounts[i];
     if (op.kind != MountKind::bind) continue;
-    if (op.ids) {
+    if (!op.mounts_of.empty()) {
+      copies[i] = clone_of_others(op, joined);
+    } else if (op.ids) {
       copies[i] = clone_with_ids(op.source, op.recursive, *op.ids);
-    } else if (auto copy = plan.namespaces.user ? try_to_clone_source(op) : Result<Fd>(Fd())) {
+    } else if (auto copy = changes_user ? try_to_clone_source(op) : Result<Fd>(Fd())) {
       if (*copy) sys::mount_setattr(copy->get(), 0, 0, true, MS_PRIVATE) | or_throw("bind source '{}'", op.source);
       copies[i] = std::move(*copy);
     }

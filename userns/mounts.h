@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "sandbox/base/fd.h"
+#include "userns/joined_namespaces.h"
 #include "userns/launch_plan.h"
 
 namespace sandbox::userns {
@@ -24,9 +25,9 @@ std::vector<Fd> clone_propagating(const std::vector<MountOp>& mounts);
 /// The same of everything that is to be bound.
 std::vector<Fd> clone_sources(const std::vector<MountOp>& mounts);
 /// Copies in the same form that only the launching process can make: of what is to be bound with other ids, which are its
-/// to give, and of what the container's root, in a user namespace of its own, may be unable to reach; none where the
-/// process is not privileged itself.
-std::vector<Fd> clone_beforehand(const LaunchPlan& plan);
+/// to give, of what is in mount namespaces of others, and of what the container's root, in another user namespace, may be
+/// unable to reach; none of the last where the process is not privileged itself.
+std::vector<Fd> clone_beforehand(const LaunchPlan& plan, const std::vector<OpenedNamespace>& joined);
 /// The plan's mounts in their order, and what belongs into /dev. The last two: copies that have been made. Returns those
 /// that are to be closed to writers when everything has been put into them.
 [[nodiscard]] std::vector<Fd> apply_mounts(int root, const LaunchPlan& plan, const std::vector<Fd>& made,

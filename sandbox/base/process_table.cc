@@ -24,8 +24,8 @@ int number_of(std::string_view text) {
   return error == std::errc{} && end == text.data() + text.size() ? number : 0;
 }
 
-Result<struct stat> pid_namespace_of(int pid) {
-  return sys::fstatat(AT_FDCWD, fmt::format("/proc/{}/ns/pid", pid).c_str(), 0);
+Result<struct stat> namespace_of(int pid, const char* kind) {
+  return sys::fstatat(AT_FDCWD, fmt::format("/proc/{}/ns/{}", pid, kind).c_str(), 0);
 }
 
 /// In numeric order.
@@ -83,17 +83,26 @@ std::string run_ps(std::vector<std::string> words) {
   return table;
 }
 
+bool is_same(const Result<struct stat>& one, const Result<struct stat>& other) {
+  return one && other && one->st_ino == other->st_ino && one->st_dev == other->st_dev;
+}
+
+std::vector<int> members_of(const Result<struct stat>& space, const char* kind) {
+  std::vector<int> found = all_processes();
+  std::erase_if(found, [&](int pid) { return !is_same(space, namespace_of(pid, kind)); });
+  return found;
+}
+
 }  // namespace
 
-std::vector<int> processes_beside(int pid) {
-  std::vector<int> found;
-  const auto space = pid_namespace_of(pid);
-  if (!space) return found;
-  for (const int other : all_processes()) {
-    const auto status = pid_namespace_of(other);
-    if (status && status->st_ino == space->st_ino && status->st_dev == space->st_dev) found.push_back(other);
-  }
-  return found;
+std::vector<int> processes_beside(int pid, const char* kind) { return members_of(namespace_of(pid, kind), kind); }
+
+bool is_in(int namespace_file, const char* kind, int pid) {
+  return is_same(sys::fstat(namespace_file), namespace_of(pid, kind));
+}
+
+std::vector<int> processes_in(int namespace_file, const char* kind) {
+  return members_of(sys::fstat(namespace_file), kind);
 }
 
 std::vector<int> processes_below(int pid) {

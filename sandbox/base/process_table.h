@@ -6,8 +6,13 @@
 
 namespace sandbox {
 
-/// Host's pids of all processes in the pid namespace of `pid`, in numeric order. None when we may not look at it.
-std::vector<int> processes_beside(int pid);
+/// Host's pids of all processes in the namespace of `pid` that is called `kind` in /proc ("pid", "mnt"), in numeric
+/// order. None when we may not look at it.
+std::vector<int> processes_beside(int pid, const char* kind = "pid");
+/// The same of the namespace that the file stands for.
+std::vector<int> processes_in(int namespace_file, const char* kind);
+/// Whether the process is, as long as it lives.
+bool is_in(int namespace_file, const char* kind, int pid);
 /// `pid` and what descends from it, in numeric order.
 std::vector<int> processes_below(int pid);
 

@@ -12,6 +12,7 @@
 #include "sandbox/cli/table.h"
 #include "sandbox/container/restart_policy.h"
 #include "sandbox/engine/ports.h"
+#include "sandbox/engine/shared_namespaces.h"
 
 namespace sandbox::cli {
 namespace {
@@ -85,7 +86,19 @@ bool has_mounted(const Entry& one, const std::string& text) {
   });
 }
 
-bool is_on_network(const Entry& one, const std::string& text) {
+/// "container:NAME" as listings have it.
+std::string named_by_id(const std::vector<Entry>& all, const std::string& text) {
+  constexpr std::string_view prefix = "container:";
+  if (!text.starts_with(prefix)) return text;
+  try {
+    return std::string(prefix) + all[position_of(all, text.substr(prefix.size()))].spec.id;
+  } catch (const NotFound&) {
+    return text;  // it may have been removed
+  }
+}
+
+bool is_on_network(const FilterContext& context, const Entry& one, const std::string& text) {
+  if (engine::names_container(text)) return named_by_id(context.all, text) == one.spec.network;
   const auto names = network_names(one.spec);
   const std::string meant = text == "private" || text == "default" ? "bridge" : text;
   return std::ranges::find(names, meant) != names.end() ||
@@ -148,7 +161,7 @@ bool fits(const Filters& filters, const FilterContext& context, const Entry& one
          filters.any("publish", [&](const auto& value) { return publishes(one, value); }) &&
          filters.any("expose", [&](const auto& value) { return exposes(one, value); }) &&
          filters.any("volume", [&](const auto& value) { return has_mounted(one, value); }) &&
-         filters.any("network", [&](const auto& value) { return is_on_network(one, value); }) &&
+         filters.any("network", [&](const auto& value) { return is_on_network(context, one, value); }) &&
          filters.any("ancestor", [&](const auto& value) { return comes_from(context, one, value); }) &&
          filters.any("restart-policy", [&](const auto& value) { return value == restart_word(one); }) &&
          filters.any("should-start-on-boot",

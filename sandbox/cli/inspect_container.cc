@@ -213,12 +213,18 @@ void add_unused(OrderedJson& config) {
   config["ConsoleSize"] = {0, 0};
 }
 
+/// Docker's word for the namespace of that kind, `otherwise` for one of its own.
+std::string mode_of(const Spec& spec, const char* kind, bool is_own, const char* otherwise) {
+  const auto shared = spec.shared_namespaces.find(kind);
+  if (shared != spec.shared_namespaces.end()) return "container:" + shared->second;
+  return is_own ? otherwise : "host";
+}
+
 OrderedJson host_config(const Container& container) {
   const Spec& spec = container.spec;
   const cgroup::Limits& limits = spec.limits;
   const auto& namespaces = spec.plan.namespaces;
   const std::uint64_t usual = profiles::default_capabilities(), own = spec.plan.process.capabilities;
-  const auto mode = [](bool is_own) { return is_own ? "private" : "host"; };
   OrderedJson config = {
       {"Binds", binds_of(container)},
       {"ContainerIDFile", ""},
@@ -231,20 +237,20 @@ OrderedJson host_config(const Container& container) {
       {"VolumesFrom", nullptr},
       {"CapAdd", capabilities(own & ~usual)},
       {"CapDrop", capabilities(usual & ~own)},
-      {"CgroupnsMode", mode(namespaces.cgroup)},
+      {"CgroupnsMode", mode_of(spec, "cgroup", namespaces.cgroup, "private")},
       {"Dns", spec.name_service.servers},
       {"DnsOptions", spec.name_service.options},
       {"DnsSearch", spec.name_service.search},
       {"ExtraHosts", list_or_null(spec.name_service.hosts)},
       {"GroupAdd", list_or_null(spec.group_add)},
-      {"IpcMode", mode(namespaces.ipc)},
+      {"IpcMode", mode_of(spec, "ipc", namespaces.ipc, "private")},
       {"OomScoreAdj", spec.plan.process.oom_score_adj.value_or(0)},
-      {"PidMode", namespaces.pid ? "" : "host"},
+      {"PidMode", mode_of(spec, "pid", namespaces.pid, "")},
       {"Privileged", own == profiles::all_capabilities() && !spec.filtered && spec.plan.masked_paths.empty()},
       {"PublishAllPorts", false},
       {"ReadonlyRootfs", spec.plan.root.read_only},
       {"StorageOpt", storage_options(spec.plan.root)},
-      {"UTSMode", namespaces.uts ? "" : "host"},
+      {"UTSMode", mode_of(spec, "uts", namespaces.uts, "")},
       {"UsernsMode", ""},
       {"ShmSize", shared_memory_size(spec)},
       {"Runtime", "sandbox"},
@@ -357,6 +363,14 @@ OrderedJson graph_driver(const Spec& spec) {
   return {{"Data", std::move(data)}, {"Name", lower.empty() ? "directory" : "overlay2"}};
 }
 
+/// With the network of another container its files are that one's.
+std::string network_file(const Container& container, const char* name) {
+  const auto& mounts = container.spec.plan.mounts;
+  const auto mount = std::ranges::find(mounts, fmt::format("/etc/{}", name), &userns::MountOp::target);
+  if (container.spec.shared_namespaces.contains("network") && mount != mounts.end()) return mount->source;
+  return fmt::format("{}/{}", container.directory, name);
+}
+
 std::string created_text(const Spec& spec) {
   std::string text = engine::format_time(spec.created);
   text.pop_back();
@@ -368,16 +382,15 @@ std::string created_text(const Spec& spec) {
 OrderedJson inspected(const Container& container, const image::Image* image, const std::optional<ContainerSize>& size) {
   const Spec& spec = container.spec;
   const auto& argv = spec.plan.process.argv;
-  const auto own_file = [&](const char* name) { return fmt::format("{}/{}", container.directory, name); };
   OrderedJson document = {{"Id", spec.id},
                           {"Created", created_text(spec)},
                           {"Path", argv.empty() ? "" : argv[0]},
                           {"Args", OrderedJson::array()},
                           {"State", state_of(container)},
                           {"Image", spec.image_id},
-                          {"ResolvConfPath", own_file("resolv.conf")},
-                          {"HostnamePath", own_file("hostname")},
-                          {"HostsPath", own_file("hosts")},
+                          {"ResolvConfPath", network_file(container, "resolv.conf")},
+                          {"HostnamePath", network_file(container, "hostname")},
+                          {"HostsPath", network_file(container, "hosts")},
                           {"LogPath", container::keeps_log_file(spec) ? container::log_path(container) : ""},
                           {"Name", "/" + spec.name},
                           {"RestartCount", container.state.restart_count},

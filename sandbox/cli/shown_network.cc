@@ -6,6 +6,7 @@
 #include "netstack/netstack.h"
 #include "sandbox/base/digest.h"
 #include "sandbox/base/error.h"
+#include "sandbox/engine/shared_namespaces.h"
 
 namespace sandbox::cli {
 namespace {
@@ -35,6 +36,7 @@ std::string predefined_network_id(std::string_view name) {
 
 std::vector<std::string> network_names(const container::SpecHead& spec) {
   std::vector<std::string> names;
+  if (engine::names_container(spec.network)) return names;  // it is on those of another container
   if (spec.attachments.empty() || spec.network == "bridge") names.push_back(spec.network);
   for (const container::Attachment& one : spec.attachments) names.push_back(one.name);
   return names;

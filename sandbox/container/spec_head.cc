@@ -9,10 +9,11 @@
 namespace sandbox::container {
 namespace {
 
-/// Generated files of the container's own, and what stands in for a new file system where a namespace is the host's.
+/// Generated files of a container, which may be another one that it shares a network with, and what stands in for a new
+/// file system where a namespace is the host's.
 bool is_own(const userns::MountOp& mount, const std::string& directory) {
   static constexpr std::string_view shared[] = {"/proc", "/sys", "/dev/mqueue", "/dev/shm"};
-  return mount.source.starts_with(directory + "/") ||
+  return mount.source.starts_with(directory.substr(0, directory.rfind('/') + 1)) ||
          (mount.source == mount.target && std::ranges::find(shared, mount.target) != std::end(shared));
 }
 
@@ -49,6 +50,8 @@ void fill_head(Spec& spec, const std::string& directory) {
   // The network of a container's own has the name of what Docker has in its place: scripts ask for that.
   spec.network = spec.plan.network ? "bridge" : spec.plan.namespaces.network ? "none" : "host";
   if (!spec.plan.network && !spec.attachments.empty()) spec.network = spec.attachments.front().name;
+  const auto shared = spec.shared_namespaces.find("network");
+  if (shared != spec.shared_namespaces.end()) spec.network = "container:" + shared->second;
   spec.mounts = mount_points(spec.plan, directory);
 }
 

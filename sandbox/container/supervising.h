@@ -1,5 +1,6 @@
-// The supervisor's own class, for the files that it is written in: supervisor.cc has its life, supervisor_clients.cc
-// what its clients ask for, supervisor_health.cc its checks of the container's health. One thread, one poll loop.
+// The supervisor's own class, for the files that it is written in: supervisor.cc has its life, supervisor_launch.cc how it
+// makes processes, supervisor_clients.cc what its clients ask for, supervisor_health.cc its checks of the container's
+// health. One thread, one poll loop.
 #pragma once
 
 #include <functional>
@@ -18,6 +19,7 @@
 #include "sandbox/container/health.h"
 #include "sandbox/container/log_file.h"
 #include "sandbox/container/memberships.h"
+#include "sandbox/container/own_processes.h"
 #include "sandbox/container/process_streams.h"
 #include "sandbox/container/protocol.h"
 #include "sandbox/container/restart_policy.h"
@@ -76,6 +78,7 @@ class Supervisor {
   std::optional<cgroup::Directory> cgroup_beside() const;
   /// A further process in the container, with its limits.
   userns::Launched join(const userns::ProcessPlan& process, const Stdio& stdio) const;
+  userns::Launched launch(const Stdio& stdio);
   void leave_cgroup();
   void watch_process(std::vector<Watch>& list, Process& process, const std::shared_ptr<Connection>& client, bool main);
   int timeout(Clock::time_point now) const;
@@ -118,6 +121,7 @@ class Supervisor {
   Fd signals_;
   LogWriter log_;
   std::optional<cgroup::ContainerCgroup> cgroup_;
+  std::optional<OwnProcesses> own_processes_;  ///< Where they don't end with the first one.
   Clients clients_;
   std::vector<Fd> passed_;  ///< For the first process that is started.
   std::unique_ptr<Process> main_;

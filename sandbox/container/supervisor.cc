@@ -59,49 +59,6 @@ Supervisor::Supervisor(const Places& places, Container container, const std::sha
       clients_(first),
       passed_(std::move(passed)) {}
 
-namespace {
-
-/// Whether those in there may write to the cgroup that they are in: it must not be ours.
-bool divides_cgroup(const userns::LaunchPlan& plan) {
-  return std::ranges::any_of(plan.mounts, [](const userns::MountOp& mount) {
-    return mount.kind == userns::MountKind::cgroup2 && !mount.read_only;
-  });
-}
-
-}  // namespace
-
-void Supervisor::enter_cgroup() {
-  const Spec& spec = container_.spec;
-  const auto own = divides_cgroup(spec.plan) ? cgroup::Own::needed : cgroup::Own::welcome;
-  auto established = cgroup::establish(spec.id, spec.limits, spec.limits_best_effort, own,
-                                       [&](const std::string& path) { record_cgroup(container_, path); });
-  for (const auto& warning : established.warnings)
-    clients_.first()->queue(FrameType::stderr_data, "WARNING: " + warning + "\n");
-  if (established.cgroup) cgroup_.emplace(std::move(*established.cgroup));
-}
-
-std::optional<cgroup::Directory> Supervisor::cgroup_beside() const {
-  if (!cgroup_ || !divides_cgroup(container_.spec.plan)) return {};
-  const auto path = cgroup::unified_path(read_file(fmt::format("/proc/{}/cgroup", main_->pid())));
-  const auto below = path ? cgroup::path_below(*path, cgroup::cgroup_name(container_.spec.id)) : std::nullopt;
-  auto beside = below ? cgroup::Directory::find(cgroup_->path() + *below) : std::nullopt;
-  // Rather no process than one without the container's limits.
-  if (!beside) throw Conflict("the cgroup of the container's first process is not to be found");
-  return beside;
-}
-
-userns::Launched Supervisor::join(const userns::ProcessPlan& process, const Stdio& stdio) const {
-  const auto beside = cgroup_beside();
-  return userns::join(main_->launched().pidfd(), process, stdio.child(), {beside ? beside->fd() : cgroup_fd(), {}});
-}
-
-void Supervisor::leave_cgroup() {
-  if (!cgroup_) return;
-  state_.oom_killed = cgroup_->oom_kills() > 0;
-  cgroup_.reset();
-  record_cgroup(container_, "");
-}
-
 void Supervisor::start() {
   auto& spec = container_.spec;
   spec.plan.process.seccomp = read_seccomp(container_);
@@ -127,8 +84,7 @@ void Supervisor::start() {
         ownership::notifying_filter(spec.plan.process.capabilities, emulation == userns::IdEmulation::full);
     watch_.lap("spawning the owner helper");
   }
-  auto launched =
-      userns::Launched::begin(spec.plan, stdio.child(), launch_hooks(spec.plan, overlay_), {cgroup_fd(), {}});
+  auto launched = launch(stdio);
   main_ = std::make_unique<Process>(std::move(launched), std::move(stdio));
   watch_.lap("namespaces and mounts");
   if (owner_) owner_->connect(main_->launched().take_user_namespace(), main_->launched().take_root());
@@ -330,6 +286,7 @@ void Supervisor::release() {
   networks_.reset();
   owner_.reset();
   leave_cgroup();
+  own_processes_.reset();
   main_.reset();
   const pid_t overlay = overlay_.pid;
   overlay_ = {};
@@ -429,6 +386,7 @@ void Supervisor::end(int exit_code, const std::string& error) {
   const ContainerStore store(places_);
   try {
     leave_cgroup();
+    own_processes_.reset();
     if (!container_.spec.auto_remove) store.write_state(container_, state_);
   } catch (const Error&) {
     // The exit status matters more to the client; a state that still says "running" is seen

@@ -31,6 +31,7 @@
 #include "sandbox/engine/plan_container.h"
 #include "sandbox/engine/process_options.h"
 #include "sandbox/engine/security.h"
+#include "sandbox/engine/shared_namespaces.h"
 #include "sandbox/engine/system_container.h"
 #include "sandbox/engine/volumes.h"
 #include "sandbox/image/registry.h"
@@ -182,7 +183,7 @@ std::vector<UserMount> read_inherited(const Places& places, const RunRequest& re
 /// Whether a system is booted. Where that is not said but seen, a machine that can't do it is worth a warning.
 bool decide_system(const PlanInput& input, const Notice& notice) {
   const SystemMode mode = parse_system_mode(input.request.systemd);
-  if (mode == SystemMode::never || input.request.cgroupns == "host") return false;
+  if (mode == SystemMode::never || input.request.cgroupns == "host" || input.sharing.has("pid")) return false;
   const std::string program = planned_argv(input).front();
   if (mode == SystemMode::automatic && !is_init(program)) return false;
   const cgroup::Choice choice = cgroup::choose(cgroup::survey(), {}, cgroup::Own::needed);
@@ -229,6 +230,8 @@ Decision decide_on(const Places& places, const RunRequest& request,
     input.request.storage_driver = driver;
   }
   input.host = host_identity(range);
+  input.sharing = find_sharing(places, request);
+  if (input.sharing.any()) input.request.userns = shared_user_mode(input.sharing, request.userns, input.host);
   input.request.labels = read_labels(request.label_files);
   input.request.labels.insert(input.request.labels.end(), request.labels.begin(), request.labels.end());
   input.keeps_groups = keeps_groups(request, input.host);
@@ -301,7 +304,7 @@ container::Container create_named(const Places& places, const RunRequest& reques
   container::ContainerStore store(places);
   container::Spec spec = decision.spec;
   const auto complete = [&](const std::string& directory) {
-    write_network_files(directory, spec, request);
+    if (!spec.shared_namespaces.contains("network")) write_network_files(directory, spec, request);
     write_files(directory, decision.files);
     write_secrets(places, spec.plan, directory, decision.secrets);
   };

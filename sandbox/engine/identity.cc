@@ -173,8 +173,6 @@ bool holds(const std::vector<userns::IdMapping>& map, std::uint32_t id) {
 
 }  // namespace
 
-namespace {
-
 /// With a range of ids every id is real; without, root alone has what the calls need that change them.
 userns::IdEmulation plan_emulation(const User& user, const HostIdentity& host, const std::string& word) {
   using userns::IdEmulation;
@@ -193,8 +191,6 @@ userns::IdEmulation plan_emulation(const User& user, const HostIdentity& host, c
   }
   return word == "full" ? IdEmulation::full : IdEmulation::record;
 }
-
-}  // namespace
 
 userns::IdentityPlan plan_identity(const User& user, const HostIdentity& host, const std::string& mode,
                                    const std::string& emulation) {
@@ -223,6 +219,23 @@ userns::IdentityPlan plan_identity(const User& user, const HostIdentity& host, c
 
 bool is_mapped(const userns::IdentityPlan& identity, const User& user) {
   return holds(identity.uid_map, user.uid) && holds(identity.gid_map, user.gid);
+}
+
+void become(userns::ProcessPlan& process, const userns::IdentityPlan& identity, const User& user) {
+  if (is_mapped(identity, user)) {
+    process.uid = user.uid;
+    process.gid = user.gid;
+    if (process.groups) process.groups = user.groups;
+    return;
+  }
+  if (identity.emulation == userns::IdEmulation::off) {
+    throw Unsupported(fmt::format("user {}:{} has no mapping in this container", user.uid, user.gid),
+                      "start the container with that user: sandbox run -u");
+  }
+  process.uid = identity.uid_map.front().inside;
+  process.gid = identity.gid_map.front().inside;
+  process.emulated = {user.uid, user.gid, user.groups};
+  process.capability_sets.emplace();  // it has no capabilities, as any user but root
 }
 
 std::string read_layer_file(const std::vector<std::string>& layers, const std::string& path) {

@@ -30,8 +30,16 @@ struct User {
 userns::IdentityPlan plan_identity(const User& user, const HostIdentity& host, const std::string& mode,
                                    const std::string& emulation);
 
+/// Whether calls of this user are answered by the owner helper; `word`: what --id-emulation says. Throws UsageError,
+/// Unsupported. Pure.
+userns::IdEmulation plan_emulation(const User& user, const HostIdentity& host, const std::string& word);
+
 /// True when the maps have a number for the user and its group.
 bool is_mapped(const userns::IdentityPlan& identity, const User& user);
+
+/// The process is of that user. Without a number for it in the maps it only believes so, and is of the first that they
+/// have. Throws Unsupported where that can't be. Pure.
+void become(userns::ProcessPlan& process, const userns::IdentityPlan& identity, const User& user);
 
 /// `words`: "", "uid", "uid:gid", "name" or "name:group". `passwd` and `group` are the texts of
 /// the image's files (empty when absent). Throws UsageError for an unknown name,

@@ -14,6 +14,7 @@
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
 #include "sandbox/base/identifier.h"
+#include "sandbox/container/shared_namespaces.h"
 #include "sandbox/engine/units.h"
 
 namespace sandbox::engine {
@@ -372,7 +373,8 @@ std::vector<UserMount> inherited_mounts(const container::Container& other, std::
   for (const MountOp& op : other.spec.plan.mounts) {
     constexpr std::string_view defaults[] = {"/proc", "/sys", "/dev/mqueue", "/dev/shm"};
     const std::string volume = volumes.volume_of(op);
-    const bool own = op.source.starts_with(other.directory + "/");
+    // Generated files, of those, too, with whom it shares a network.
+    const bool own = op.source.starts_with(other.directory.substr(0, other.directory.rfind('/') + 1));
     const bool is_default = std::ranges::find(defaults, op.target) != std::end(defaults);
     if (op.kind != MountKind::bind && op.kind != MountKind::merge) continue;
     if (volume.empty() && (own || is_default)) continue;
@@ -398,6 +400,7 @@ std::vector<MountOp> default_mounts(const userns::NamespacePlan& namespaces, std
     mounts.push_back(make(MountKind::mqueue, "/dev/mqueue", "", false, true));
     mounts.push_back(
         make(MountKind::tmpfs, "/dev/shm", fmt::format("mode=1777,size={}", shm_size).c_str(), false, true));
+    mounts.back().source = container::shared_memory_name;
   } else {
     if (path_exists("/dev/mqueue")) mounts.push_back(bind("/dev/mqueue", false));  // not every machine mounts one
     mounts.push_back(bind("/dev/shm", false));

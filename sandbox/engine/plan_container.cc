@@ -42,27 +42,21 @@ const Json* config_value(const image::Image* image, const char* key) {
   return value == config->end() ? nullptr : &*value;
 }
 
-/// "container:NAME", and what invites others.
-void refuse_sharing(const std::string& word, const char* flag) {
-  if (!word.starts_with("container:") && word != "shareable") return;
-  throw Unsupported(fmt::format("--{} {} is not possible: a container shares namespaces with the host or with nobody",
-                                flag, word));
-}
-
 bool is_private(const std::string& word, const char* flag) {
-  refuse_sharing(word, flag);
-  if (word.empty() || word == "private") return true;
+  if (word.empty() || word == "private" || names_container(word)) return true;
   if (word == "host") return false;
   throw UsageError(fmt::format("--{}: invalid mode: {}", flag, word));
 }
 
-userns::NamespacePlan plan_namespaces(const RunRequest& request) {
+userns::NamespacePlan plan_namespaces(const RunRequest& request, const Sharing& sharing) {
   userns::NamespacePlan namespaces;
   namespaces.pid = is_private(request.pid, "pid");
-  namespaces.ipc = request.ipc == "none" || is_private(request.ipc, "ipc");
+  // Others may always share what is a container's own ("shareable").
+  namespaces.ipc = request.ipc == "none" || request.ipc == "shareable" || is_private(request.ipc, "ipc");
   namespaces.uts = is_private(request.uts, "uts");
   namespaces.cgroup = is_private(request.cgroupns, "cgroupns");
   namespaces.network = request.network != "host";
+  own_shared(namespaces, sharing);
   return namespaces;
 }
 
@@ -74,6 +68,7 @@ std::string planned_hostname(const PlanInput& input, const userns::NamespacePlan
   if (!namespaces.uts && !request.domainname.empty())
     throw UsageError("conflicting options: domainname and the UTS mode");
   if (!request.hostname.empty()) return request.hostname;
+  if (namespaces.uts && !input.sharing.hostname.empty()) return input.sharing.hostname;
   return namespaces.network && namespaces.uts ? input.id.substr(0, 12) : input.host.hostname;
 }
 
@@ -128,9 +123,10 @@ std::vector<userns::MountOp> plan_mounts(const PlanInput& input, const userns::N
     for (auto& mount : mounts) mount.read_only &= mount.kind != userns::MountKind::cgroup2;
     std::ranges::move(system_mounts(), std::back_inserter(mounts));
   }
+  const std::string& of_network = input.sharing.network_directory;
   for (const char* name : {"resolv.conf", "hostname", "hosts"}) {
     userns::MountOp op;
-    op.source = directory + "/" + name;
+    op.source = (of_network.empty() ? directory : of_network) + "/" + name;
     op.target = fmt::format("/etc/{}", name);
     mounts.push_back(op);
   }
@@ -163,10 +159,8 @@ userns::ProcessPlan plan_process(const PlanInput& input, const std::string& host
     throw UsageError(
         fmt::format("the working directory '{}' is invalid, it needs to be an absolute path", process.cwd));
   }
-  process.uid = input.user.uid;
-  process.gid = input.user.gid;
   // The host's groups of the caller mean nothing inside; where they can be dropped they are.
-  if (!input.host.range_gids.empty() && !input.keeps_groups) process.groups = input.user.groups;
+  if (!input.host.range_gids.empty() && !input.keeps_groups) process.groups.emplace();
   process.capabilities = planned_capabilities(request);
   process.no_new_privs = security_of(request).no_new_privs;
   process.umask = parse_umask(request.umask);
@@ -277,11 +271,14 @@ void check_request(const RunRequest& request) {
     throw UsageError("conflicting options: cannot specify both --restart and --rm");
   }
   if (request.replace && request.name.empty()) throw UsageError("cannot replace container without --name being set");
-  refuse_sharing(request.network, "network");
+  check_sharing(request);
   if (publishes(request) && request.network == "none")
     throw UsageError("published ports need the private network, not 'none'");
   if (parse_system_mode(request.systemd) == SystemMode::always && request.cgroupns == "host") {
     throw UsageError("conflicting options: --systemd=always needs a cgroup namespace, and --cgroupns is 'host'");
+  }
+  if (parse_system_mode(request.systemd) == SystemMode::always && names_container(request.pid)) {
+    throw UsageError("conflicting options: --systemd=always needs to be the first process, and --pid is another's");
   }
   parse_storage(request);
   if (!request.limits.empty() && request.limits != "best-effort" && request.limits != "strict") {
@@ -342,8 +339,11 @@ container::Spec plan(const PlanInput& input) {
 
   userns::LaunchPlan& plan = spec.plan;
   const std::string directory = fmt::format("{}/containers/{}", input.data, input.id);
-  plan.identity = plan_identity(input.user, input.host, request.userns, request.id_emulation);
-  plan.namespaces = plan_namespaces(request);
+  for (const auto& [kind, shared] : input.sharing.namespaces) spec.shared_namespaces[kind] = shared.id;
+  plan.identity = input.sharing.any()
+                      ? shared_identity(input.sharing, input.user, input.host, request.id_emulation)
+                      : plan_identity(input.user, input.host, request.userns, request.id_emulation);
+  plan.namespaces = plan_namespaces(request, input.sharing);
   const std::string hostname = planned_hostname(input, plan.namespaces);
   if (plan.namespaces.uts) plan.hostname = hostname;
   plan.root = plan_root(input, directory);
@@ -352,7 +352,7 @@ container::Spec plan(const PlanInput& input) {
   plan.root.upper_is_volatile = request.auto_remove;
   plan.mounts = plan_mounts(input, plan.namespaces, directory);
   plan.devices = input.devices;
-  plan.sysctls = parse_sysctls(request.sysctls, plan.namespaces);
+  plan.sysctls = parse_sysctls(request.sysctls, without_shared(plan.namespaces, input.sharing));
   plan.domainname = request.domainname;
   if (security.masks_paths) {
     plan.masked_paths.assign(std::begin(kMasked), std::end(kMasked));
@@ -361,6 +361,7 @@ container::Spec plan(const PlanInput& input) {
   plan.network = plan_network(request);
   spec.attachments = input.attachments;
   plan.process = plan_process(input, hostname);
+  become(plan.process, plan.identity, input.user);
   return spec;
 }
 

@@ -13,6 +13,7 @@
 #include "sandbox/engine/mounts.h"
 #include "sandbox/engine/requests.h"
 #include "sandbox/engine/secrets.h"
+#include "sandbox/engine/shared_namespaces.h"
 #include "sandbox/image/image_store.h"
 
 namespace sandbox::engine {
@@ -35,6 +36,7 @@ struct PlanInput {
   std::vector<userns::DevicePlan> devices;
   bool boots_system = false;            ///< See system_container.h.
   bool keeps_groups = false;            ///< The process is in the caller's groups.
+  Sharing sharing;                      ///< What it has of other containers.
   GeneratedFiles files;                 ///< Beside those that every container has.
   std::vector<ChosenSecret> secrets;
   std::vector<container::Attachment> attachments;

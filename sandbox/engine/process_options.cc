@@ -30,7 +30,8 @@ void check_sysctl(const std::string& name, const userns::NamespacePlan& namespac
   for (const Word& word : kNamespaces) {
     if (!userns::is_sysctl_of(name, word.kind)) continue;
     if (namespaces.*word.own) return;
-    throw UsageError(fmt::format("sysctl '{}' is not allowed in the host's {} namespace", name, word.name));
+    throw UsageError(fmt::format("sysctl '{}' is not allowed in a {} namespace that is not the container's own", name,
+                                 word.name));
   }
   throw UsageError(fmt::format("sysctl '{}' is not allowed: it is not of a namespace that the container has", name));
 }

@@ -9,8 +9,8 @@
 
 #include "sandbox/base/error.h"
 #include "sandbox/base/file.h"
-#include "sandbox/base/process_table.h"
 #include "sandbox/cgroup/directory.h"
+#include "sandbox/container/own_processes.h"
 
 namespace sandbox::engine {
 namespace {
@@ -55,7 +55,7 @@ bool tells(const cgroup::Directory& directory, const char* file) { return !direc
 
 void add_processes(const container::Container& container, Usage& usage) {
   const long ticks = ::sysconf(_SC_CLK_TCK), page = ::sysconf(_SC_PAGESIZE);
-  for (const int pid : processes_beside(container.state.pid)) {
+  for (const int pid : container::processes_of(container)) {
     add_process(text_of(fmt::format("/proc/{}/stat", pid)), ticks, page, usage);
   }
 }

@@ -32,20 +32,9 @@ constexpr Option kOptions[] = {
 void set_user(userns::ProcessPlan& process, const container::Container& container, const std::string& words) {
   const auto user = engine::resolve_user(words, engine::read_container_file(container.state, "etc/passwd"),
                                          engine::read_container_file(container.state, "etc/group"));
-  const userns::IdentityPlan& identity = container.spec.plan.identity;
-  if (!engine::is_mapped(identity, user) && identity.emulation != userns::IdEmulation::off) {
-    // It has no capabilities, as any user but root.
-    process.emulated = {user.uid, user.gid, user.groups};
-    process.capability_sets.emplace();
-    return;
-  }
-  if (!engine::is_mapped(identity, user)) {
-    throw Unsupported(fmt::format("user {}:{} has no mapping in this container", user.uid, user.gid),
-                      "start the container with that user: sandbox run -u");
-  }
-  process.uid = user.uid;
-  process.gid = user.gid;
-  if (process.groups) process.groups = user.groups;
+  process.emulated.reset();
+  process.capability_sets.reset();
+  engine::become(process, container.spec.plan.identity, user);
 }
 
 /// All that `run --privileged` gives a process; what the container itself is like stays.

@@ -4,6 +4,7 @@
 #include "sandbox/base/process_table.h"
 #include "sandbox/cli/command.h"
 #include "sandbox/container/actions.h"
+#include "sandbox/container/own_processes.h"
 
 namespace sandbox::cli {
 namespace {
@@ -11,8 +12,7 @@ namespace {
 int run(const Arguments& arguments) {
   const auto found = container::ContainerStore(find_places()).find(arguments.positional[0]);
   container::require_possible(container::Action::top, found.state, found.spec.id);
-  print(
-      process_table({arguments.positional.begin() + 1, arguments.positional.end()}, processes_beside(found.state.pid)));
+  print(process_table({arguments.positional.begin() + 1, arguments.positional.end()}, container::processes_of(found)));
   return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "sandbox/base/error.h"
+#include "sandbox/container/shared_namespaces.h"
 #include "sandbox/engine/system_container.h"
 
 namespace sandbox::engine {
@@ -70,6 +71,69 @@ TEST_CASE("without a range exactly the caller's own id is mapped, to the contain
   CHECK(spec.plan.identity.gid_map[0].count == 1);
   CHECK_FALSE(spec.plan.identity.nested);
   CHECK_FALSE(spec.plan.process.groups.has_value());
+}
+
+Sharing sharing_with(const HostIdentity& host, std::map<std::string, Sharing::Namespace> namespaces) {
+  Sharing sharing;
+  sharing.namespaces = std::move(namespaces);
+  sharing.namespaces["user"] = {"ID"};
+  sharing.identity = plan_identity({}, host, "", "");
+  sharing.name = "other";
+  return sharing;
+}
+
+TEST_CASE("what is shared with another container counts as one's own until the start, but for the host's") {
+  Case c;
+  c.input.request.network = "container:other";
+  c.input.request.pid = c.input.request.ipc = "container:third";
+  c.input.sharing = sharing_with(c.input.host, {{"network", {"ID"}}, {"pid", {"third", true}}, {"ipc", {"third"}}});
+  c.input.sharing.hostname = "site";
+  c.input.sharing.network_directory = "/data/containers/ID";
+  check_request(c.input.request);
+  const auto spec = plan(c.input);
+  using Shared = std::map<std::string, std::string>;
+  CHECK(spec.shared_namespaces == Shared{{"network", "ID"}, {"pid", "third"}, {"ipc", "third"}, {"user", "ID"}});
+  CHECK(spec.plan.namespaces.network);
+  CHECK(spec.plan.namespaces.ipc);
+  CHECK_FALSE(spec.plan.namespaces.pid);
+  CHECK_FALSE(spec.plan.network.has_value());
+  CHECK(spec.plan.hostname == "site");
+  CHECK(mount_at(spec, "/etc/hosts")->source == "/data/containers/ID/hosts");
+  CHECK(mount_at(spec, "/proc")->kind == userns::MountKind::bind);
+  CHECK(mount_at(spec, "/dev/shm")->source == container::shared_memory_name);
+  c.input.request.sysctls = {"net.ipv4.ip_forward=1"};
+  CHECK_THROWS_AS(plan(c.input), UsageError);
+}
+
+TEST_CASE("who shares a user namespace has an id there, or plays to") {
+  Case c;
+  const HostIdentity& host = c.input.host;
+  Sharing sharing = sharing_with(host, {});
+  c.input.host.notifies = true;
+  CHECK(shared_identity(sharing, {}, host, "").emulation == userns::IdEmulation::record);
+  CHECK(shared_identity(sharing, {.uid = 33}, host, "").emulation == userns::IdEmulation::record);
+  CHECK_THROWS_AS(shared_identity(sharing, {.uid = 33}, host, "off"), UsageError);
+  sharing.identity = plan_identity({.uid = 33}, host, "", "");
+  CHECK(shared_identity(sharing, {.uid = 33}, host, "").emulation == userns::IdEmulation::off);
+  CHECK_THROWS_AS(shared_identity(sharing, {}, host, ""), UsageError);
+}
+
+TEST_CASE("a user namespace that is shared has the mode that it was made with") {
+  Case c;
+  HostIdentity& host = c.input.host;
+  for (const bool has_range : {false, true}) {
+    if (has_range) host.range_uids = host.range_gids = {{0, 1000, 1}, {1, 100000, 65536}};
+    Sharing sharing = sharing_with(host, {});
+    CHECK(shared_user_mode(sharing, "", host).empty());
+    CHECK(shared_user_mode(sharing, "host", host).empty());
+    CHECK(shared_user_mode(sharing, "container:other", host).empty());
+    CHECK_THROWS_AS(shared_user_mode(sharing, "keep-id", host), UsageError);
+    CHECK_THROWS_AS(shared_user_mode(sharing, "nonesuch", host), UsageError);
+    sharing.identity = plan_identity({.uid = 1000, .gid = 1001}, host, "keep-id", "");
+    CHECK(shared_user_mode(sharing, "", host) == "keep-id");
+    CHECK(shared_user_mode(sharing, "keep-id", host) == "keep-id");
+    CHECK_THROWS_AS(shared_user_mode(sharing, "private", host), UsageError);
+  }
 }
 
 TEST_CASE("owners and ids are emulated for root where there is one id, and not where that makes no sense") {
@@ -248,7 +312,7 @@ TEST_CASE("published ports need the private network") {
   request.network = "host";
   CHECK_NOTHROW(check_request(request));
   request.network = "container:other";
-  CHECK_THROWS_AS(check_request(request), Unsupported);
+  CHECK_THROWS_AS(check_request(request), UsageError);
   request.network = "none";
   request.publish.clear();
   CHECK_NOTHROW(check_request(request));

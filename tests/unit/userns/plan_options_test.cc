@@ -195,6 +195,37 @@ TEST_CASE("a container joins the network namespace of another") {
   (void)(sys::wait_pidfd(owner.pidfd()) | or_throw("wait"));
 }
 
+TEST_CASE("a container shares the processes and a mount of another, and none of those can trace it before it runs") {
+  const Root root;
+  LaunchPlan first = plan_for(root, {"sh", "-c", "echo shared >/dev/shm/word; echo ready; read line"});
+  first.mounts.push_back({.kind = MountKind::tmpfs, .source = "shm", .target = "/dev/shm"});
+  sys::Pair input = sys::pipe() | or_throw("pipe"), output = sys::pipe() | or_throw("pipe");
+  Launched owner = Launched::begin(first, {input.first.get(), output.second.get(), 2});
+  owner.start();
+  char ready[6];
+  REQUIRE((sys::read(output.first.get(), ready, sizeof ready) | or_throw("read")) == sizeof ready);
+  const std::string ns = fmt::format("/proc/{}/ns/", owner.pid());
+  LaunchPlan plan = plan_for(root, {"sh", "-c", "cat /dev/shm/word; cat /proc/1/comm"});
+  plan.namespaces.user = plan.namespaces.pid = false;
+  plan.namespaces.joined = {{NamespaceKind::pid, ns + "pid"}, {NamespaceKind::user, ns + "user"}};
+  plan.process.oom_score_adj = 500;
+  plan.mounts.push_back({.source = "/dev/shm", .mounts_of = ns + "mnt", .target = "/dev/shm"});
+  LaunchHooks hooks;
+  std::string files;
+  hooks.before_root = [&](pid_t pid) {
+    files = sys::openat(AT_FDCWD, fmt::format("/proc/{}/ns/mnt", pid).c_str(), O_RDONLY).error().message();
+  };
+  CHECK(run(plan).output == "shared\nsh\n");
+  (void)Launched::begin(plan, {0, 1, 2}, hooks);
+  CHECK(files == "Permission denied");
+  plan.mounts.back().source = "/nonesuch";
+  CHECK(failure_of(plan) == "bind source '/nonesuch' of another container: No such file or directory");
+  plan.mounts.back().mounts_of = "/proc/self/ns/mnt";
+  CHECK(failure_of(plan) == "'/proc/self/ns/mnt' is nobody else's mount namespace");
+  input.second.reset();
+  (void)(sys::wait_pidfd(owner.pidfd()) | or_throw("wait"));
+}
+
 TEST_CASE("descriptors that are passed on arrive in their order, and only these") {
   const Root root;
   LaunchPlan plan = plan_for(root, {"sh", "-c", "cat <&3; cat <&4; ls /proc/self/fd | wc -l"});
