@@ -89,12 +89,19 @@ SharedNamespaces::SharedNamespaces(const Places& places, const Spec& spec) {
     const State other = state_of(store, kind, id);
     Fd file = open_of(other, kind.proc_name, kind, id);
     if (kind.kind == NamespaceKind::ipc) mounts_ = open_of(other, "mnt", kind, id);
-    if (process_start_time(other.pid) != other.pid_start) throw not_running(kind, id);
+    others_.push_back({kind.kind, id, other.pid, other.pid_start});
     // It was decided to be no namespace of the host's, and what it has been given would be dangerous there.
     if (spec.plan.namespaces.*(kind.is_own) && is_hosts(file.get(), kind)) throw not_running(kind, id);
     opened_.push_back({kind.kind, std::move(file)});
   }
+  require_running();
   check_owner(spec);
+}
+
+void SharedNamespaces::require_running() const {
+  for (const Other& other : others_) {
+    if (process_start_time(other.pid) != other.pid_start) throw not_running(kind_of(other.kind), other.id);
+  }
 }
 
 /// Others that had the user namespace in common may have been started anew.

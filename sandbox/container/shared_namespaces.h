@@ -2,6 +2,8 @@
 // its supervisor.
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <vector>
 
 #include "sandbox/base/fd.h"
@@ -20,13 +22,21 @@ class SharedNamespaces {
   /// Throws NotFound for another that has been removed, Conflict for one that does not run.
   SharedNamespaces(const Places& places, const Spec& spec);
 
-  bool any() const { return !opened_.empty(); }
   /// The plan, which says that all are its own, with these instead, and with the others' shared memory: good as long as
   /// this object lives.
   userns::LaunchPlan joined_to(const userns::LaunchPlan& plan) const;
+  /// Throws Conflict for another that has ended meanwhile: what has failed then has failed for that.
+  void require_running() const;
 
  private:
+  struct Other {
+    userns::NamespaceKind kind;
+    std::string id;
+    int pid;
+    std::uint64_t pid_start;
+  };
   void check_owner(const Spec& spec) const;
+  std::vector<Other> others_;
   std::vector<userns::OpenedNamespace> opened_;
   Fd mounts_;  ///< The mount namespace of those whose shared memory it is.
 };

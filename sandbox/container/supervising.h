@@ -23,6 +23,7 @@
 #include "sandbox/container/process_streams.h"
 #include "sandbox/container/protocol.h"
 #include "sandbox/container/restart_policy.h"
+#include "sandbox/container/shared_namespaces.h"
 #include "sandbox/container/supervisor.h"
 #include "sandbox/container/supervisor_lock.h"
 #include "sandbox/ownership/ownership.h"
@@ -78,6 +79,7 @@ class Supervisor {
   std::optional<cgroup::Directory> cgroup_beside() const;
   /// A further process in the container, with its limits.
   userns::Launched join(const userns::ProcessPlan& process, const Stdio& stdio) const;
+  void begin_run();
   userns::Launched launch(const Stdio& stdio);
   void leave_cgroup();
   void watch_process(std::vector<Watch>& list, Process& process, const std::shared_ptr<Connection>& client, bool main);
@@ -121,6 +123,7 @@ class Supervisor {
   Fd signals_;
   LogWriter log_;
   std::optional<cgroup::ContainerCgroup> cgroup_;
+  std::optional<SharedNamespaces> shared_;     ///< While it starts, where it has some.
   std::optional<OwnProcesses> own_processes_;  ///< Where they don't end with the first one.
   Clients clients_;
   std::vector<Fd> passed_;  ///< For the first process that is started.

@@ -59,7 +59,7 @@ Supervisor::Supervisor(const Places& places, Container container, const std::sha
       clients_(first),
       passed_(std::move(passed)) {}
 
-void Supervisor::start() {
+void Supervisor::begin_run() {
   auto& spec = container_.spec;
   spec.plan.process.seccomp = read_seccomp(container_);
   add_secret_variables(container_, spec.plan.process.env);

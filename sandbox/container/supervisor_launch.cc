@@ -52,13 +52,22 @@ void Supervisor::leave_cgroup() {
   record_cgroup(container_, "");
 }
 
+void Supervisor::start() {
+  try {
+    begin_run();
+    shared_.reset();
+  } catch (const Error&) {
+    if (shared_) shared_->require_running();
+    throw;
+  }
+}
+
 /// The container's first process, which waits for the word to start.
 userns::Launched Supervisor::launch(const Stdio& stdio) {
   const Spec& spec = container_.spec;
-  const SharedNamespaces shared(places_, spec);
   userns::LaunchPlan joined;
-  if (shared.any()) joined = shared.joined_to(spec.plan);
-  const userns::LaunchPlan& plan = shared.any() ? joined : spec.plan;
+  if (!spec.shared_namespaces.empty()) joined = shared_.emplace(places_, spec).joined_to(spec.plan);
+  const userns::LaunchPlan& plan = shared_ ? joined : spec.plan;
   userns::LaunchHooks hooks = launch_hooks(plan, overlay_);
   if (!has_own_processes(spec)) {
     own_processes_.emplace();

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import unittest
 
 from sandbox_case import SandboxCase, eventually, has_range
@@ -185,6 +186,17 @@ class Processes(SharingCase):
         self.ok("rm", "-f", "first")
         self.assertEqual(self.ok("wait", "second"), "137\n")
         self.refused("No such container", "start", "second", code=1)
+
+    def test_the_other_ends_while_they_start(self):
+        self.start("first", *QUIET)
+        share = [word for flag in ("--network", "--pid", "--ipc") for word in (flag, "container:first")]
+        crowd = [self.client("run", "--rm", *share, "busybox", "sleep", "1000", stderr=subprocess.PIPE, text=True) for _ in range(6)]
+        self.assertTrue(eventually(lambda: "sleep" in self.ok("ps", "--no-trunc", "--filter", "network=container:first"), 60))
+        self.ok("rm", "-f", "first")
+        for client in crowd:
+            said = client.communicate(timeout=60)[1]
+            missing = ("is not running", "non running container", "No such container")
+            self.assertTrue(client.returncode == 137 or any(word in said for word in missing), (client.returncode, said))
 
     def test_with_the_little_init_of_ours(self):
         self.start("first", *QUIET)
