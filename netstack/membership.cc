@@ -72,7 +72,8 @@ Fd start_network(const Fd& directory, const Network& network) {
   const Fd listener = listen_at(directory, socket_name(network.id));
   const Fd document = helper_document(to_json(network).dump());
   sys::Pair channel = sys::socketpair(SOCK_SEQPACKET) | or_throw("connecting a network's helper");
-  (void)start_helper(kMode, {document.get(), listener.get(), channel.second.get()});
+  // Without the standard error of whoever came first, which others wait for the end of.
+  (void)start_helper(kMode, {document.get(), listener.get(), channel.second.get()}, false);
   return std::move(channel.first);
 }
 
@@ -111,6 +112,11 @@ std::istringstream answer_words(const std::string& answer) {
 }
 
 }  // namespace
+
+Presence::Presence(const std::string& directory, const Network& network) {
+  make_directories(directory);
+  channel_ = reach(directory, network);
+}
 
 Membership::Membership(const std::string& directory, const Network& network, const Joining& joining)
     : directory_(directory), id_(network.id), forwards_(joining.forwards.size()) {

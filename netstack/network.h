@@ -66,6 +66,16 @@ class Membership {
   Lease lease_;
 };
 
+/// Has a network's helper serve as long as this lives, and starts it where there is none: it is in the cgroup of
+/// whoever did that. Throws SysError.
+class Presence {
+ public:
+  Presence(const std::string& directory, const Network& network);
+
+ private:
+  Fd channel_;
+};
+
 /// The helper's last word to its last member.
 constexpr const char* kEnd = "end";
 

@@ -338,4 +338,9 @@ std::optional<Launched> join_waiting(int connection, const ProcessPlan& process,
   return Joiner::begin([&] { enter_namespaces(namespaces); }, process, stdio, cgroup);
 }
 
+void enter_network(int container_pidfd) {
+  const int flags = namespaces_to_join(pid_of(container_pidfd)) & (CLONE_NEWUSER | CLONE_NEWNET);
+  sys::setns(container_pidfd, flags) | or_throw("joining the container's network");
+}
+
 }  // namespace sandbox::userns

@@ -119,4 +119,8 @@ Launched join(int container_pidfd, const ProcessPlan& process, const StdioFds& s
 std::optional<Launched> join_waiting(int connection, const ProcessPlan& process, const StdioFds& stdio,
                                      const CgroupEntry& cgroup = {});
 
+/// Enters the network namespace of the running container whose pid 1 is `container_pidfd`, with what power over it its
+/// user namespace gives. For a child, which has one thread.
+void enter_network(int container_pidfd);
+
 }  // namespace sandbox::userns

@@ -329,6 +329,11 @@ void request_pause(int supervisor, Pause wish) {
   (void)wait_for(supervisor, FrameType::done);
 }
 
+void request_networks(int supervisor) {
+  send_frame(supervisor, FrameType::networks, {});
+  (void)wait_for(supervisor, FrameType::done);
+}
+
 void request_signal(int supervisor, int signal) {
   send_frame(supervisor, FrameType::signal, std::string(1, static_cast<char>(signal)));
 }

@@ -72,6 +72,8 @@ class Supervisor {
   void join_networks();
   void connect_networks();
   void leave_networks();
+  void follow_networks();
+  void change_networks(const std::shared_ptr<Connection>& client);
   void enter_cgroup();
   int cgroup_fd() const { return cgroup_ ? cgroup_->fd() : -1; }
   /// Where a further process goes instead of the container's cgroup, when a system divides that: beside the first one.

@@ -6,7 +6,9 @@
 
 #include "sandbox/base/error.h"
 #include "sandbox/container/container_store.h"
+#include "sandbox/container/memberships.h"
 #include "sandbox/container/network_store.h"
+#include "sandbox/container/supervisor.h"
 #include "sandbox/engine/network_files.h"
 
 namespace sandbox::engine {
@@ -29,17 +31,40 @@ void write_own_files(const std::string& directory, const Spec& spec) {
   write_network_files(directory, spec, request);
 }
 
-void change_idle(const Places& places, const std::string& reference, const std::function<void(Spec&)>& apply) {
+/// Has its supervisor do what the description says. The helper of a network that is new to it is there by then: what
+/// the supervisor starts is in the container's cgroup, and ends with that.
+void tell(const Places& places, const container::Container& container, const Spec& had, const Spec& wanted) {
+  std::vector<netstack::Presence> present;
+  for (const Attachment& attachment : wanted.attachments) {
+    if (std::ranges::find(had.attachments, attachment.network, &Attachment::network) != had.attachments.end()) continue;
+    const auto network = NetworkStore(places).find_by_id(attachment.network);
+    if (network) present.emplace_back(container::networks_directory(places), container::served(*network));
+  }
+  container::request_networks(container::connect_supervisor(places, container).get());
+}
+
+/// `apply` to the description of a container, and to itself if it is running.
+void change(const Places& places, const std::string& reference, const std::function<void(Spec&)>& apply) {
   const container::ContainerStore store(places);
-  (void)store.change(store.find(reference), [&](Spec& spec) {
-    const auto present = store.read(spec.id);
-    if (present && container::is_up(present->state)) {
-      throw Conflict(fmt::format("container {} is running: its networks can't be changed yet", spec.name),
+  const container::Container container = store.find(reference);
+  const bool is_up = container::is_up(container.state);
+  Spec had;
+  const Spec wanted = store.change(container, [&](Spec& spec) {
+    had = spec;
+    apply(spec);
+    if (is_up && spec.plan.network.has_value() != had.plan.network.has_value()) {
+      throw Conflict(fmt::format("container {} is running: the network of its own can't be changed", spec.name),
                      fmt::format("'sandbox stop {}' first", spec.name));
     }
-    apply(spec);
-    if (spec.attachments.empty()) write_own_files(store.directory_of(spec.id), spec);
+    if (!is_up && spec.attachments.empty()) write_own_files(store.directory_of(spec.id), spec);
   });
+  if (!is_up) return;
+  try {
+    tell(places, container, had, wanted);
+  } catch (const Error&) {
+    (void)store.change(container, [&](Spec& spec) { spec.attachments = had.attachments; });
+    throw;
+  }
 }
 
 [[noreturn]] void refuse_again(const Spec& spec, std::string_view network) {
@@ -85,10 +110,11 @@ void connect_container(const Places& places, const NetworkWord& word, const std:
   if (word.name == "host" || word.name == "none") {
     throw Conflict(fmt::format("containers can't be connected to network {}", word.name));
   }
-  change_idle(places, reference, [&](Spec& spec) {
+  change(places, reference, [&](Spec& spec) {
     if (!spec.plan.namespaces.network || spec.shared_namespaces.contains("network")) {
-      throw Conflict("container sharing network namespace with another container or host cannot be connected to any "
-                     "other network");
+      throw Conflict(
+          "container sharing network namespace with another container or host cannot be connected to any "
+          "other network");
     }
     if (word.name == kOwnNetwork) return connect_own(spec, word, links);
     connect(places, spec, word, links);
@@ -96,7 +122,7 @@ void connect_container(const Places& places, const NetworkWord& word, const std:
 }
 
 void disconnect_container(const Places& places, const std::string& network, const std::string& reference) {
-  change_idle(places, reference, [&](Spec& spec) {
+  change(places, reference, [&](Spec& spec) {
     if (network == kOwnNetwork) {
       if (!spec.plan.network) refuse_absent(spec, network);
       return spec.plan.network.reset();

@@ -1,4 +1,4 @@
-// `network connect` and `network disconnect`: other networks for a container that does not run. Runs in the client.
+// `network connect` and `network disconnect`: other networks for a container. Runs in the client.
 #pragma once
 
 #include <string>
@@ -9,9 +9,9 @@
 
 namespace sandbox::engine {
 
-/// From its next start the container `reference` is on the network that `word` names, too; "bridge" is that of its own.
-/// `links`: "CONTAINER[:ALIAS]". Durable. Throws NotFound, UsageError; Conflict when the container runs, is on the
-/// network already, or has not a network namespace of its own.
+/// The container `reference` is on the network that `word` names, too; "bridge" is that of its own, which is not to be
+/// had while it runs. `links`: "CONTAINER[:ALIAS]". Durable. Throws NotFound, UsageError; Conflict when the container is
+/// on the network already, or has not a network namespace of its own; Error with what a running one can't have.
 void connect_container(const Places& places, const NetworkWord& word, const std::vector<std::string>& links,
                        const std::string& reference);
 /// The other way round. A network that is gone is found by the name that it had.

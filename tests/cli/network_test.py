@@ -304,7 +304,7 @@ class Networks(SandboxCase):
                 (("no", "box"), "network no not found"), (("mynetwork", "no"), "No such container: no"),
                 (("host", "box"), "containers can't be connected to network host"),
                 (("mynetwork", "hosted"), "container sharing network namespace with another container or host"),
-                (("mynetwork", "busy"), "container busy is running: its networks can't be changed yet"),
+                (("bridge", "busy"), "container busy is running: the network of its own can't be changed"),
                 (("bridge", "box"), "endpoint with name box already exists in network bridge"),
                 (("--ip", "10.0.0.1", "mynetwork", "box"), "no configured subnet contains IP address 10.0.0.1"),
                 (("--ip", "172.50.0.1", "mynetwork", "box"), "address 172.50.0.1 is not one for a container"),
