@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "sandbox/base/confinement.h"
 #include "sandbox/base/error.h"
@@ -27,13 +28,14 @@ void set_limit(__rlimit_resource_t resource, const rlimit& limit, const char* wh
   if (::setrlimit(resource, &limit) < 0) throw SysError(Errno{errno}, what);
 }
 
-void limit_resources() {
-  // Of the machine's some 28,000 ephemeral ports others want theirs; and a connection may take libslirp 250 KiB.
-  constexpr rlim_t kMostSockets = 4096, kMostMemory = rlim_t{1} << 30;
+void limit_resources(rlim_t reserved) {
+  // Of the machine's some 28,000 ephemeral ports others want theirs; and a connection takes libslirp up to 400 KiB.
+  constexpr rlim_t kMostSockets = 4096, kMostMemory = rlim_t{2} << 30;
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) < 0) throw SysError(Errno{errno}, "reading the limit of open files");
-  // Every connection of the container takes a descriptor; poll(2) has no limit of its own.
-  files.rlim_cur = files.rlim_max = std::min(files.rlim_max, kMostSockets);
+  // Every connection of the container takes a descriptor. poll(2) takes as many as may be open.
+  files.rlim_max = std::min(files.rlim_max, kMostSockets + reserved);
+  files.rlim_cur = files.rlim_max - std::min(reserved, files.rlim_max / 2);
   set_limit(RLIMIT_NOFILE, files, "setting the limit of open files");
   // Of memory a sanitizer has terabytes, though it touches little.
   if constexpr (!kSanitized)
@@ -65,7 +67,7 @@ constexpr int kPlainCalls[] = {
     SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall),
     SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(tgkill), SCMP_SYS(exit), SCMP_SYS(exit_group)};
 
-void filter_calls() {
+void filter_calls(bool has_reserve) {
   CallFilter filter(SCMP_ACT_KILL_PROCESS);
   for (const int call : kPlainCalls) filter.add(SCMP_ACT_ALLOW, call);
   for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)}) {
@@ -85,17 +87,32 @@ void filter_calls() {
     filter.add(SCMP_ACT_ALLOW, SCMP_SYS(ioctl), argument_is(1, request));  // 0x8905: SIOCATMARK
   }
   filter.add(SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), argument_is(1, TCGETS));
+  if (has_reserve) filter.add(SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), argument_is(0, 0), argument_is(1, RLIMIT_NOFILE));
   filter.load(false);
 }
 
 }  // namespace
 
-void confine() {
+void confine(unsigned reserved) {
   keep_capabilities(0);
-  limit_resources();
+  limit_resources(reserved);
   forbid_gain();
   restrict_files();
-  filter_calls();
+  filter_calls(reserved > 0);
+}
+
+Headroom::Headroom() noexcept {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) < 0) return;
+  usual_ = std::exchange(files.rlim_cur, files.rlim_max);
+  (void)::setrlimit(RLIMIT_NOFILE, &files);
+}
+
+Headroom::~Headroom() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) < 0) return;
+  files.rlim_cur = usual_;
+  (void)::setrlimit(RLIMIT_NOFILE, &files);
 }
 
 }  // namespace sandbox::netstack

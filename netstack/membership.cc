@@ -21,8 +21,9 @@ namespace sandbox::netstack {
 namespace {
 
 constexpr const char* kMode = "network";
-constexpr int kEndTime = 2000;  // milliseconds that a helper may need to free what a member had
-constexpr int kTries = 20;      // helpers that end just when we come
+constexpr int kEndTime = 2000;     // milliseconds that a helper may need to free what a member had
+constexpr int kPatience = 30'000;  // milliseconds that a helper may need to answer, on a machine that is busy
+constexpr int kTries = 20;         // helpers that end just when we come
 constexpr int kBacklog = 128;
 constexpr const char* kLock = "/.lock";
 
@@ -95,6 +96,8 @@ void remove_stale(const std::string& path, const std::string& id) {
 
 /// Empty: the helper has hung up.
 std::string receive(const Fd& channel, std::size_t limit) {
+  pollfd word{.fd = channel.get(), .events = POLLIN, .revents = 0};
+  if (::poll(&word, 1, kPatience) == 0) throw Error("the network's helper does not answer");
   auto message = sys::receive_message(channel.get(), limit);
   // unix(7): a helper that ended with our word unread; what it said before comes after this error.
   if (!message && message.error().value == ECONNRESET) message = sys::receive_message(channel.get(), limit);
@@ -132,7 +135,12 @@ Membership::Membership(const std::string& directory, const Network& network, con
     (void)sys::send_message(channel_.get(), {&word, 1}, {&fd, 1});
     answer = receive(channel_, kLimit);
   }
-  answer_words(answer) >> lease_.address >> lease_.hardware_address;
+  try {
+    answer_words(answer) >> lease_.address >> lease_.hardware_address;
+  } catch (const Error&) {
+    leave();
+    throw;
+  }
 }
 
 std::vector<std::uint16_t> Membership::connect(Fd nic) {

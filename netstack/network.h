@@ -53,6 +53,8 @@ class Membership {
   Membership(const std::string& directory, const Network& network, const Joining& joining);
 
   const Lease& lease() const { return lease_; }
+  /// It hangs up when the helper has died. Borrowed.
+  int channel() const { return channel_.get(); }
   /// The interface with the leased addresses begins to be served; returns the host's port of each forward.
   std::vector<std::uint16_t> connect(Fd nic);
   /// Ends it; returns when the address and the host's ports are free.

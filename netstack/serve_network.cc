@@ -34,6 +34,8 @@ constexpr int kFramesPerTurn = 64;  // Bounds how long one member can keep the o
 constexpr std::size_t kMostMembers = 1024;
 constexpr std::size_t kMostResets = 64;
 constexpr std::uint16_t kDomain = 53;
+// Descriptors that no connection of a member gets: for others to join by, their channels, interfaces and descriptions.
+constexpr unsigned kReserved = 4 * kMostMembers;
 
 std::uint32_t address_in(const std::string& text) { return ntohl(parse_address(text).s_addr); }
 
@@ -108,6 +110,7 @@ class NetworkServer {
   void deliver_inwards(Frame frame) noexcept;
   void send(Member& member, Frame frame) noexcept;
   Member* member_at(std::uint32_t address) noexcept;
+  void send_resets();
   std::vector<pollfd> polls(int& timeout);
 
   const Network network_;
@@ -171,6 +174,7 @@ void NetworkServer::deliver_inwards(Frame frame) noexcept {
 
 /// A question that is about the network's own names, to one of the servers that the member asks: answered here.
 bool NetworkServer::answers_question(Member& member, Frame frame) noexcept {
+  if (read16(frame, 12) != kTypeIp) return false;
   const auto packet = parse_ip(frame);
   if (!packet || !packet->whole || !packet->has_udp_header() || read16(frame, packet->transport + 2) != kDomain)
     return false;
@@ -231,6 +235,8 @@ void NetworkServer::read_frames(Member& member) noexcept {
 
 Port NetworkServer::take_port(const Joining& joining) {
   const auto wanted = joining.address.empty() ? std::optional<std::uint32_t>() : address_in(joining.address);
+  std::optional<HardwareAddress> hardware;
+  if (!joining.hardware_address.empty()) hardware = parse_hardware(joining.hardware_address);
   Port port;
   if (wanted && pool_.take(*wanted)) {
     port.address = *wanted;
@@ -242,13 +248,14 @@ Port NetworkServer::take_port(const Joining& joining) {
   } else {
     throw Conflict(fmt::format("network {}: no address is free in {}", network_.name, network_.range));
   }
-  port.hardware =
-      joining.hardware_address.empty() ? hardware_for(port.address) : parse_hardware(joining.hardware_address);
+  port.hardware = hardware.value_or(hardware_for(port.address));
   return port;
 }
 
 void NetworkServer::join(Member& member, const Joining& joining) {
   member.joining = joining;
+  member.joining.links.clear();  // questions are in lower case
+  for (const auto& [name, of] : joining.links) member.joining.links[lower_case(name)] = of;
   for (const std::string& server : joining.name_servers) {
     if (const auto address = parse_ipv4(server)) member.name_servers.push_back(*address);
   }
@@ -300,6 +307,7 @@ void NetworkServer::part(Member& member) noexcept {
 /// A word of the member's supervisor: with what it says of itself, then with its interface; or its end.
 void NetworkServer::hear(Member& member) {
   try {
+    const Headroom headroom;
     sys::Message message = sys::receive_message(member.channel.get(), 16) | or_throw("receiving a member's word");
     if (message.fds.empty()) return part(member);
     if (member.joined) return begin_to_serve(member, std::move(message.fds.front()));
@@ -312,6 +320,7 @@ void NetworkServer::hear(Member& member) {
 
 /// False: nobody waits.
 bool NetworkServer::accept() {
+  const Headroom headroom;
   Fd channel(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
   if (!channel) return false;
   if (members_.size() < kMostMembers) {
@@ -323,12 +332,17 @@ bool NetworkServer::accept() {
   return true;
 }
 
+void NetworkServer::send_resets() {
+  for (ResetFrame& reset : std::exchange(resets_, {})) stack_.input(reset);
+  resets_.reserve(kMostResets);
+}
+
 /// The listener, two of each member, and the stack's.
 std::vector<pollfd> NetworkServer::polls(int& timeout) {
   std::vector<pollfd> list{{.fd = listener_.get(), .events = POLLIN, .revents = 0}};
   for (const Member& member : members_) {
     list.push_back({.fd = member.channel.get(), .events = POLLIN | POLLRDHUP, .revents = 0});
-    list.push_back({.fd = member.nic.get(), .events = POLLIN, .revents = 0});
+    list.push_back({.fd = member.nic.get(), .events = POLLIN, .revents = 0});  // none: an entry that is passed over
   }
   timeout = stack_.add_polls(list);
   return list;
@@ -341,11 +355,14 @@ void NetworkServer::serve(Fd listener, Fd first) {
   for (;;) {
     int timeout = -1;
     std::vector<pollfd> list = polls(timeout);
-    const int count = ::poll(list.data(), list.size(), timeout);
+    int count = ::poll(list.data(), list.size(), timeout);
+    if (count < 0 && errno == EINVAL) {  // poll(2): more than the soft limit of open files
+      const Headroom headroom;
+      count = ::poll(list.data(), list.size(), timeout);
+    }
     if (count < 0 && errno != EINTR) throw SysError(Errno{errno}, "waiting for network traffic");
     stack_.serve(list, count < 0);
-    for (ResetFrame& reset : resets_) stack_.input(reset);
-    resets_.clear();
+    send_resets();
     if (count <= 0) continue;
     std::size_t next = 1;
     for (Member& member : members_) {
@@ -354,6 +371,7 @@ void NetworkServer::serve(Fd listener, Fd first) {
       if (member.nic && frames != 0) read_frames(member);
       if (word != 0) hear(member);
     }
+    send_resets();
     if (list[0].revents != 0) (void)accept();
     // The last one that goes learns that nobody listens any more: the next to come starts another helper.
     if (std::ranges::all_of(members_, &Member::gone) && !accept()) {
@@ -369,7 +387,7 @@ void run(Fd config, Fd listener, Fd& channel) {
   const Network network = network_from_json(parse_json(read_helper_document(config), "network"));
   config.reset();
   NetworkServer server(network);
-  confine();
+  confine(kReserved);
   server.serve(std::move(listener), std::move(channel));
 }
 

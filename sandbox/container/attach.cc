@@ -329,8 +329,8 @@ void request_pause(int supervisor, Pause wish) {
   (void)wait_for(supervisor, FrameType::done);
 }
 
-void request_networks(int supervisor) {
-  send_frame(supervisor, FrameType::networks, {});
+void request_network(int supervisor, const std::string& network) {
+  send_frame(supervisor, FrameType::network, network);
   (void)wait_for(supervisor, FrameType::done);
 }
 

@@ -52,8 +52,6 @@ void write_text(const std::string& path, const std::string& text, bool in_place)
 
 }  // namespace
 
-std::string networks_directory(const Places& places) { return places.runtime + "/networks"; }
-
 netstack::Network served(const Network& network) {
   netstack::Network result{.id = network.id,
                            .name = network.name,
@@ -104,7 +102,7 @@ netstack::Joining joining(const Spec& spec, const Attachment& attachment, const 
   return joining;
 }
 
-Memberships::One* Memberships::find(const std::string& network) {
+const Memberships::One* Memberships::find(const std::string& network) const {
   const auto found = std::ranges::find(all_, network, [](const One& one) { return one.network.id; });
   return found == all_.end() ? nullptr : &*found;
 }
@@ -126,21 +124,22 @@ std::vector<std::string> Memberships::interfaces_for(const Spec& spec, const std
   return names;
 }
 
-void Memberships::follow(const Spec& spec, const std::vector<Endpoint>& before) {
+std::optional<Error> Memberships::follow(const Spec& spec, const std::vector<Endpoint>& before) {
   const std::vector<Network> networks = networks_of(places_, spec);
   check_ports(spec, networks);
   const std::vector<NetworkPart> parts = parts_of(networks, spec.plan.network.has_value());
   const std::vector<std::string> interfaces = interfaces_for(spec, networks);
-  const auto join = [&](std::size_t i) -> One {
-    netstack::Membership membership(networks_directory(places_), served(networks[i]),
-                                    joining(spec, spec.attachments[i], before, parts[i]));
-    return {networks[i], parts[i], std::move(membership), interfaces[i], false};
-  };
-  // Those that are new come first: if one can't be joined, nothing has been left yet.
+  std::optional<Error> failure;
   std::vector<std::optional<One>> wanted(networks.size());
-  for (std::size_t i = 0; i < networks.size(); ++i) {
-    if (find(networks[i].id) == nullptr) wanted[i].emplace(join(i));
-  }
+  const auto join = [&](std::size_t i) {
+    try {
+      netstack::Membership membership(networks_directory(places_), served(networks[i]),
+                                      joining(spec, spec.attachments[i], before, parts[i]));
+      wanted[i].emplace(One{networks[i], parts[i], std::move(membership), interfaces[i], false});
+    } catch (const Error& error) {
+      if (!failure) failure = error;
+    }
+  };
   for (One& one : std::exchange(all_, {})) {
     const auto place = std::ranges::find(networks, one.network.id, &Network::id);
     const auto i = static_cast<std::size_t>(place - networks.begin());
@@ -150,12 +149,11 @@ void Memberships::follow(const Spec& spec, const std::vector<Endpoint>& before) 
       leave(spec, one);
     }
   }
-  for (auto& one : wanted) {
-    if (one) all_.push_back(std::move(*one));
-  }
   for (std::size_t i = 0; i < wanted.size(); ++i) {
-    if (!wanted[i]) all_.insert(all_.begin() + static_cast<std::ptrdiff_t>(i), join(i));
+    if (!wanted[i]) join(i);
+    if (wanted[i]) all_.push_back(std::move(*wanted[i]));
   }
+  return failure;
 }
 
 std::vector<userns::NetworkInterface> Memberships::interfaces() const {
@@ -178,15 +176,37 @@ void Memberships::connect(const Spec& spec, std::vector<Fd> nics) {
   for (One& one : all_) {
     if (one.connected) continue;
     if (nic == nics.end()) throw Error("not every network has got its interface");
-    auto ports = one.membership.connect(std::move(*nic++));
-    if (one.part.is_way_out) host_ports_ = std::move(ports);
-    one.connected = true;
-    record(spec, one, "connect");
+    if (Fd outer = std::move(*nic++)) connect(spec, one, std::move(outer));
   }
 }
 
-void Memberships::give_up_unconnected() {
+void Memberships::connect(const Spec& spec, One& one, Fd nic) {
+  auto ports = one.membership.connect(std::move(nic));
+  if (one.part.is_way_out) host_ports_ = std::move(ports);
+  one.connected = true;
+  record(spec, one, "connect");
+}
+
+void Memberships::give_up_unconnected(const Spec& spec) {
+  for (One& one : all_) {
+    if (!one.connected) leave(spec, one);
+  }
   std::erase_if(all_, [](const One& one) { return !one.connected; });
+}
+
+std::vector<int> Memberships::channels() const {
+  std::vector<int> channels;
+  for (const One& one : all_) channels.push_back(one.membership.channel());
+  return channels;
+}
+
+std::string Memberships::forget(int channel) {
+  const auto lost = std::ranges::find(all_, channel, [](const One& one) { return one.membership.channel(); });
+  if (lost == all_.end()) return {};
+  std::string name = lost->network.name;
+  if (lost->part.is_way_out) host_ports_.clear();
+  all_.erase(lost);
+  return name;
 }
 
 void Memberships::leave(const Spec& spec, One& one) {

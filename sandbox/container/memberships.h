@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "netstack/network.h"
+#include "sandbox/base/error.h"
 #include "sandbox/base/fd.h"
 #include "sandbox/base/places.h"
 #include "sandbox/container/network.h"
@@ -36,19 +37,24 @@ class Memberships {
  public:
   explicit Memberships(const Places& places) : places_(places) {}
 
-  /// Joins the networks of the spec that it is not on, and leaves those that the spec does not name. `before`: the ends
-  /// that the container had, whose addresses it gets again if they are free. Throws NotFound for a network that has
-  /// gone, Error with what a network's helper says; then it is where it was, unless a network could not be joined again
-  /// that it had left to be its way out. Precondition: the caller holds NetworkStore::hold_shared() until its state
-  /// tells of these.
-  void follow(const Spec& spec, const std::vector<Endpoint>& before);
+  /// Leaves the networks that the spec does not name, and joins those that it is not on. `before`: the ends that the
+  /// container had, whose addresses it gets again if they are free. What can't be joined keeps it from no other: the
+  /// first such failure is returned. Throws NotFound for a network that has gone, UsageError for ports that no network
+  /// could publish; then nothing has changed. Precondition: the caller holds NetworkStore::hold_shared() until its
+  /// state tells of these.
+  std::optional<Error> follow(const Spec& spec, const std::vector<Endpoint>& before);
 
   /// Of networks that it has joined, and that are not connected.
   std::vector<userns::NetworkInterface> interfaces() const;
-  /// `nics`: the outer ends of interfaces(). They are served from here on.
+  /// `nics`: the outer ends of interfaces(), or none for one that was not made. They are served from here on.
   void connect(const Spec& spec, std::vector<Fd> nics);
-  /// Networks whose interfaces could not be made.
-  void give_up_unconnected();
+  /// Leaves networks whose interfaces could not be made.
+  void give_up_unconnected(const Spec& spec);
+  /// Each hangs up when its network's helper has died. Borrowed.
+  std::vector<int> channels() const;
+  /// The helper at that channel has died: the container is not on its network any more. Returns the network's name.
+  std::string forget(int channel);
+  bool is_on(const std::string& network) const { return find(network) != nullptr; }
   /// Returns when addresses and ports are free.
   void leave(const Spec& spec);
 
@@ -66,8 +72,9 @@ class Memberships {
     std::string interface;
     bool connected = false;
   };
-  One* find(const std::string& network);
+  const One* find(const std::string& network) const;
   std::vector<std::string> interfaces_for(const Spec& spec, const std::vector<Network>& networks);
+  void connect(const Spec& spec, One& one, Fd nic);
   void leave(const Spec& spec, One& one);
   std::vector<std::string> name_servers(const Spec& spec) const;
   void record(const Spec& spec, const One& one, const char* action) const;
@@ -77,8 +84,6 @@ class Memberships {
   std::vector<std::uint16_t> host_ports_;
 };
 
-/// Where the helpers of networks are found.
-std::string networks_directory(const Places& places);
 /// What a network's helper has to know of it. Pure.
 netstack::Network served(const Network& network);
 

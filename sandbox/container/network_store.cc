@@ -11,6 +11,7 @@
 #include <cstring>
 #include <memory>
 
+#include "netstack/netstack.h"
 #include "sandbox/base/directory.h"
 #include "sandbox/base/error.h"
 #include "sandbox/base/events.h"
@@ -73,6 +74,12 @@ std::string free_subnet(const std::vector<Network>& others) {
 }
 
 void refuse_overlap(const Network& wanted, const std::vector<Network>& others) {
+  const netstack::Config own;  // a container may have both
+  const auto range = parse_ipv4_range(fmt::format("{}/{}", own.gateway, own.prefix));
+  if (range && range->overlaps(subnet_of(wanted))) {
+    throw Conflict("invalid pool request: Pool overlaps with other one on this address space",
+                   fmt::format("containers' own networks have {}", range->text()));
+  }
   for (const Network& other : others) {
     if (!subnet_of(other).overlaps(subnet_of(wanted))) continue;
     throw Conflict("invalid pool request: Pool overlaps with other one on this address space",
@@ -87,11 +94,18 @@ void sweep(const std::string& root) {
   }
 }
 
+/// Of a helper that was killed. One that lives, with nobody on the network, is about to end.
+void remove_socket(const Places& places, const Network& network) {
+  (void)sys::unlinkat(AT_FDCWD, fmt::format("{}/{}.sock", networks_directory(places), network.id).c_str(), 0);
+}
+
 Event event_of(const char* action, const Network& network) {
   return {"network", action, network.id, {{"name", network.name}, {"type", "bridge"}}};
 }
 
 }  // namespace
+
+std::string networks_directory(const Places& places) { return places.runtime + "/networks"; }
 
 bool names_network(const SpecHead& spec, const Network& network) {
   return std::ranges::any_of(spec.attachments, [&](const Attachment& one) { return one.network == network.id; });
@@ -195,6 +209,7 @@ void NetworkStore::remove(const Network& network) const {
                                members));
   }
   unlink(network.name);
+  remove_socket(places_, network);
   record_event(places_.data, event_of("destroy", network));
 }
 
@@ -224,6 +239,7 @@ std::vector<Network> NetworkStore::prune(const std::function<bool(const Network&
   });
   for (const Network& network : networks) {
     unlink(network.name);
+    remove_socket(places_, network);
     record_event(places_.data, event_of("destroy", network));
   }
   return networks;

@@ -20,6 +20,9 @@ bool names_network(const SpecHead& spec, const Network& network);
 /// It is on the network now.
 bool is_on_network(const Entry& container, const Network& network);
 
+/// Where the helpers of networks have their sockets.
+std::string networks_directory(const Places& places);
+
 class NetworkStore {
  public:
   explicit NetworkStore(const Places& places) : places_(places) {}

@@ -23,7 +23,7 @@ enum class FrameType : std::uint8_t {
   exec_request = 6,  ///< u32 size of the JSON, JSON, bytes of the seccomp filter; with descriptors (SCM_RIGHTS)
   pause = 7,         ///< u8, see Pause; answered with `done` or `start_failure`
   output_unread = 8, ///< u8: 0 standard output, 1 standard error; nobody reads on what this client writes there
-  networks = 9,      ///< The description names other networks now; answered with `done` or `start_failure`
+  network = 9,       ///< a network's ID: the description names it, or not, anew; answered with `done` or `start_failure`
   // supervisor to client
   started = 16,        ///< text: where the time of the start went (Stopwatch); empty for an exec
   start_failure = 17,  ///< see encode_failure

@@ -72,8 +72,13 @@ class Supervisor {
   void join_networks();
   void connect_networks();
   void leave_networks();
-  void follow_networks();
-  void change_networks(const std::shared_ptr<Connection>& client);
+  void note_endpoints();
+  std::optional<Error> take_networks();
+  void follow_network(const std::string& network);
+  void follow_early_changes();
+  void change_networks(const std::shared_ptr<Connection>& client, const std::string& network);
+  void lose_network(int channel);
+  void rejoin_networks();
   void enter_cgroup();
   int cgroup_fd() const { return cgroup_ ? cgroup_->fd() : -1; }
   /// Where a further process goes instead of the container's cgroup, when a system divides that: beside the first one.
@@ -134,6 +139,7 @@ class Supervisor {
   std::shared_ptr<Connection> pause_held_by_;  ///< With whom the pause ends; nullptr: with an `unpause`.
   std::optional<netstack::Helper> network_;  ///< Of its private network.
   std::optional<Memberships> networks_;      ///< Those with others.
+  std::optional<Clock::time_point> rejoin_at_;  ///< When to try to be on all of them again.
   std::optional<ownership::Helper> owner_;  ///< Answers for owners and ids.
   HelperProcess overlay_;                   ///< Serves the root; pid -1 where the kernel does, or when it has died.
   std::string failure_;                     ///< Why the container was ended by us.

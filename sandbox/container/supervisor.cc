@@ -112,6 +112,7 @@ void Supervisor::begin_run() {
   record_container_event(places_, spec, "start");
   if (!spec.health.argv.empty()) health_.emplace(spec.health, started_);
   clients_.first()->queue(FrameType::started, watch_.text("supervisor"));
+  follow_early_changes();
 }
 
 void Supervisor::run() {
@@ -148,6 +149,9 @@ std::vector<Supervisor::Watch> Supervisor::watches(Clock::time_point) {
   std::vector<Watch> list;
   list.push_back({signals_.get(), POLLIN, [this](short) { handle_signals(); }});
   list.push_back({clients_.listener(), POLLIN, [this](short) { clients_.accept(); }});
+  for (const int channel : networks_ ? networks_->channels() : std::vector<int>()) {
+    list.push_back({channel, POLLIN | POLLRDHUP, [this, channel](short) { lose_network(channel); }});
+  }
   if (main_) watch_process(list, *main_, clients_.first(), true);
   for (auto& exec : execs_) watch_process(list, *exec.process, exec.client, false);
   if (check_) {
@@ -172,7 +176,9 @@ int Supervisor::timeout(Clock::time_point now) const {
   for (const auto& exec : execs_) waiting = waiting || exec.process->exited() || !exec.process->readable_now(now);
   if (waiting || (check_ && check_->process->exited())) return soon;
   auto wake = next_start_ ? next_start_ : health_wake();
-  if (kill_at_ && (!wake || *kill_at_ < *wake)) wake = kill_at_;
+  for (const auto& other : {kill_at_, rejoin_at_}) {
+    if (other && (!wake || *other < *wake)) wake = other;
+  }
   if (!wake) return -1;
   constexpr std::int64_t longest = 3'600'000;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*wake - now).count();
@@ -198,6 +204,7 @@ void Supervisor::poll_once() {
     main_->signal(SIGKILL);
     kill_at_.reset();
   }
+  if (rejoin_at_ && Clock::now() >= *rejoin_at_) rejoin_networks();
   sweep(Clock::now());
 }
 
@@ -284,6 +291,8 @@ void Supervisor::release() {
   leave_networks();
   network_.reset();
   networks_.reset();
+  rejoin_at_.reset();
+  container_.spec.plan.interfaces.clear();
   owner_.reset();
   leave_cgroup();
   own_processes_.reset();

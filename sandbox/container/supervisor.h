@@ -94,8 +94,8 @@ void request_signal(int supervisor, int signal);
 enum class Pause : std::uint8_t { off = 0, on = 1, hold = 2 };
 /// Returns when the container is frozen, or goes on. Throws StartFailure with the supervisor's reason.
 void request_pause(int supervisor, Pause wish);
-/// Returns when the container is on the networks that its description names. Throws StartFailure with the supervisor's
-/// reason.
-void request_networks(int supervisor);
+/// Returns when the container is on `network` (an ID), or off it, as its description says now. Throws StartFailure with
+/// the supervisor's reason.
+void request_network(int supervisor, const std::string& network);
 
 }  // namespace sandbox::container

@@ -68,8 +68,8 @@ void Supervisor::handle(const std::shared_ptr<Connection>& client, const Frame& 
       if (frame.payload.size() != 1) throw InvalidInput("a pause of the wrong size");
       pause(client, static_cast<Pause>(frame.payload[0]));
       break;
-    case FrameType::networks:
-      change_networks(client);
+    case FrameType::network:
+      change_networks(client, frame.payload);
       break;
     case FrameType::exec_request:
       if (exec != nullptr) throw InvalidInput("a second process on one connection");

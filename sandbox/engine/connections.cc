@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 
 #include "sandbox/base/error.h"
 #include "sandbox/container/container_store.h"
@@ -31,38 +32,52 @@ void write_own_files(const std::string& directory, const Spec& spec) {
   write_network_files(directory, spec, request);
 }
 
-/// Has its supervisor do what the description says. The helper of a network that is new to it is there by then: what
-/// the supervisor starts is in the container's cgroup, and ends with that.
-void tell(const Places& places, const container::Container& container, const Spec& had, const Spec& wanted) {
-  std::vector<netstack::Presence> present;
-  for (const Attachment& attachment : wanted.attachments) {
-    if (std::ranges::find(had.attachments, attachment.network, &Attachment::network) != had.attachments.end()) continue;
-    const auto network = NetworkStore(places).find_by_id(attachment.network);
-    if (network) present.emplace_back(container::networks_directory(places), container::served(*network));
-  }
-  container::request_networks(container::connect_supervisor(places, container).get());
+const Attachment* find_attachment(const Spec& spec, const std::string& network) {
+  const auto found = std::ranges::find(spec.attachments, network, &Attachment::network);
+  return found == spec.attachments.end() ? nullptr : &*found;
 }
 
-/// `apply` to the description of a container, and to itself if it is running.
-void change(const Places& places, const std::string& reference, const std::function<void(Spec&)>& apply) {
+/// Has its supervisor do what the description says of that network. Its helper is there by then: what the supervisor
+/// starts is in the container's cgroup or scope, which would last as long as the network.
+void tell(const Places& places, const container::Container& container, const std::string& network) {
+  std::optional<netstack::Presence> present;
+  if (const auto known = NetworkStore(places).find_by_id(network)) {
+    present.emplace(container::networks_directory(places), container::served(*known));
+  }
+  container::request_network(container::connect_supervisor(places, container).get(), network);
+}
+
+/// `apply`, which returns the ID of the network that it is about, or "" for that of its own, to the description of a
+/// container, and to itself if it is running.
+void change(const Places& places, const std::string& reference, const std::function<std::string(Spec&)>& apply) {
   const container::ContainerStore store(places);
   const container::Container container = store.find(reference);
-  const bool is_up = container::is_up(container.state);
   Spec had;
-  const Spec wanted = store.change(container, [&](Spec& spec) {
+  std::string network;
+  const auto running = [&]() -> std::optional<container::Container> {
+    auto now = store.read(container.spec.id);
+    if (now && !container::is_up(now->state)) now.reset();
+    return now;
+  };
+  (void)store.change(container, [&](Spec& spec) {
     had = spec;
-    apply(spec);
-    if (is_up && spec.plan.network.has_value() != had.plan.network.has_value()) {
+    network = apply(spec);
+    if (network.empty() && running()) {
       throw Conflict(fmt::format("container {} is running: the network of its own can't be changed", spec.name),
                      fmt::format("'sandbox stop {}' first", spec.name));
     }
-    if (!is_up && spec.attachments.empty()) write_own_files(store.directory_of(spec.id), spec);
+    if (spec.attachments.empty() && !running()) write_own_files(store.directory_of(spec.id), spec);
   });
-  if (!is_up) return;
+  // Looked at after the change: a supervisor that starts it just now looks at that once more when it says that it runs.
+  const auto now = running();
+  if (network.empty() || !now) return;
   try {
-    tell(places, container, had, wanted);
+    tell(places, *now, network);
   } catch (const Error&) {
-    (void)store.change(container, [&](Spec& spec) { spec.attachments = had.attachments; });
+    (void)store.change(container, [&](Spec& spec) {
+      std::erase_if(spec.attachments, [&](const Attachment& one) { return one.network == network; });
+      if (const Attachment* before = find_attachment(had, network)) spec.attachments.push_back(*before);
+    });
     throw;
   }
 }
@@ -75,21 +90,23 @@ void change(const Places& places, const std::string& reference, const std::funct
   throw Conflict(fmt::format("container {} is not connected to network {}", spec.id, network));
 }
 
-void connect_own(Spec& spec, const NetworkWord& word, const std::vector<std::string>& links) {
+std::string connect_own(Spec& spec, const NetworkWord& word, const std::vector<std::string>& links) {
   if (!word.address.empty() || !word.aliases.empty() || !links.empty()) {
     throw UsageError("addresses and names are for user-defined networks");
   }
   if (spec.plan.network) refuse_again(spec, word.name);
   spec.plan.network.emplace();
+  return {};
 }
 
-void connect(const Places& places, Spec& spec, const NetworkWord& word, const std::vector<std::string>& links) {
+std::string connect(const Places& places, Spec& spec, const NetworkWord& word, const std::vector<std::string>& links) {
   const NetworkStore networks(places);
   const SharedLock lock = networks.hold_shared();
   const container::Network network = networks.find(word.name);
   if (container::names_network(spec, network)) refuse_again(spec, network.name);
   spec.attachments.push_back(plan_attachment(network, word));
   for (const std::string& link : links) spec.attachments.back().links.push_back(find_link(places, network, link));
+  return network.id;
 }
 
 /// The identifier of the network that `spec` knows by this word.
@@ -110,26 +127,28 @@ void connect_container(const Places& places, const NetworkWord& word, const std:
   if (word.name == "host" || word.name == "none") {
     throw Conflict(fmt::format("containers can't be connected to network {}", word.name));
   }
-  change(places, reference, [&](Spec& spec) {
+  change(places, reference, [&](Spec& spec) -> std::string {
     if (!spec.plan.namespaces.network || spec.shared_namespaces.contains("network")) {
       throw Conflict(
           "container sharing network namespace with another container or host cannot be connected to any "
           "other network");
     }
     if (word.name == kOwnNetwork) return connect_own(spec, word, links);
-    connect(places, spec, word, links);
+    return connect(places, spec, word, links);
   });
 }
 
 void disconnect_container(const Places& places, const std::string& network, const std::string& reference) {
-  change(places, reference, [&](Spec& spec) {
+  change(places, reference, [&](Spec& spec) -> std::string {
     if (network == kOwnNetwork) {
       if (!spec.plan.network) refuse_absent(spec, network);
-      return spec.plan.network.reset();
+      spec.plan.network.reset();
+      return {};
     }
     const std::string id = network_id(places, spec, network);
     const auto is_meant = [&](const Attachment& one) { return one.network == id; };
     if (std::erase_if(spec.attachments, is_meant) == 0) refuse_absent(spec, network);
+    return id;
   });
 }
 

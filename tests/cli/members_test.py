@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import unittest
 
 from ports_test import fetch
@@ -32,6 +33,8 @@ class Members(SandboxCase):
         self.remove_containers()
         self.ok("network", "prune", "-f")
         self.assertTrue(eventually(lambda: not self.helpers("sbx:network")))
+        if os.path.exists(self.runtime + "/networks"):
+            self.assertEqual(os.listdir(self.runtime + "/networks"), [".lock"])
         super().tearDown()
 
     def serve(self, name, *options, network="net"):
@@ -98,7 +101,8 @@ class Members(SandboxCase):
 
     def test_a_link_is_for_who_has_it(self):
         self.serve("web")
-        self.assertEqual(self.fetched("site", "--link", "web:site"), "web\n")
+        for alias in ("site", "Shop"):
+            self.assertEqual(self.fetched(alias, "--link", f"web:{alias}"), "web\n")
         self.assertEqual(self.addresses("site.net"), [])
         self.ok("network", "create", "far")
         self.assertIn("No such container: nobody",
@@ -196,9 +200,11 @@ class Members(SandboxCase):
         os.kill(helper, signal.SIGKILL)
         self.assertTrue(eventually(lambda: helper not in self.helpers("sbx:network")))
         self.serve("other")
-        self.assertEqual(self.fetched("other"), "other\n")
-        self.ok("restart", "-t", "1", "web")
-        self.assertEqual(self.fetched("web"), "web\n")
+        for name in ("other", "web"):
+            self.assertEqual(self.fetched(name), name + "\n")
+        addresses = {self.networks_of(name)["net"]["IPAddress"] for name in ("web", "other")}
+        self.assertEqual(len(addresses), 2)
+        self.assertIn("the helper of network net has died", self.sandbox("logs", "web").stderr)
 
     def test_connected_while_it_runs(self):
         self.serve("web")
@@ -230,6 +236,27 @@ class Members(SandboxCase):
         self.assertIn("the network of its own can't be changed", self.fails("network", "connect", "bridge", "app", code=1))
         self.assertEqual(self.networks_of("app"), before)
         self.assertEqual(self.fetched("app", network="far"), "app\n")
+
+    def test_connecting_at_the_same_time_as_others_do(self):
+        self.ok("network", "create", "far")
+        self.serve("web", "--ip", "172.50.9.9")
+        self.ok("create", "--name", "app", *SERVER)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        for _ in range(5):
+            starting = self.client("start", "app", **quiet)
+            connecting = self.client("network", "connect", "far", "app")
+            taken = self.client("network", "connect", "--ip", "172.50.9.9", "net", "app", **quiet)
+            started, connected, got = [client.wait(timeout=60) for client in (starting, connecting, taken)]
+            self.assertEqual(connected, 0)
+            self.assertTrue(started == 0 or got == 0)  # it can't start with an address that another one has
+            self.sandbox("network", "disconnect", "net", "app")
+            if started != 0:
+                self.ok("start", "app")
+            names = lambda: self.ok("exec", "app", "ls", "/sys/class/net").split()
+            self.assertTrue(eventually(lambda: len(names()) == 3), names())
+            self.assertEqual(list(self.networks_of("app")), ["bridge", "far"])
+            self.ok("network", "disconnect", "far", "app")
+            self.ok("stop", "-t", "1", "app")
 
     def test_the_way_out_moves_with_the_networks(self):
         self.ok("network", "create", "back", "--internal")

@@ -295,6 +295,10 @@ class Networks(SandboxCase):
         self.ok("network", "connect", "mynetwork", "box")
         self.assertEqual(servers(), [of_network])
 
+    def test_the_subnet_of_containers_own_networks_is_not_to_be_had(self):
+        self.assertIn("Pool overlaps with other one on this address space",
+                      self.fails("network", "create", "--subnet", "10.0.0.0/8", "wide"))
+
     def test_errors_of_connecting(self):
         self.create("mynetwork", "--subnet", "172.50.0.0/16")
         self.ok("create", "--name", "box", "busybox", "true")

@@ -8,9 +8,11 @@
 #include <net/if.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <list>
 #include <optional>
 
 #include "frames.h"
@@ -366,6 +368,30 @@ TEST_CASE("the host's end of a connection learns that the member has gone, even 
     char byte = 0;
     CHECK(::recv(client.get(), &byte, 1, 0) <= 0);
     CHECK(errno != EAGAIN);
+  }
+  all_end();
+}
+
+TEST_CASE("a member that takes all descriptors there are does not keep others from joining and leaving") {
+  const Place place;
+  {
+    Member greedy(place, named("first"), [](int test) {
+      const sockaddr_in to = address_of("192.0.2.1", 1000);
+      for (std::uint16_t i = 0; i < 9000; ++i) {  // each port costs the helper a descriptor: more than it has for that
+        const Fd socket = bound(SOCK_DGRAM, "0.0.0.0", static_cast<std::uint16_t>(10000 + i));
+        (void)::sendto(socket.get(), "x", 1, 0, generic(to), sizeof to);
+        if (i % 64 == 0) ::usleep(5000);  // an interface holds so many frames at most that its other end has not read
+      }
+      send_byte(test);
+      return await_byte(test), 0;
+    });
+    await_byte(greedy.guest.socket());
+    std::list<Member> others;  // all at once: the helper has to wait for more than its usual limit of descriptors
+    for (int i = 0; i < 10; ++i) {
+      others.emplace_back(place, named("other"), idle());
+      CHECK(others.back().address() != greedy.address());
+    }
+    send_byte(greedy.guest.socket());
   }
   all_end();
 }
