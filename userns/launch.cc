@@ -83,9 +83,8 @@ bool joins(const NamespacePlan& plan, NamespaceKind kind) {
   return std::ranges::find(plan.joined, kind, &JoinedNamespace::kind) != plan.joined.end();
 }
 
-/// Whether nobody in the joined user namespace can trace the new process before it is a program of theirs. While clocks
-/// are set its files must be ours.
-bool is_unseen(const NamespacePlan& plan) { return joins(plan, NamespaceKind::user) && !plan.time; }
+/// Whether nobody in the joined user namespace can trace the new process before it is a program of theirs.
+bool is_unseen(const NamespacePlan& plan) { return joins(plan, NamespaceKind::user); }
 
 void prepare_joining(const LaunchPlan& plan, const std::vector<OpenedNamespace>& joined) {
   if (!is_unseen(plan.namespaces)) return enter_namespaces(joined);

@@ -1,5 +1,5 @@
 // The processes of a container whose pid namespace is another's: nothing ends them when its first one ends. They are
-// those in its mount namespace. Runs in the supervisor.
+// those in its mount namespace. A child of the supervisor ends them, which outlives it where it is killed.
 #pragma once
 
 #include <vector>
@@ -9,7 +9,7 @@
 
 namespace sandbox::container {
 
-/// Ends what is left of them at its destruction.
+/// What is left of them ends with this object, or with the process that has it.
 class OwnProcesses {
  public:
   OwnProcesses();
@@ -20,12 +20,13 @@ class OwnProcesses {
   /// In the new process, while it sees the host's files: hands over its mount namespace, which the kernel shows to
   /// nobody else before its program runs.
   void introduce() const;
-  /// In the supervisor, when that has been called.
+  /// In the supervisor, when that has been called. Precondition: one thread.
   void recognize();
 
  private:
   sys::Pair channel_;
-  Fd mounts_;
+  sys::Cloned ender_;
+  Fd word_;  ///< A byte tells the ender that it is time.
 };
 
 /// Whether it sees no processes but its own.

@@ -128,11 +128,12 @@ class NetworkCheck {
  private:
   /// A document that parses may be a newer version's: it is left alone.
   std::string set_aside(const std::string& path) const {
+    const FileLock lock(places_.data + "/networks/.lock");  // else what is made anew meanwhile would be moved
+    if (!path_exists(path)) return {};
     try {
       (void)parse_json(read_file(path), path);
       return {};
     } catch (const InvalidInput&) {
-      const FileLock lock(places_.data + "/networks/.lock");
       return fmt::format("moved to '{}'", moved_away(places_, path));
     }
   }

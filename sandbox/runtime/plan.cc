@@ -92,9 +92,9 @@ std::vector<userns::ClockOffset> plan_clock_offsets(const oci::Linux& part, cons
   if (offsets.empty()) return offsets;
   if (!namespaces.time) throw InvalidInput("linux.timeOffsets are for a new time namespace, and none is asked for");
   // While the file is written the new process could be looked into (userns/dumpable.h), by those with the same rights.
-  if (joins(namespaces, NamespaceKind::user) && joins(namespaces, NamespaceKind::pid)) {
-    throw Unsupported("linux.timeOffsets can't be set safely in user and pid namespaces of others",
-                      "give the container a pid namespace of its own, or join a time namespace");
+  if (joins(namespaces, NamespaceKind::user)) {
+    throw Unsupported("linux.timeOffsets can't be set safely in a user namespace of others",
+                      "give the container a user namespace of its own, or join a time namespace");
   }
   return offsets;
 }

@@ -1,6 +1,7 @@
 """User-defined networks: made, listed, shown, removed; as the ordinary user who calls it."""
 
 import contextlib
+import fcntl
 import ipaddress
 import json
 import os
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import unittest
 
-from sandbox_case import SandboxCase
+from sandbox_case import SandboxCase, eventually
 
 ID = r"\A[0-9a-f]{64}\n\Z"
 PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -373,6 +374,28 @@ class Networks(SandboxCase):
         self.assertRegex(repaired, r"network bad: .* \(moved to '.*/quarantine/bad.json.*'\)")
         self.assertEqual(self.ok("system", "fsck"), "")
         self.create("bad")
+
+    def test_one_that_is_made_anew_while_fsck_waits_stays(self):
+        self.create("one")
+        path, lock = (f"{self.data}/networks/{name}" for name in ("one.json", ".lock"))
+        with open(path, encoding="ascii") as file:
+            good = file.read()
+        with open(path, "w", encoding="ascii") as file:
+            file.write("{")
+        with open(lock, "r+", encoding="ascii") as held:
+            fcntl.lockf(held, fcntl.LOCK_EX)
+            repair = self.client("system", "fsck", "--repair", stdout=subprocess.PIPE, text=True)
+            waits = re.compile(rf"-> OFDLCK .*:{os.stat(lock).st_ino} ")  # proc_locks(5)
+
+            def is_waiting():
+                with open("/proc/locks", encoding="ascii") as locks:
+                    return waits.search(locks.read())
+            self.assertTrue(eventually(is_waiting))
+            with open(path, "w", encoding="ascii") as file:
+                file.write(good)
+        self.assertNotIn("moved", repair.communicate(timeout=60)[0])
+        self.assertEqual(self.ok("system", "fsck"), "")
+        self.ok("network", "inspect", "one")
 
 
 if __name__ == "__main__":

@@ -71,6 +71,24 @@ class ByPath(OciCase):
             with self.subTest(first=paths[0]["type"]):
                 self.assertEqual(self.done("run", "guest").split(), expected)
 
+    def test_new_clocks_in_a_user_namespace_of_others(self):
+        self.program("sleep", "1000")
+        self.done("run", "--detach", "host")
+        pid = json.loads(self.done("state", "host"))["pid"]
+        self.program("sh", "-c", "readlink /proc/self/ns/user; readlink /proc/self/ns/time")
+        with self.config() as config:
+            config["linux"]["namespaces"] = [{"type": kind} for kind in KINDS if kind != "user"]
+            config["linux"]["namespaces"].append({"type": "user", "path": f"/proc/{pid}/ns/user"})
+            for key in ("uidMappings", "gidMappings"):
+                config["linux"].pop(key, None)
+            config.pop("hostname", None)
+        users, clocks = self.done("run", "guest").split()
+        self.assertEqual(users, os.readlink(f"/proc/{pid}/ns/user"))
+        self.assertNotEqual(clocks, os.readlink(f"/proc/{pid}/ns/time"))
+        with self.config() as config:
+            config["linux"]["timeOffsets"] = {"boottime": {"secs": 1}}
+        self.refused(re.compile("can't be set safely in a user namespace of others"), "run", "guest")
+
     def test_a_mount_namespace_of_others_is_refused(self):
         self.program("true")
         with self.config() as config:

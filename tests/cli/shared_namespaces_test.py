@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import unittest
 
@@ -220,6 +221,20 @@ class Processes(SharingCase):
         for _ in range(5):
             self.beside(*QUIET, "--pid", "container:first", "--ipc", "container:first", "busybox", "true")
         self.assertEqual(self.ok("logs", "first"), "")
+
+    def test_what_it_has_started_ends_with_its_supervisor(self):
+        self.start("first", *QUIET)
+        for mode in ("container:first", "host"):
+            script = "sleep 4001 & (setsid sleep 4002 &) ; exec sleep 4003"
+            second = self.start("second", *QUIET, "--pid", mode, command=("sh", "-c", script))
+            left = lambda: {command for command in self.descendants().values() if command.startswith("sleep 400")}
+            self.assertTrue(eventually(lambda: len(left()) == 3), left())
+            with open(f"{self.data}/containers/{second}/state.json", encoding="utf-8") as state:
+                os.kill(json.load(state)["supervisor_pid"], signal.SIGKILL)
+            self.assertTrue(eventually(lambda: not left()), left())
+            self.assertEqual(self.document("second")["State"]["ExitCode"], 137)
+            self.ok("rm", "second")
+        self.assertIn("sleep 1000", self.processes())
 
     def test_of_the_hosts_processes_none_is_left(self):
         self.beside("--pid", "host", *QUIET, "busybox", "sh", "-c", "sleep 6000 & exit 0")
