@@ -123,6 +123,7 @@ class NetworkServer {
   Fd listener_;
   std::list<Member> members_;
   std::unordered_map<std::uint32_t, Member*> at_;  ///< Those that have joined.
+  bool has_news_ = false;                          ///< For libslirp, which may send what had waited for that.
   std::vector<ResetFrame> resets_;                 ///< For libslirp, which is not to be called from its own callbacks.
   std::array<std::uint8_t, kLargestFrame> frame_{};
 };
@@ -220,6 +221,7 @@ void NetworkServer::take_frame(Member& member, FrameBuffer frame) noexcept {
       if (answers_question(member, frame)) return;
       if (network_.internal && read16(frame, 12) != kTypeArp) return;
       if (!member.gate->admits(frame, now_ms())) return send(member, member.gate->refusal(frame));
+      has_news_ = has_news_ || read16(frame, 12) == kTypeArp;
       stack_.input(frame);
   }
 }
@@ -355,6 +357,8 @@ void NetworkServer::serve(Fd listener, Fd first) {
   for (;;) {
     int timeout = -1;
     std::vector<pollfd> list = polls(timeout);
+    // It keeps a packet to an address that it does not know until its next turn; it knows sixteen.
+    if (std::exchange(has_news_, false)) timeout = 0;
     int count = ::poll(list.data(), list.size(), timeout);
     if (count < 0 && errno == EINVAL) {  // poll(2): more than the soft limit of open files
       const Headroom headroom;

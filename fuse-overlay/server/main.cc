@@ -148,8 +148,13 @@ void serve(const ServerConfig& config, Fd& ready, const Fd& lifetime, Fd device,
   overlay.emplace(std::move(settings));
   Served served{*overlay, config.lower_may_change};
   const fuse_lowlevel_ops table = operations();
-  workers.start(table, &served);
-  confine_calls();
+  try {
+    workers.start(table, &served);
+    confine_calls();
+  } catch (const std::exception& error) {
+    answer_failure(std::move(ready), error);
+    ::_exit(1);  // threads that were started wait on what an exception would take from under them
+  }
   answer_ready(std::move(ready));  // first: a mount that is gone again at once ends the process
   workers.open();
   wait_for_end(lifetime, signals, workers.counts());

@@ -20,6 +20,13 @@ std::string random_hex(std::size_t digits) {
   return text;
 }
 
+std::string random_container_id() {
+  for (;;) {
+    std::string id = random_hex(64);
+    if (id.find_first_not_of("0123456789") < 12) return id;
+  }
+}
+
 bool is_hex(std::string_view text, std::size_t digits) {
   return text.size() == digits && std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }

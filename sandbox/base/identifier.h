@@ -10,6 +10,10 @@ namespace sandbox {
 /// `digits` random lower-case hexadecimal digits from getrandom(2); at most 64.
 std::string random_hex(std::size_t digits);
 
+/// 64 of them. The first twelve, which are a container's name among others, are no number: resolvers take that for an
+/// address.
+std::string random_container_id();
+
 /// Whether `text` is so many lower-case hexadecimal digits.
 bool is_hex(std::string_view text, std::size_t digits);
 

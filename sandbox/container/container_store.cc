@@ -136,7 +136,7 @@ std::string ContainerStore::directory_of(const std::string& id) const { return r
 
 Container ContainerStore::create(Spec spec, bool starts_at_once,
                                  const std::function<void(const std::string&)>& complete) {
-  if (spec.id.empty()) spec.id = random_hex(64);
+  if (spec.id.empty()) spec.id = random_container_id();
   if (spec.name.empty()) spec.name = spec.id.substr(0, 12);
   spec.filtered = !spec.plan.process.seccomp.empty();
   fill_head(spec, directory_of(spec.id));

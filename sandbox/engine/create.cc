@@ -280,7 +280,7 @@ Decision decide(const Places& places, const RunRequest& request, const Notice& n
   const auto find = [&](const userns::KeptNamespace* range) {
     return find_image(places, request, range, notice);
   };
-  return decide_on(places, request, find, random_hex(64), choose_secrets(places, request.secrets), notice, watch);
+  return decide_on(places, request, find, random_container_id(), choose_secrets(places, request.secrets), notice, watch);
 }
 
 Decision decide_for(const Places& places, const RunRequest& request, const image::Image& image,
