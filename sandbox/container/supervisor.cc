@@ -396,6 +396,7 @@ void Supervisor::end(int exit_code, const std::string& error) {
   try {
     leave_cgroup();
     own_processes_.reset();
+    reap();  // those that it was left with: their pid namespace may be another container's, which waits for that
     if (!container_.spec.auto_remove) store.write_state(container_, state_);
   } catch (const Error&) {
     // The exit status matters more to the client; a state that still says "running" is seen
