@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 
+#include "netstack/answer.h"
 #include "netstack/confine.h"
 #include "netstack/frame_gate.h"
 #include "netstack/netstack.h"
@@ -22,8 +23,6 @@ namespace sandbox::netstack {
 namespace {
 
 constexpr int kFramesPerTurn = 64;  // Bounds how long the container can keep the sockets waiting.
-
-std::uint32_t address_in(const std::string& text) { return ntohl(parse_address(text).s_addr); }
 
 /// Where it stays open for the answers of published UDP ports, the gate closes it (frame_gate.h).
 bool leaves_loopback_open(const Config& config) {
@@ -108,11 +107,6 @@ void PrivateNetwork::serve(const Fd& nic, const Fd& lifetime) {
   }
 }
 
-/// A supervisor that has gone needs no answer.
-void answer(const Fd& channel, const std::string& text) {
-  static_cast<void>(sys::send_message(channel.get(), std::as_bytes(std::span(text)), {}));
-}
-
 /// The interface, once the container has one; no value when the supervisor gave up before.
 std::optional<Fd> receive_nic(const Fd& channel) {
   sys::Message message = sys::receive_message(channel.get(), 16) | or_throw("receiving the network interface");
@@ -149,10 +143,8 @@ int netstack_main(Fd config, Fd channel) {
     ::signal(SIGPIPE, SIG_IGN);
     run(std::move(config), channel);
     return 0;
-  } catch (const Error& error) {
-    answer(channel, error.hint().empty() ? error.what() : fmt::format("{}\n{}", error.what(), error.hint()));
   } catch (const std::exception& error) {
-    answer(channel, error.what());
+    answer_error(channel, error);
   }
   return 1;
 }

@@ -15,6 +15,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "netstack/answer.h"
 #include "netstack/confine.h"
 #include "netstack/dns.h"
 #include "netstack/frame_gate.h"
@@ -36,8 +37,6 @@ constexpr std::size_t kMostResets = 64;
 constexpr std::uint16_t kDomain = 53;
 // Descriptors that no connection of a member gets: for others to join by, their channels, interfaces and descriptions.
 constexpr unsigned kReserved = 4 * kMostMembers;
-
-std::uint32_t address_in(const std::string& text) { return ntohl(parse_address(text).s_addr); }
 
 Ipv4Range range_in(const std::string& text) {
   const auto range = parse_ipv4_range(text);
@@ -79,17 +78,6 @@ struct Member {
   std::vector<std::uint32_t> name_servers;
   std::unique_ptr<FrameGate> gate;
 };
-
-/// A supervisor that has gone needs no answer.
-void answer(const Fd& channel, const std::string& text) {
-  (void)sys::send_message(channel.get(), std::as_bytes(std::span(text)), {});
-}
-
-void answer_error(const Fd& channel, const std::exception& error) {
-  const auto* own = dynamic_cast<const Error*>(&error);
-  const std::string hint = own != nullptr ? own->hint() : std::string();
-  answer(channel, hint.empty() ? error.what() : fmt::format("{}\n{}", error.what(), hint));
-}
 
 class NetworkServer {
  public:

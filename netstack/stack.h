@@ -22,6 +22,8 @@ namespace sandbox::netstack {
 
 /// Throws InvalidInput. In network byte order.
 in_addr parse_address(const std::string& text);
+/// The same in host byte order.
+inline std::uint32_t address_in(const std::string& text) { return ntohl(parse_address(text).s_addr); }
 /// Of a monotonic clock.
 std::int64_t now_ms() noexcept;
 /// Ports in the guest that are published over UDP where a client on the host's loopback can reach them.
