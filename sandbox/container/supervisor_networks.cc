@@ -84,8 +84,12 @@ std::optional<Error> Supervisor::take_networks() {
   networks_->give_up_unconnected(container_.spec);
   note_endpoints();
   if (!network_) state_.host_ports = networks_->host_ports();
-  ContainerStore(places_).write_state(container_, state_);
-  networks_->write_files(container_.directory, container_.spec, true);
+  try {
+    ContainerStore(places_).write_state(container_, state_);
+    networks_->write_files(container_.directory, container_.spec, true);
+  } catch (const Error& error) {  // a full disk: it is on its networks all the same
+    if (!failure) failure = error;
+  }
   return failure;
 }
 
